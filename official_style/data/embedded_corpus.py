@@ -1,0 +1,189 @@
+"""A corpus that needs no download: the documentation of this Python.
+
+The help topics of the language and the docstrings of the standard library and
+of the installed packages: English prose about programming, a few megabytes of
+it on any machine. Source is parsed, never imported, so nothing installed runs.
+The text depends on what is installed; its sha256 says whether two runs had the
+same.
+"""
+
+import ast
+import dataclasses
+import hashlib
+import os
+import re
+import site
+import sysconfig
+import warnings
+
+from official_style.errors import UserError
+
+_MIN_DOCSTRING_CHARACTERS = 80
+_MAX_SOURCE_BYTES = 1_000_000
+# Test data of compilers and parsers is not prose; vendored copies repeat it.
+_SKIPPED_FOLDERS = frozenset(
+    ("test", "tests", "testing", "idle_test", "__pycache__", "_vendor",
+     "site-packages", "dist-packages", "lib2to3", "config"))
+_TOPICS = "pydoc_data/topics.py"
+# A docstring opens a line, so a file without this has none worth parsing.
+_DOCSTRING = re.compile(rb'^[ \t]*[rRuU]?("""|\'\'\')', re.MULTILINE)
+_DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+_SPACES = re.compile(r"[^\S\n]+")
+_EMPTY_LINES = re.compile(r"\s*\n\s*")
+
+
+@dataclasses.dataclass(frozen=True)
+class EmbeddedCorpus:
+  """The documents and where they came from.
+
+  Attributes:
+    documents: tuple[str], each a help topic or the docstrings of one file.
+    num_files: source files that gave text.
+    num_bytes: UTF-8 bytes of all documents.
+    sha256: hex digest over the documents in order.
+  """
+  documents: tuple
+  num_files: int
+  num_bytes: int
+  sha256: str
+
+  def manifest(self):
+    """Returns the counts and the digest as JSON-able objects."""
+    return dict(files=self.num_files, documents=len(self.documents),
+                bytes=self.num_bytes, sha256=self.sha256)
+
+  def describe(self):
+    """Returns one line for a human."""
+    return (f"documentation of the installed Python: {len(self.documents)} "
+            f"documents, {self.num_bytes / 1e6:.1f} MB from {self.num_files} "
+            f"files, sha256 {self.sha256[:12]}")
+
+
+def embedded_documents(max_bytes=4_000_000, roots=None):
+  """Collects the documentation of the installed Python up to a size.
+
+  Help topics come first, then the files of the standard library, then those
+  of installed packages, each sorted by relative path, which no absolute path
+  enters. A docstring that occurred before is left out.
+
+  Args:
+    max_bytes: stop before the document that would exceed this many UTF-8
+      bytes.
+    roots: folders of Python source in place of the installed ones.
+
+  Returns:
+    An `EmbeddedCorpus`.
+
+  Raises:
+    UserError: there is no documentation, as in a Python without sources.
+  """
+  documents, num_files, num_bytes = [], 0, 0
+  digest = hashlib.sha256()
+  seen = set()
+  for path in _source_files(_installed_roots() if roots is None else roots):
+    is_topics = path.replace(os.sep, "/").endswith(_TOPICS)
+    found = _topics(path) if is_topics else _docstrings(path, seen)
+    num_files += bool(found)
+    for document in found:
+      raw = document.encode("utf-8", "replace")
+      if num_bytes + len(raw) > max_bytes:
+        return EmbeddedCorpus(
+            tuple(documents), num_files, num_bytes, digest.hexdigest())
+      documents.append(raw.decode("utf-8"))
+      num_bytes += len(raw)
+      # The length keeps "ab" + "c" apart from "a" + "bc".
+      digest.update(b"%d\n" % len(raw) + raw)
+  if not documents:
+    raise UserError("the installed Python has no documentation to train on "
+                    "(no source files); give text files as input instead")
+  return EmbeddedCorpus(
+      tuple(documents), num_files, num_bytes, digest.hexdigest())
+
+
+def _installed_roots():
+  """Returns the standard library, then the folders of installed packages."""
+  paths = sysconfig.get_paths()
+  roots = [paths["stdlib"], paths["platstdlib"], *site.getsitepackages(),
+           paths["purelib"], paths["platlib"]]
+  unique = {os.path.realpath(root): None for root in roots}
+  return [root for root in unique if os.path.isdir(root)]
+
+
+def _source_files(roots):
+  """Yields source files in an order that only relative paths decide."""
+  for root in roots:
+    topics = os.path.join(root, *_TOPICS.split("/"))
+    if os.path.isfile(topics):
+      yield topics
+    for folder, folders, names in os.walk(root):
+      folders[:] = sorted(f for f in folders if f not in _SKIPPED_FOLDERS
+                          and not f.startswith("."))
+      for name in sorted(names):
+        path = os.path.join(folder, name)
+        if (name.endswith(".py") and not name.startswith("test_")
+            and not name.endswith("_test.py") and path != topics):
+          yield path
+
+
+def _parse(path, needed):
+  """Returns the syntax tree of a file, None if there is nothing in it."""
+  try:
+    if os.path.getsize(path) > _MAX_SOURCE_BYTES:
+      return None
+    with open(path, "rb") as file:
+      source = file.read()
+    if not needed.search(source):
+      return None
+    with warnings.catch_warnings():
+      warnings.simplefilter("ignore")  # Invalid escapes in others' code.
+      return ast.parse(source)
+  except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
+    return None
+
+
+def _topics(path):
+  """Returns the help topics, the values of the dict literal `topics`."""
+  tree = _parse(path, re.compile(b"topics"))
+  for node in ast.walk(tree) if tree else ():
+    if isinstance(node, ast.Dict):
+      texts = (v.value for v in node.values if isinstance(v, ast.Constant))
+      texts = (_normalise(text) for text in texts if isinstance(text, str))
+      return [text for text in texts if text]
+  return []
+
+
+def _docstrings(path, seen):
+  """Returns a list of one document, the new docstrings of a file, or none.
+
+  Args:
+    path: the source file.
+    seen: set of digests of docstrings, added to.
+  """
+  tree = _parse(path, _DOCSTRING)
+  texts = []
+  for text in _walk_docstrings(tree.body, tree) if tree else ():
+    text = _normalise(text)
+    if len(text) > _MIN_DOCSTRING_CHARACTERS:
+      digest = hashlib.sha256(text.encode("utf-8", "replace")).digest()
+      if digest not in seen:
+        seen.add(digest)
+        texts.append(text)
+  return ["\n".join(texts)] if texts else []
+
+
+def _walk_docstrings(body, node):
+  """Yields docstrings in source order, of what is defined at any depth."""
+  first = body[0] if body else None
+  if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
+    if isinstance(first.value.value, str) and isinstance(node, _DOCUMENTED):
+      yield first.value.value
+  for child in body:
+    for field in ("body", "orelse"):
+      inner = getattr(child, field, None)
+      if isinstance(inner, list) and not isinstance(child, ast.expr):
+        yield from _walk_docstrings(inner, child)
+
+
+def _normalise(text):
+  """One space between words, no indentation, no empty lines."""
+  return _EMPTY_LINES.sub("\n", _SPACES.sub(" ", text)).strip()

@@ -1,0 +1,162 @@
+"""A manifest beside the shards of a data set: what there should be.
+
+`manifest.json` holds {"files": {name: {"records": N, "bytes": B,
+"sha256": hex}}}. A file cut between two records and a shard that is missing
+are perfectly good data without it.
+"""
+
+import concurrent.futures
+import glob
+import json
+import os
+
+from official_style.data import record_index
+from official_style.errors import UserError
+
+MANIFEST = 'manifest.json'
+_MOST_THREADS = 8
+
+
+def index_all(paths):
+  """Returns the `RecordIndex` of each file, in order.
+
+  Raises:
+    UserError: for the first file in order that is damaged.
+  """
+  workers = max(1, min(_MOST_THREADS, os.cpu_count() or 1, len(paths)))
+  # Hashing and reading release the interpreter's lock.
+  with concurrent.futures.ThreadPoolExecutor(workers) as pool:
+    futures = [pool.submit(record_index.index_records, p) for p in paths]
+    try:
+      return [future.result() for future in futures]
+    except BaseException:
+      pool.shutdown(wait=True, cancel_futures=True)
+      raise
+
+
+def write_manifest(folder, pattern='*.tfrecord*'):
+  """Checks the shards of a folder and writes their manifest.
+
+  Args:
+    folder: where the shards are.
+    pattern: which of its files are shards.
+
+  Returns:
+    The path of the manifest.
+
+  Raises:
+    UserError: if there is no shard, or one is damaged.
+  """
+  paths = sorted(glob.glob(os.path.join(glob.escape(folder), pattern)))
+  paths = [path for path in paths if os.path.isfile(path)]
+  if not paths:
+    raise UserError(f'No file of {folder} matches {pattern!r}: there is '
+                    'nothing to write a manifest of.')
+  files = {os.path.basename(index.path): index.facts()
+           for index in index_all(paths)}
+  path = os.path.join(folder, MANIFEST)
+  temporary = f'{path}.tmp-{os.getpid()}'
+  try:
+    with open(temporary, 'w', encoding='utf-8') as file:
+      json.dump({'files': files}, file, indent=2, sort_keys=True)
+      file.write('\n')
+      file.flush()
+      os.fsync(file.fileno())
+    os.replace(temporary, path)
+  finally:
+    if os.path.exists(temporary):
+      os.remove(temporary)
+  return path
+
+
+def check_manifest(folder):
+  """Checks every file of a folder's manifest, to the last byte.
+
+  Returns:
+    The manifest's "files".
+
+  Raises:
+    UserError: if there is no manifest, or a file is missing or differs.
+  """
+  files = _read(os.path.join(folder, MANIFEST))
+  if files is None:
+    raise UserError(f'{folder} has no {MANIFEST}. Write one where the shards '
+                    'are known to be whole.')
+  check_indices(index_all([os.path.join(folder, name) for name in
+                           sorted(_present(folder, files))]))
+  return files
+
+
+def check_present(paths):
+  """Checks, before anything is read, that no listed shard is missing.
+
+  Raises:
+    UserError: if a manifest beside the paths lists a file that is not there.
+  """
+  for folder in sorted({os.path.dirname(path) for path in paths}):
+    files = _read(os.path.join(folder, MANIFEST))
+    if files is not None:
+      _present(folder, files)
+
+
+def check_indices(indices):
+  """Compares files with the manifests beside them, where there are any.
+
+  Returns:
+    How many of the files a manifest vouches for.
+
+  Raises:
+    UserError: if a file differs from its manifest, or is not in it.
+  """
+  manifests, checked = {}, 0
+  for index in indices:
+    folder, name = os.path.split(index.path)
+    where = os.path.join(folder, MANIFEST)
+    if where not in manifests:
+      manifests[where] = _read(where)
+    files = manifests[where]
+    if files is None:
+      continue
+    if name not in files:
+      raise UserError(f'{index.path} is not in {where}. Take the file away, '
+                      'or write the manifest again if it belongs there.')
+    for key, value in index.facts().items():
+      if files[name].get(key) != value:
+        raise UserError(
+            f'{index.path} has {value} for {key}, and {where} says '
+            f'{files[name].get(key)}: the file was cut or exchanged. Copy it '
+            'again, or write the manifest again if the file is right.')
+    checked += 1
+  return checked
+
+
+def _present(folder, files):
+  missing = [name for name in sorted(files)
+             if not os.path.isfile(os.path.join(folder, name))]
+  if missing:
+    raise UserError(
+        f'{os.path.join(folder, missing[0])} is missing ({len(missing)} of the '
+        f'{len(files)} files in {os.path.join(folder, MANIFEST)} are). Copy '
+        'the data set again.')
+  return files
+
+
+def _read(path):
+  """Returns the "files" of a manifest, or None if there is no manifest."""
+  try:
+    with open(path, encoding='utf-8') as file:
+      files = json.load(file)['files']
+    if not all(isinstance(facts, dict) for facts in files.values()):
+      raise TypeError
+    for name in files:
+      if os.path.basename(name) != name or name in ('', '.', '..'):
+        raise UserError(f'{path} lists {name!r}, which is not a plain file '
+                        'name. Write the manifest again.')
+    return files
+  except FileNotFoundError:
+    return None
+  except OSError as error:
+    raise UserError(f'{path} cannot be read: {error.strerror}.') from error
+  except (ValueError, KeyError, TypeError, AttributeError) as error:
+    raise UserError(f'{path} is not a manifest of shards (JSON with "files"). '
+                    'Write it again.') from error

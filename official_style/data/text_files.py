@@ -1,0 +1,221 @@
+"""Streams documents out of the user's text files, whatever is wrong in them.
+
+Only LF and CRLF end a line. Every other character that Unicode calls a line
+break (lone CR, U+0085, U+2028, ...) is white space inside the line, so that
+row numbers agree with `wc -l`, an editor and other readers.
+"""
+
+import gzip
+import json
+import os
+import re
+import zlib
+
+from official_style.data.text_paths import expand_paths, is_text_name
+from official_style.data.text_report import TextReport
+from official_style.errors import UserError
+
+__all__ = ["TextReport", "expand_paths", "iter_documents"]
+
+MAX_DOCUMENT_CHARACTERS = 1_000_000
+MAX_ROW_BYTES = 64_000_000
+
+# Unicode calls these line breaks; here they are white space inside a line.
+_BREAKS = re.compile("[\r\v\f\x1c-\x1f\x85\u2028\u2029]")
+# Lone surrogates come out of JSON escapes and cannot be encoded again.
+_CONTROLS = re.compile(
+    "[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\ud800-\udfff]")
+
+
+def iter_documents(paths, report=None, text_field="text"):
+  """Yields the documents of text files, one `str` each, in file order.
+
+  In `.txt` files an empty line ends a document (BERT's convention) and "\\n"
+  joins its lines. In `.jsonl` files a row is a document. Memory is bounded by
+  the longest row of a `.jsonl` file, at most 64 MB, and by 1 million
+  characters otherwise: longer documents go on as further documents.
+
+  Args:
+    paths: files, as `expand_paths` returns them.
+    report: `TextReport` to be filled; complete once the iterator is exhausted.
+    text_field: key of the text in the rows of `.jsonl` files.
+
+  Yields:
+    Non-empty documents without control characters.
+
+  Raises:
+    UserError: a file cannot be read, is no text, is a damaged .gz, has only
+      refused rows; or no file holds any text.
+  """
+  report = TextReport() if report is None else report
+  for path in paths:
+    if not is_text_name(path):
+      raise UserError(f"{path}: unknown extension; text is read from .txt and "
+                      ".jsonl files, and .gz of both")
+    counts = report.start_file(path)
+    is_jsonl = path.lower().endswith((".jsonl", ".jsonl.gz"))
+    documents_of = _jsonl_documents if is_jsonl else _txt_documents
+    for document in documents_of(path, counts, report, text_field):
+      counts["documents"] += 1
+      counts["characters"] += len(document)
+      yield document
+  if not report.total("documents"):
+    first = f" (first: {paths[0]})" if paths else ""
+    raise UserError(f"no text in the {len(paths)} input files{first}; check "
+                    "the input path")
+
+
+def _txt_documents(path, counts, report, unused_text_field):
+  """Documents of a .txt file: runs of lines between empty lines."""
+  lines, length = [], 0
+  for row, raw, starts, ends in _rows(path, counts, MAX_DOCUMENT_CHARACTERS):
+    line = _clean(_decode(raw, path, row, report), path, row, report)
+    if lines and line and length + len(line) > MAX_DOCUMENT_CHARACTERS:
+      report.add_damage("cut_documents", path, row)
+      yield "\n".join(lines)
+      lines, length = [], 0
+    if line:
+      lines.append(line)
+      length += len(line) + 1
+    elif lines and starts and ends:
+      yield "\n".join(lines)
+      lines, length = [], 0
+  if lines:
+    yield "\n".join(lines)
+
+
+def _jsonl_documents(path, counts, report, text_field):
+  """Documents of a .jsonl file: one a row, bad rows counted."""
+  good, why = 0, ""
+  for row, raw, starts, ends in _rows(path, counts, MAX_ROW_BYTES):
+    if not starts or ends and not raw.strip():
+      continue
+    try:
+      if not ends:
+        raise ValueError(f"it is longer than {MAX_ROW_BYTES} bytes")
+      text = _json_text(_decode(raw, path, row, report), text_field)
+    except ValueError as error:
+      why = str(error)
+      report.add_damage("bad_rows", path, row, why=why)
+      continue
+    good += 1
+    text = _clean(text, path, row, report)
+    while len(text) > MAX_DOCUMENT_CHARACTERS:
+      report.add_damage("cut_documents", path, row)
+      end = _cut_place(text[:MAX_DOCUMENT_CHARACTERS], " ")
+      yield text[:end].rstrip()
+      text = text[end:].lstrip()
+    if text:
+      yield text
+  if why and not good:
+    raise UserError(f"{path}: every row is refused, the last one because "
+                    f"{why}; give one JSON object a row with a string under "
+                    f"{text_field!r}, or set the text field")
+
+
+def _json_text(row, text_field):
+  """Returns the text of a JSON row. Raises ValueError saying what is wrong."""
+  try:
+    value = json.loads(row)
+  except (ValueError, RecursionError):
+    raise ValueError("it is not JSON") from None
+  if not isinstance(value, dict):
+    raise ValueError("it is not a JSON object")
+  if text_field not in value:
+    raise ValueError(f"it has no {text_field!r}")
+  if not isinstance(value[text_field], str):
+    raise ValueError(f"its {text_field!r} is not a string")
+  return value[text_field]
+
+
+def _decode(raw, path, row, report):
+  try:
+    return raw.decode("utf-8")
+  except UnicodeDecodeError:
+    text = raw.decode("utf-8", "replace")
+    genuine = raw.count("\ufffd".encode())
+    report.add_damage("invalid_utf8", path, row,
+                      text.count("\ufffd") - genuine)
+    return text
+
+
+def _clean(text, path, row, report):
+  """Removes control characters, turns odd line breaks to spaces, strips."""
+  if _CONTROLS.search(text):
+    text, count = _CONTROLS.subn("", text)
+    report.add_damage("control_characters", path, row, count)
+  return _BREAKS.sub(" ", text).strip()
+
+
+def _rows(path, counts, limit):
+  """Yields the rows of a file: (number, bytes, starts the row, ends it).
+
+  A row of more than `limit` bytes comes in pieces, cut at white space where
+  there is some and never inside a character.
+  """
+  with _open(path) as file:
+    row, rest, starts = 0, b"", True
+    while True:
+      asked = limit - len(rest)
+      try:
+        read = file.readline(asked)
+      except (EOFError, zlib.error, OSError) as error:
+        raise UserError(
+            f"{path}: damaged after {counts['bytes']} bytes of text "
+            f"({error}); fetch or compress the file again") from error
+      counts["bytes"] += len(read)
+      piece, rest = rest + read, b""
+      if not piece:
+        return
+      if starts:
+        row += 1
+        counts["rows"] = row
+        if row == 1:
+          piece = _without_bom(piece, path)
+      ends = read.endswith(b"\n") or len(read) < asked
+      if not ends:
+        end = _cut_place(piece, b" ")
+        piece, rest = piece[:end], piece[end:]
+      yield row, piece.removesuffix(b"\n").removesuffix(b"\r"), starts, ends
+      starts = ends
+
+
+def _cut_place(text, space):
+  """Returns where to cut `text`: after the last space near its end.
+
+  Args:
+    text: str or UTF-8 bytes.
+    space: " " of the same type.
+  """
+  near = len(text) - len(text) // 4
+  place = text.rfind(space, near)
+  if place > 0:
+    return place + 1
+  if isinstance(text, bytes):
+    # No space: before the last character, which may be incomplete.
+    for place in range(len(text) - 1, max(len(text) - 5, 0), -1):
+      if text[place] & 0xC0 != 0x80:
+        return place
+  return len(text)
+
+
+def _without_bom(start, path):
+  """Drops a UTF-8 byte order mark; refuses what is no UTF-8 text at all."""
+  if start.startswith((b"\xff\xfe", b"\xfe\xff")):
+    raise UserError(f"{path}: this is UTF-16, not UTF-8; convert it with "
+                    "`iconv -f UTF-16 -t UTF-8`")
+  if start.startswith(b"\x1f\x8b"):
+    raise UserError(f"{path}: this is gzip data; end the name in .gz")
+  return start.removeprefix(b"\xef\xbb\xbf")
+
+
+def _open(path):
+  try:
+    if path.lower().endswith(".gz"):
+      if not os.path.getsize(path):
+        raise UserError(f"{path}: an empty file is no .gz; fetch it again")
+      return gzip.open(path, "rb")
+    return open(path, "rb")
+  except OSError as error:
+    raise UserError(f"{path}: cannot read ({error.strerror}); check the path "
+                    "and its permissions") from error

@@ -1,0 +1,177 @@
+"""The WordPiece vocabulary: which ids there are and which of them are special.
+
+Imports no TensorFlow. Letter: v vocabulary size.
+"""
+
+import functools
+import hashlib
+import os
+
+import numpy as np
+
+from official_style.errors import UserError
+
+BERT_SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+_SPECIAL_FAMILIES = (
+    BERT_SPECIAL_TOKENS, ("<pad>", "<unk>", "<s>", "</s>", "<mask>"))
+_BRACKETS = (("[", "]"), ("<", ">"))
+
+
+class Vocabulary:
+  """An ordered set of WordPiece tokens; a token's place is its id.
+
+  The five special tokens are found by name, never by place, since published
+  vocabularies put them in different places.
+
+  Args:
+    tokens: the tokens in id order.
+    lower_case: whether text is lower-cased and stripped of accents before it
+      is cut into these tokens. None: yes if no token has an upper-case letter.
+    source: what errors call the place the tokens came from.
+
+  Attributes:
+    tokens: tuple[str], in id order.
+    size: number of tokens, v.
+    pad_id, unk_id, cls_id, sep_id, mask_id: ids of the special tokens.
+    special_ids: these five, in that order.
+    is_continuation: bool[v], True where a token continues a word ("##ing").
+    lower_case: see above.
+    sha256: hex digest of the tokens in order; equals that of a saved file.
+
+  Raises:
+    UserError: a token is empty, has white space around it or occurs twice, or
+      a special token is missing.
+  """
+
+  def __init__(self, tokens, lower_case=None, source="vocabulary"):
+    self.tokens = tuple(tokens)
+    self.size = len(self.tokens)
+    _check_tokens(self.tokens, source)
+    names = _special_names(set(self.tokens), source)
+    self.special_ids = tuple(self.tokens.index(name) for name in names)
+    (self.pad_id, self.unk_id, self.cls_id, self.sep_id,
+     self.mask_id) = self.special_ids
+    self.lower_case = (
+        not any(map(_is_cased, self.tokens)) if lower_case is None
+        else bool(lower_case))
+
+  @functools.cached_property
+  def is_continuation(self):
+    """bool[v], True for tokens that continue a word."""
+    flags = np.array([t.startswith("##") and len(t) > 2 for t in self.tokens])
+    flags.flags.writeable = False
+    return flags
+
+  @functools.cached_property
+  def sha256(self):
+    return hashlib.sha256(self._to_bytes()).hexdigest()
+
+  @classmethod
+  def load(cls, path, lower_case=None):
+    """Reads a `vocab.txt`: one token a line, the line number is the id.
+
+    Args:
+      path: the file, UTF-8, with LF or CRLF line ends.
+      lower_case: as in the constructor.
+
+    Returns:
+      The vocabulary.
+
+    Raises:
+      UserError: the file is missing, empty, not UTF-8, or not a vocabulary;
+        the message names the file and the line.
+    """
+    path = os.fspath(path)
+    try:
+      with open(path, "rb") as file:
+        content = file.read()
+    except OSError as error:
+      raise UserError(
+          f"{path}: cannot read the vocabulary ({error.strerror}); give the "
+          "path of a vocab.txt with one token a line") from error
+    content = content.removeprefix(b"\xef\xbb\xbf")
+    # Not splitlines(): a vocabulary may hold U+2028 or U+0085 as a token.
+    lines = content.split(b"\n")
+    lines = [line.removesuffix(b"\r") for line in lines]
+    while lines and not lines[-1]:
+      lines.pop()
+    if not lines:
+      raise UserError(f"{path}: the vocabulary is empty; give a vocab.txt with "
+                      "one token a line")
+    return cls(_decode(lines, path), lower_case=lower_case, source=path)
+
+  def save(self, path):
+    """Writes the vocabulary as a `vocab.txt`; it appears only when complete."""
+    path = os.fspath(path)
+    temporary = f"{path}.tmp-{os.getpid()}"
+    try:
+      with open(temporary, "wb") as file:
+        file.write(self._to_bytes())
+        file.flush()
+        os.fsync(file.fileno())
+      os.replace(temporary, path)
+    except OSError as error:
+      if os.path.exists(temporary):
+        os.remove(temporary)
+      raise UserError(f"{path}: cannot write the vocabulary "
+                      f"({error.strerror}); check the folder") from error
+
+  def __repr__(self):
+    case = "uncased" if self.lower_case else "cased"
+    return f"Vocabulary({self.size} tokens, {case}, {self.sha256[:12]})"
+
+  def _to_bytes(self):
+    return "".join(f"{token}\n" for token in self.tokens).encode("utf-8")
+
+
+def _decode(lines, path):
+  """Decodes the lines of a file, naming the first that is not UTF-8."""
+  tokens = []
+  for number, line in enumerate(lines, 1):
+    try:
+      tokens.append(line.decode("utf-8"))
+    except UnicodeDecodeError as error:
+      raise UserError(
+          f"{path}:{number}: the line is not UTF-8; convert the file, for "
+          "example with iconv, or fetch it again") from error
+  return tokens
+
+
+def _check_tokens(tokens, source):
+  """Refuses what would shift ids or could never match, naming the line."""
+  first_line = {}
+  for number, token in enumerate(tokens, 1):
+    if not token.strip(" \t"):
+      raise UserError(f"{source}:{number}: the line is blank, so every later "
+                      "id would be in doubt; restore the original file")
+    if token != token.strip(" \t"):
+      raise UserError(f"{source}:{number}: token {token!r} has white space "
+                      "around it and could never match; write one bare token "
+                      "a line")
+    if "\n" in token or "\r" in token:
+      raise UserError(f"{source}:{number}: token {token!r} holds a line break; "
+                      "write one token a line")
+    if token in first_line:
+      raise UserError(f"{source}:{number}: token {token!r} is already on line "
+                      f"{first_line[token]}; a token must have one id, so "
+                      "remove or rename one of them")
+    first_line[token] = number
+
+
+def _special_names(tokens, source):
+  """Returns the names of the five special tokens, all of one family."""
+  missing = [[name for name in family if name not in tokens]
+             for family in _SPECIAL_FAMILIES]
+  best = min(range(len(missing)), key=lambda i: len(missing[i]))
+  if missing[best]:
+    raise UserError(f"{source}: no {' '.join(missing[best])} among its "
+                    f"{len(tokens)} tokens; a WordPiece vocabulary has "
+                    f"{' '.join(_SPECIAL_FAMILIES[best])}, one a line")
+  return _SPECIAL_FAMILIES[best]
+
+
+def _is_cased(token):
+  # "[UNK]" or "[unused7]" are names, not text.
+  if any(token[0] == a and token[-1] == z for a, z in _BRACKETS):
+    return False
+  return any(character.isupper() for character in token)

@@ -1,0 +1,69 @@
+"""The main program: flags -> configuration -> run.
+
+TensorFlow is imported once everything that can be checked without it has been.
+"""
+
+import dataclasses
+import os
+import sys
+from typing import Optional, Sequence
+
+from official_style import command_line
+from official_style.configs import gin_files
+from official_style.configs import overrides
+from official_style.errors import UserError
+
+_USAGE_ERROR = 2  # As argparse and the shells have it.
+_INTERRUPTED = 130
+
+
+def main(argv: Optional[Sequence[str]] = None) -> int:
+  """Runs one command and returns its exit code.
+
+  Args:
+    argv: the program's name and its arguments; None takes `sys.argv`.
+
+  Returns:
+    0, or the code of the run, or 2 after a mistake of the user's, which is
+    told in one line on stderr.
+  """
+  argv = list(sys.argv if argv is None else argv)
+  try:
+    answer = command_line.immediate_answer(argv)
+    if answer is not None:
+      print(answer, end="")
+      return 0
+    return _run(command_line.parse(argv))
+  except UserError as error:
+    print("error:", " ".join(str(error).split()), file=sys.stderr)
+    return _USAGE_ERROR
+  except KeyboardInterrupt:
+    print("interrupted; the same command goes on from the last checkpoint",
+          file=sys.stderr)
+    return _INTERRUPTED
+
+
+def _run(options: command_line.Options) -> int:
+  # Both run again with the full configuration; here they cost milliseconds
+  # and spare the user the import.
+  gin_files.read_program(command_line.gin_sources(options), options.gin_params)
+  overrides.read_all(options.config_file, options.params_override)
+
+  _quiet_tensorflow()
+  from official_style import experiment_configs
+  resolved = experiment_configs.resolve_options(options)
+  from official_style.training import pretraining_run
+  return pretraining_run.run(
+      resolved.config,
+      dataclasses.replace(options, gin_text=resolved.gin_text))
+
+
+def _quiet_tensorflow():
+  """Warnings and worse only, from TensorFlow's C++ side and from absl."""
+  os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+  from absl import logging
+  logging.set_verbosity(logging.WARNING)
+
+
+if __name__ == "__main__":
+  sys.exit(main())
