@@ -200,13 +200,6 @@ def parse(argv: Sequence[str]) -> Options:
   return Options(argv=tuple(argv), **given)
 
 
-def gin_sources(options: Options) -> list[str]:
-  """The Gin files of a command, in the order they apply."""
-  first = ([gin_files.experiment_path(options.experiment)]
-           if options.experiment else [])
-  return first + list(options.gin_file)
-
-
 def _parse_flags(argv: Sequence[str]) -> flags.FlagValues:
   # Values of our own: the libraries we import define flags globally too.
   values = flags.FlagValues()
@@ -216,9 +209,8 @@ def _parse_flags(argv: Sequence[str]) -> flags.FlagValues:
     rest = values(list(argv))
   except flags.UnrecognizedFlagError as error:
     known = [flag.name for flag in _all_flags()]
-    guess = suggestions.did_you_mean(error.flagname, known)
-    raise UserError(f"--{error.flagname}: no such flag"
-                    f"{guess.replace('mean ', 'mean --')}; --help shows "
+    guess = suggestions.did_you_mean(error.flagname, known, prefix="--")
+    raise UserError(f"--{error.flagname}: no such flag{guess}; --help shows "
                     "all") from error
   except flags.Error as error:
     raise UserError(str(error)) from error

@@ -46,12 +46,15 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
 def _run(options: command_line.Options) -> int:
   # Both run again with the full configuration; here they cost milliseconds
   # and spare the user the import.
-  gin_files.read_program(command_line.gin_sources(options), options.gin_params)
+  gin_files.read_program(
+      gin_files.sources(options.experiment, options.gin_file),
+      options.gin_params)
   overrides.read_all(options.config_file, options.params_override)
 
   _quiet_tensorflow()
-  from official_style import experiment_configs
-  resolved = experiment_configs.resolve_options(options)
+  from official_style import experiment_configs  # noqa: F401, registers
+  from official_style.configs import resolve
+  resolved = resolve.resolve(options)
   from official_style.training import pretraining_run
   return pretraining_run.run(
       resolved.config,

@@ -12,6 +12,7 @@ _MASK = (1 << 64) - 1
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _ODD = np.uint64(0xD1342543DE82EF95)
 _FEISTEL_ROUNDS = 6
+_ROUNDS = np.uint64(_FEISTEL_ROUNDS)
 _FEISTEL_TAG = 0x7065726D  # keeps row orders apart from every other use
 
 
@@ -25,6 +26,15 @@ def _mix(x):
   x *= np.uint64(0x94D049BB133111EB)
   x ^= x >> np.uint64(31)
   return x
+
+
+def _extend(prefix, counter):
+  """Hashes one more counter uint64[...] into the hash of those before it."""
+  # For a fixed prefix this is a bijection of the counter, so two counters
+  # never give the same hash by accident.
+  counter = np.asarray(counter * _ODD)
+  counter += _GOLDEN
+  return _mix(np.asarray(prefix ^ counter))
 
 
 def _as_uint64(counter):
@@ -51,11 +61,7 @@ def bits(seed, *counters):
   x += _GOLDEN
   x = _mix(x)
   for counter in counters:
-    # For a fixed prefix this is a bijection of the counter, so two counters
-    # never give the same hash by accident.
-    counter = np.asarray(_as_uint64(counter) * _ODD)
-    counter += _GOLDEN
-    x = _mix(np.asarray(x ^ counter))
+    x = _extend(x, _as_uint64(counter))
   return x
 
 
@@ -67,7 +73,7 @@ def uniform(seed, *counters):
 def permutation_index(index, size, seed, epoch):
   """Returns where a seeded shuffle of `range(size)` puts each index.
 
-  A Feistel network on the next power of four, walked until it falls inside
+  A Feistel network on the next power of two, walked until it falls inside
   the range (Black and Rogaway, "Ciphers with arbitrary finite domains",
   CT-RSA 2002, Sec. 4), is a bijection that needs no table.
 
@@ -89,19 +95,22 @@ def permutation_index(index, size, seed, epoch):
   if index.size and (index.min() < 0 or index.max() >= size):
     raise ValueError(f'An index to permute is outside [0, {size}).')
   # At least 3 bits a half: a network on fewer reaches few permutations.
-  half = np.uint64(max(3, (int(size - 1).bit_length() + 1) // 2))
-  low = np.uint64((1 << int(half)) - 1)
+  width = max(6, int(size - 1).bit_length())
+  half = np.uint64(width // 2)
+  low = np.uint64((1 << (width // 2)) - 1)
+  high = np.uint64((1 << (width - width // 2)) - 1)
 
-  def encrypt(x, epoch):
+  def encrypt(x, key):
     left, right = x >> half, x & low
-    for r in range(_FEISTEL_ROUNDS):
-      mixed = bits(seed, _FEISTEL_TAG, r, epoch, right) & low
-      left, right = right, left ^ mixed
+    for r in range(0, _FEISTEL_ROUNDS, 2):
+      left ^= _extend(key, right * _ROUNDS + np.uint64(r)) & high
+      right ^= _extend(key, left * _ROUNDS + np.uint64(r + 1)) & low
     return (left << half) | right
 
-  x = encrypt(index.reshape(-1).astype(np.uint64), epoch.reshape(-1))
+  key = bits(seed, _FEISTEL_TAG, epoch.reshape(-1))
+  x = encrypt(index.reshape(-1).astype(np.uint64), key)
   outside = np.flatnonzero(x >= size)
   while outside.size:
-    x[outside] = encrypt(x[outside], epoch.reshape(-1)[outside])
+    x[outside] = encrypt(x[outside], key[outside])
     outside = outside[x[outside] >= size]
   return x.astype(np.int64).reshape(index.shape)

@@ -25,9 +25,13 @@ _SKIPPED_FOLDERS = frozenset(
     ("test", "tests", "testing", "idle_test", "__pycache__", "_vendor",
      "site-packages", "dist-packages", "lib2to3", "config"))
 _TOPICS = "pydoc_data/topics.py"
-# A docstring opens a line, so a file without this has none worth parsing.
-_DOCSTRING = re.compile(rb'^[ \t]*[rRuU]?("""|\'\'\')', re.MULTILINE)
-_DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+# Every triple-quoted string, so that none is taken for the end of another.
+_STRING = re.compile(rb'("""|\'\'\')((?:[^\\]|\\.)*?)\1', re.DOTALL)
+# What comes before a docstring: in its line, in the line above the first
+# statement of a body, and above the first statement of a file.
+_OPENS_LINE = re.compile(rb"[ \t]*[rRuU]?")
+_OPENS_BODY = re.compile(rb"[^\n]*:[ \t]*(#[^\n]*)?\r?\n")
+_OPENS_FILE = re.compile(rb"([ \t\r]*(#[^\n]*)?\n)*")
 _SPACES = re.compile(r"[^\S\n]+")
 _EMPTY_LINES = re.compile(r"\s*\n\s*")
 
@@ -82,7 +86,7 @@ def embedded_documents(max_bytes=4_000_000, roots=None):
   seen = set()
   for path in _source_files(_installed_roots() if roots is None else roots):
     is_topics = path.replace(os.sep, "/").endswith(_TOPICS)
-    found = _topics(path) if is_topics else _docstrings(path, seen)
+    found = _topics(path) if is_topics else _document(path, seen)
     num_files += bool(found)
     for document in found:
       raw = document.encode("utf-8", "replace")
@@ -125,26 +129,24 @@ def _source_files(roots):
           yield path
 
 
-def _parse(path, needed):
-  """Returns the syntax tree of a file, None if there is nothing in it."""
+def _read_source(path):
+  """Returns the bytes of a file, none if it is unreadable or a data table."""
   try:
     if os.path.getsize(path) > _MAX_SOURCE_BYTES:
-      return None
+      return b""
     with open(path, "rb") as file:
-      source = file.read()
-    if not needed.search(source):
-      return None
-    with warnings.catch_warnings():
-      warnings.simplefilter("ignore")  # Invalid escapes in others' code.
-      return ast.parse(source)
-  except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
-    return None
+      return file.read()
+  except OSError:
+    return b""
 
 
 def _topics(path):
   """Returns the help topics, the values of the dict literal `topics`."""
-  tree = _parse(path, re.compile(b"topics"))
-  for node in ast.walk(tree) if tree else ():
+  try:
+    tree = ast.parse(_read_source(path))
+  except (SyntaxError, ValueError):
+    return []
+  for node in ast.walk(tree):
     if isinstance(node, ast.Dict):
       texts = (v.value for v in node.values if isinstance(v, ast.Constant))
       texts = (_normalise(text) for text in texts if isinstance(text, str))
@@ -152,17 +154,15 @@ def _topics(path):
   return []
 
 
-def _docstrings(path, seen):
+def _document(path, seen):
   """Returns a list of one document, the new docstrings of a file, or none.
 
   Args:
     path: the source file.
     seen: set of digests of docstrings, added to.
   """
-  tree = _parse(path, _DOCSTRING)
   texts = []
-  for text in _walk_docstrings(tree.body, tree) if tree else ():
-    text = _normalise(text)
+  for text in map(_normalise, _docstrings(_read_source(path))):
     if len(text) > _MIN_DOCSTRING_CHARACTERS:
       digest = hashlib.sha256(text.encode("utf-8", "replace")).digest()
       if digest not in seen:
@@ -171,17 +171,31 @@ def _docstrings(path, seen):
   return ["\n".join(texts)] if texts else []
 
 
-def _walk_docstrings(body, node):
-  """Yields docstrings in source order, of what is defined at any depth."""
-  first = body[0] if body else None
-  if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
-    if isinstance(first.value.value, str) and isinstance(node, _DOCUMENTED):
-      yield first.value.value
-  for child in body:
-    for field in ("body", "orelse"):
-      inner = getattr(child, field, None)
-      if isinstance(inner, list) and not isinstance(child, ast.expr):
-        yield from _walk_docstrings(inner, child)
+def _docstrings(source):
+  """Yields the docstrings of a source text, in order.
+
+  Only the literals are parsed: parsing whole files takes 10 times as long,
+  and a string that merely looks like a docstring is text all the same.
+
+  Args:
+    source: bytes of a Python file.
+  """
+  for match in _STRING.finditer(source):
+    if len(match[2]) <= _MIN_DOCSTRING_CHARACTERS:
+      continue
+    line = source.rfind(b"\n", 0, match.start()) + 1
+    above = source.rfind(b"\n", 0, max(line - 1, 0)) + 1
+    prefix = source[line:match.start()]
+    if _OPENS_LINE.fullmatch(prefix) and (
+        _OPENS_BODY.fullmatch(source[above:line])
+        or _OPENS_FILE.fullmatch(source[:line])):
+      try:
+        with warnings.catch_warnings():
+          warnings.simplefilter("ignore")  # Invalid escapes in others' code.
+          literal = (prefix.lstrip() + match[0]).decode("utf-8")
+          yield ast.literal_eval(literal)
+      except (SyntaxError, ValueError):
+        continue
 
 
 def _normalise(text):

@@ -90,10 +90,7 @@ def mask_tokens(rows, vocabulary, row_keys, *, rate, max_predictions, strategy,
   """
   check_masking(rate, max_predictions, strategy)
   ids, documents = rows['input_word_ids'], rows['document_ids']
-  b, n = ids.shape
-  if n >= 1 << int(_POSITION_BITS):
-    raise UserError(f'Rows of {n} tokens are too long to mask.')
-  row_keys = np.asarray(row_keys).reshape(b, 1)
+  row_keys = np.asarray(row_keys).reshape(-1, 1)
   special = np.zeros(vocabulary.size, bool)
   special[list(vocabulary.special_ids)] = True
   maskable = (documents > 0) & ~special[ids]
@@ -101,18 +98,8 @@ def mask_tokens(rows, vocabulary, row_keys, *, rate, max_predictions, strategy,
   budget = np.clip(np.rint(rate * count).astype(np.int64), 1, max_predictions)
   budget[count == 0] = 0
 
-  unit = None
-  if strategy == 'token':
-    chosen = _choose_tokens(maskable, row_keys, budget, seed)
-  else:
-    words = _find_words(ids, documents, maskable, vocabulary.is_continuation)
-    if strategy == 'whole_word':
-      chosen = _choose_words(words, row_keys, budget, seed)
-    else:
-      chosen, unit = _choose_spans(words, row_keys, budget, seed)
-      unit = np.take_along_axis(unit, words.of_token, axis=1)
-    chosen = maskable & np.take_along_axis(chosen, words.of_token, axis=1)
-
+  chosen, unit = _choose(
+      ids, documents, maskable, vocabulary, row_keys, budget, strategy, seed)
   row, position = np.nonzero(chosen)  # positions ascend within a row
   taken = chosen.sum(axis=1)
   slot = _ragged_arange(taken)
@@ -122,13 +109,31 @@ def mask_tokens(rows, vocabulary, row_keys, *, rate, max_predictions, strategy,
   batch['input_word_ids'] = ids.copy()
   batch['input_word_ids'][row, position] = _corrupt(
       labels, row_keys[row, 0], position,
-      position if unit is None else unit[row, position], vocabulary, seed)
+      unit[row, position], vocabulary, seed)
   for name, values, dtype in (('masked_lm_positions', position, np.int32),
                               ('masked_lm_ids', labels, np.int32),
                               ('masked_lm_weights', 1.0, np.float32)):
-    batch[name] = np.zeros((b, max_predictions), dtype)
+    batch[name] = np.zeros((len(ids), max_predictions), dtype)
     batch[name][row, slot] = values
   return batch
+
+
+def _choose(ids, documents, maskable, vocabulary, row_keys, budget, strategy,
+            seed):
+  """Returns the tokens to mask, bool[b n], and int[b n] what each goes with.
+
+  Tokens that go with the same position are replaced in the same way.
+  """
+  unit = np.broadcast_to(np.arange(ids.shape[1]), ids.shape)
+  if strategy == 'token':
+    return _choose_tokens(maskable, row_keys, budget, seed), unit
+  words = _find_words(ids, documents, maskable, vocabulary.is_continuation)
+  if strategy == 'whole_word':
+    chosen = _choose_words(words, row_keys, budget, seed)
+  else:
+    chosen, anchors = _choose_spans(words, row_keys, budget, seed)
+    unit = np.take_along_axis(anchors, words.of_token, axis=1)
+  return maskable & np.take_along_axis(chosen, words.of_token, axis=1), unit
 
 
 def _corrupt(labels, row_keys, position, unit, vocabulary, seed):
@@ -152,6 +157,8 @@ def _random_keys(valid, row_keys, places, seed):
   The number of the column is kept in the low bits, so that sorting the keys
   is an argsort, and a tie cannot depend on how the sort is implemented.
   """
+  if valid.shape[1] >= 1 << int(_POSITION_BITS):
+    raise UserError(f'Rows of {valid.shape[1]} tokens are too long to mask.')
   keys = counter_random.bits(seed, _ORDER, row_keys, places)
   keys = (keys >> _POSITION_BITS) << _POSITION_BITS
   keys |= np.arange(valid.shape[1], dtype=np.uint64)

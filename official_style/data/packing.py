@@ -63,8 +63,7 @@ def pack_lengths(lengths, row_length):
     row_length: tokens a row holds.
 
   Returns:
-    int64[pieces], the row of each piece; rows are numbered from 0, without
-    gaps.
+    int64[pieces], the row of each piece; rows are 0, 1, ... without gaps.
 
   Raises:
     ValueError: if a length is outside [1, row_length].
@@ -74,12 +73,6 @@ def pack_lengths(lengths, row_length):
     return np.zeros(0, np.int64)
   if lengths.min() < 1 or lengths.max() > row_length:
     raise ValueError(f'The length of a piece is outside [1, {row_length}].')
-  # numpy sorts small integers by radix, hence the narrow type.
-  narrow = lengths.astype(np.uint16 if row_length < 1 << 16 else np.int64)
-  by_length = np.argsort(narrow, kind='stable')
-  histogram = np.bincount(lengths, minlength=row_length + 1)
-  first = np.concatenate([[0], np.cumsum(histogram)])
-
   row_of_piece = np.empty(len(lengths), np.int64)
   open_rows = [[] for _ in range(row_length + 1)]  # by room: arrays of rows
   num_open = np.zeros(row_length + 1, np.int64)
@@ -92,8 +85,7 @@ def pack_lengths(lengths, row_length):
     open_rows[room].append(rows)
     num_open[room] += len(rows)
 
-  for length in np.flatnonzero(histogram)[::-1].tolist():
-    pieces = by_length[first[length]:first[length + 1]]
+  for length, pieces in _longest_first(lengths, row_length):
     while len(pieces):
       rooms = np.flatnonzero(num_open[length:])
       if len(rooms):
@@ -118,6 +110,17 @@ def pack_lengths(lengths, row_length):
         open_rows[room].append(rows)
         num_open[room] += len(rows)
   return row_of_piece
+
+
+def _longest_first(lengths, row_length):
+  """Yields each length that occurs and int64[m], the pieces that have it."""
+  # numpy sorts small integers by radix, hence the narrow type.
+  narrow = lengths.astype(np.uint16 if row_length < 1 << 16 else np.int64)
+  by_length = np.argsort(narrow, kind='stable')
+  histogram = np.bincount(lengths, minlength=row_length + 1)
+  first = np.concatenate([[0], np.cumsum(histogram)])
+  for length in np.flatnonzero(histogram)[::-1].tolist():
+    yield length, by_length[first[length]:first[length + 1]]
 
 
 def padding_share(lengths, num_rows, row_length):

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from official_style.data import counter_random, masking
+from official_style.data import counter_random
+from official_style.data import masking
 from official_style.errors import UserError
 
 # What a random number is for. They keep the draws of training apart from those

@@ -101,7 +101,6 @@ def masked_crc(data):
 
 def _walk(path, data):
   size = len(data)
-  digest = hashlib.sha256()
   offsets, lengths = [], []
   position = 0
   while position < size:
@@ -121,14 +120,13 @@ def _walk(path, data):
           f'{path}, record {len(offsets)} (from 0, byte {position}) is '
           'damaged: its data do not match their checksum. Copy or write the '
           'file again.')
-    digest.update(header)
-    digest.update(record)
     offsets.append(start)
     lengths.append(length)
     position = end
   return RecordIndex(
       path, np.array(offsets, np.int64), np.array(lengths, np.int64), size,
-      digest.hexdigest())
+      # All at once: a large update lets other threads walk their files.
+      hashlib.sha256(data).hexdigest())
 
 
 def _cut(path, number, size):

@@ -11,7 +11,8 @@ import os
 import re
 import zlib
 
-from official_style.data.text_paths import expand_paths, is_text_name
+from official_style.data.text_paths import expand_paths
+from official_style.data.text_paths import is_text_name
 from official_style.data.text_report import TextReport
 from official_style.errors import UserError
 

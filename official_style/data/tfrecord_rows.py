@@ -6,7 +6,8 @@ import os
 import numpy as np
 import tensorflow as tf
 
-from official_style.data import record_index, shard_manifest
+from official_style.data import record_index
+from official_style.data import shard_manifest
 from official_style.errors import UserError
 
 _KINDS = {tf.int64: 'int64_list', tf.float32: 'float_list'}
@@ -165,7 +166,8 @@ class TFRecordRows:
       with tf.device('CPU:0'):
         parsed = tf.io.parse_example(
             tf.constant(records, tf.string, [len(records)]), spec)
-    except tf.errors.InvalidArgumentError:
+    except (tf.errors.InvalidArgumentError, UnicodeDecodeError):
+      # UnicodeDecodeError: TensorFlow quotes a record that is not text.
       for row in indices:
         self._check_layout(row)
       raise

@@ -72,11 +72,12 @@ def open_token_store(folder, split, vocabulary=None, verify=False):
     verify: also read everything and compare digests.
 
   Returns:
-    A `TokenStore`; nothing of it is in memory yet.
+    A `TokenStore`; nothing of it is in memory yet. A split without documents
+    gives a store of length 0.
 
   Raises:
     UserError: a file is missing, damaged or of another size than the manifest
-      says, the split has no documents, or the vocabulary is another one.
+      says, or the vocabulary is another one.
   """
   folder = os.fspath(folder)
   if split not in SPLITS:
@@ -89,15 +90,14 @@ def open_token_store(folder, split, vocabulary=None, verify=False):
         f"{folder}: made with vocabulary {made_with[:12]}, but the one given "
         f"is {vocabulary.sha256[:12]}; give that vocabulary or build the "
         "store again")
-  if not counts["tokens"]:
-    raise UserError(f"{folder}: the {split} split has no documents; build the "
-                    "store with more text or another eval share")
   tokens_path = os.path.join(folder, split, TOKENS)
   documents_path = os.path.join(folder, split, DOCUMENTS)
   dtype = np.dtype(manifest["dtype"]).newbyteorder("<")
   _check_size(tokens_path, counts["tokens"] * dtype.itemsize)
   try:
-    tokens = np.memmap(tokens_path, dtype, mode="r")
+    # An empty file cannot be mapped.
+    tokens = (np.memmap(tokens_path, dtype, mode="r") if counts["tokens"]
+              else np.zeros([0], dtype))
     offsets = np.load(documents_path, mmap_mode="r", allow_pickle=False)
   except (OSError, ValueError, EOFError) as error:
     raise _damaged(documents_path, str(error)) from error

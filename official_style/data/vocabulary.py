@@ -174,4 +174,6 @@ def _is_cased(token):
   # "[UNK]" or "[unused7]" are names, not text.
   if any(token[0] == a and token[-1] == z for a, z in _BRACKETS):
     return False
-  return any(character.isupper() for character in token)
+  # Not isupper(): uncased vocabularies hold symbols such as U+211D, the real
+  # numbers' R, that are upper-case but have no lower-case form.
+  return token != token.lower()

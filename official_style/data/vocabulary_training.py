@@ -4,7 +4,8 @@ import collections
 
 import tokenizers
 
-from official_style.data.vocabulary import BERT_SPECIAL_TOKENS, Vocabulary
+from official_style.data.vocabulary import BERT_SPECIAL_TOKENS
+from official_style.data.vocabulary import Vocabulary
 from official_style.errors import UserError
 
 # Enough for any script: languages with more characters than this write their

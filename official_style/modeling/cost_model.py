@@ -1,0 +1,160 @@
+"""What a model costs: parameters, matrix-multiply FLOPs, training memory.
+
+Plain arithmetic on sizes and on the token schedule, without TensorFlow, so a
+dry run and a report can say what a run will take before anything is built.
+
+Letters: n tokens, p predictions a row, v vocabulary, d hidden_size,
+e embedding_width, f inner_dim, h heads; q queries and s keys of a layer.
+"""
+
+import dataclasses
+from typing import Optional, Sequence
+
+TokenSchedule = Sequence[tuple[int, int]]
+
+# A multiply and an add.
+_FLOPS_PER_MAC = 2
+# The backward pass multiplies twice for each forward multiplication: once for
+# the gradient of the input, once for that of the weights.
+_TRAINING_PASSES = 3
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelSizes:
+  """The sizes of a BERT, under the names the encoder gives them."""
+  vocab_size: int
+  hidden_size: int = 768
+  num_layers: int = 12
+  num_attention_heads: int = 12
+  inner_dim: int = 3072
+  max_sequence_length: int = 512
+  type_vocab_size: int = 2
+  embedding_width: Optional[int] = None
+
+  @property
+  def width(self) -> int:
+    """e, the width of the embedding tables."""
+    return self.embedding_width or self.hidden_size
+
+
+@dataclasses.dataclass(frozen=True)
+class ForwardFlops:
+  """Matrix-multiply FLOPs of one row, forward.
+
+  Attributes:
+    encoder: of embeddings and layers.
+    head: of the masked-language-model head.
+  """
+  encoder: int
+  head: int
+
+  @property
+  def total(self) -> int:
+    return self.encoder + self.head
+
+
+def encoder_parameters(sizes: ModelSizes) -> int:
+  """Trainable parameters of the encoder, embeddings and pooler included."""
+  d, e, f = sizes.hidden_size, sizes.width, sizes.inner_dim
+  tables = (sizes.vocab_size + sizes.max_sequence_length
+            + sizes.type_vocab_size) * e
+  embeddings = tables + 2 * e + (_dense(e, d) if e != d else 0)
+  layer = 4 * _dense(d, d) + _dense(d, f) + _dense(f, d) + 4 * d
+  return embeddings + sizes.num_layers * layer + _dense(d, d)
+
+
+def head_parameters(sizes: ModelSizes) -> int:
+  """Those of the masked-language-model head; its output table is shared."""
+  d, e = sizes.hidden_size, sizes.width
+  return _dense(d, e) + 2 * e + sizes.vocab_size
+
+
+def parameters(sizes: ModelSizes) -> int:
+  """Trainable parameters of the pretrained model.
+
+  The importance table of token dropping comes on top: v numbers that no
+  gradient reaches.
+  """
+  return encoder_parameters(sizes) + head_parameters(sizes)
+
+
+def _dense(inputs: int, outputs: int) -> int:
+  return inputs * outputs + outputs
+
+
+def forward_flops(sizes: ModelSizes, schedule: TokenSchedule, seq_length: int,
+                  num_predictions: int) -> ForwardFlops:
+  """Matrix-multiply FLOPs of one row, forward.
+
+  A layer of q queries over s keys multiplies
+
+      2 q d d   queries, and as much for the output projection
+      4 s d d   keys and values
+      4 q s d   scores and weighted sum
+      4 q d f   feed-forward
+
+  and the head `2 p d e + 2 p e v`. Softmax, normalisation, activations, the
+  choice of tokens and the pooler are left out: less than a percent at BERT's
+  sizes.
+
+  Args:
+    sizes: of the model.
+    schedule: `(queries, keys)` of each layer, see `token_schedule`.
+    seq_length: n.
+    num_predictions: p, prediction slots of a row.
+
+  Raises:
+    ValueError: if the schedule is not one entry a layer.
+  """
+  if len(schedule) != sizes.num_layers:
+    raise ValueError(f"a token schedule of {len(schedule)} layers for a model "
+                     f"of {sizes.num_layers}")
+  d, e, f = sizes.hidden_size, sizes.width, sizes.inner_dim
+  macs = seq_length * e * d if e != d else 0
+  for queries, keys in schedule:
+    macs += 2 * queries * d * d + 2 * keys * d * d
+    macs += 2 * queries * keys * d
+    macs += 2 * queries * d * f
+  head = num_predictions * (d * e + e * sizes.vocab_size)
+  return ForwardFlops(_FLOPS_PER_MAC * macs, _FLOPS_PER_MAC * head)
+
+
+def step_flops(sizes: ModelSizes, schedule: TokenSchedule, seq_length: int,
+               num_predictions: int, batch_size: int) -> int:
+  """Matrix-multiply FLOPs of one training step: forward and backward."""
+  row = forward_flops(sizes, schedule, seq_length, num_predictions)
+  return _TRAINING_PASSES * batch_size * row.total
+
+
+def training_memory(sizes: ModelSizes, schedule: TokenSchedule,
+                    seq_length: int, num_predictions: int, batch_size: int,
+                    bytes_per_activation: int = 4) -> int:
+  """Bytes a replica needs to train, about.
+
+      16 P                        weights, gradients, two Adam slots, float32
+      b a (10 d + 2 f) per query  what the backward pass of a layer reads:
+      b a 2 d per key             projections, residuals, both normalisations,
+      b a 3 h q s                 the feed-forward's inside; attention weights,
+                                  before and after dropout, and its mask
+      b a 3 n e                   embeddings
+      b 8 p v + b a 3 p e         head: logits and their softmax in float32
+
+  An estimate of the largest sum of live tensors, without what a compiler saves
+  by fusing or an allocator loses by rounding; expect it within a factor of two.
+
+  Args:
+    sizes: of the model.
+    schedule: `(queries, keys)` of each layer.
+    seq_length: n.
+    num_predictions: p.
+    batch_size: b, rows of a replica's micro-batch.
+    bytes_per_activation: a; 4, or 2 in half precision.
+  """
+  d, e, f = sizes.hidden_size, sizes.width, sizes.inner_dim
+  numbers = 3 * seq_length * e + 3 * num_predictions * e
+  for queries, keys in schedule:
+    numbers += queries * (10 * d + 2 * f) + 2 * keys * d
+    numbers += 3 * sizes.num_attention_heads * queries * keys
+  logits = 8 * num_predictions * sizes.vocab_size
+  return (16 * parameters(sizes)
+          + batch_size * (bytes_per_activation * numbers + logits))

@@ -1,0 +1,127 @@
+"""Masked-language-model pretraining: model, loss, metrics.
+
+Axes: b batch, n tokens, p predictions a row, v vocabulary.
+"""
+
+import tensorflow as tf
+import tf_keras
+from official.core import task_factory
+from official.modeling import tf_utils
+from official.nlp.modeling import layers
+from official.nlp.tasks import masked_lm
+
+from official_style.configs import pretraining
+from official_style.modeling.networks import masked_lm_pretrainer
+from official_style.modeling.ops import token_importance
+
+
+@task_factory.register_task_cls(pretraining.PretrainingTaskConfig)
+class MaskedLMPretrainingTask(masked_lm.MaskedLMTask):
+  """Model Garden's task with sums where it takes means.
+
+  A mean over a replica's share can't be combined without its weight; sums add
+  up over micro-batches, replicas and workers, whatever padding each holds.
+  """
+
+  def build_model(self, params=None):
+    """The encoder of the config with its heads, built."""
+    config = params or self.task_config.model
+    encoder = config.encoder.get().BUILDER(config.encoder.get())
+    return masked_lm_pretrainer.MaskedLMPretrainer(
+        encoder_network=encoder,
+        mlm_activation=tf_utils.get_activation(config.mlm_activation),
+        mlm_initializer=tf_keras.initializers.TruncatedNormal(
+            stddev=config.mlm_initializer_range),
+        classification_heads=[
+            layers.ClassificationHead(**head.as_dict())
+            for head in config.cls_heads or []])
+
+  def trained_variables(self, model) -> list:
+    """The variables the loss depends on, in order."""
+    variables = model.trainable_variables
+    if model.classification_heads:
+      return variables
+    pooler = {id(v) for v in model.encoder_network.pooler_layer.variables}
+    return [v for v in variables if id(v) not in pooler]
+
+  def normalizers(self, batch) -> dict:
+    """float32 scalars: what losses are divided by, summed over replicas."""
+    counts = dict(predictions=tf.reduce_sum(batch["masked_lm_weights"]))
+    if "next_sentence_labels" in batch:
+      counts["sentences"] = _real_rows(batch)
+    return counts
+
+  def objective(self, sums, normalizers) -> tf.Tensor:
+    """The share of the loss that `sums` has in the whole global batch."""
+    loss = sums["loss"] / tf.maximum(normalizers["predictions"], 1.0)
+    if "sentences" in normalizers:
+      loss += (sums["sentence_loss"]
+               / tf.maximum(normalizers["sentences"], 1.0))
+    return loss
+
+  def sums(self, batch, outputs, vocab_size=None) -> dict:
+    """Everything of a batch that adds up.
+
+    Args:
+      batch: dict with `masked_lm_ids` and `masked_lm_weights` of [b p],
+        `input_mask` [b n], and `next_sentence_labels` [b 1] where they are
+        predicted.
+      outputs: of the model.
+      vocab_size: v, to also get the loss of each id for the importance table.
+
+    Returns:
+      float32 scalars `loss` (sum of weighted cross entropies, nats),
+      `correct`, `predictions` (sum of weights), `tokens` (not padding), with
+      next-sentence prediction `sentence_loss`, `sentence_correct` and
+      `sentences`; and `id_losses` [v 2] if asked for.
+    """
+    ids, weights = batch["masked_lm_ids"], batch["masked_lm_weights"]
+    logits = tf.cast(outputs["mlm_logits"], tf.float32)
+    losses = tf.nn.sparse_softmax_cross_entropy_with_logits(ids, logits)
+    hits = tf.argmax(logits, axis=-1, output_type=ids.dtype) == ids
+    sums = dict(
+        # Not a plain product: an unused slot may hold an infinite loss.
+        loss=tf.reduce_sum(tf.where(weights > 0, losses * weights, 0.0)),
+        correct=tf.reduce_sum(tf.cast(hits, tf.float32) * weights),
+        predictions=tf.reduce_sum(weights),
+        tokens=tf.reduce_sum(tf.cast(batch["input_mask"], tf.float32)))
+    if "next_sentence_labels" in batch:
+      sums |= self._sentence_sums(batch, outputs)
+    if vocab_size is not None:
+      sums["id_losses"] = token_importance.loss_sums(
+          ids, tf.stop_gradient(losses), weights, vocab_size)
+    return sums
+
+  def _sentence_sums(self, batch, outputs):
+    labels = tf.reshape(batch["next_sentence_labels"], [-1])
+    logits = tf.cast(outputs["next_sentence"], tf.float32)
+    real = tf.cast(batch["input_mask"][:, 0], tf.float32)  # [b]
+    losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
+    hits = tf.argmax(logits, axis=-1, output_type=labels.dtype) == labels
+    hits = tf.cast(hits, tf.float32)
+    return dict(sentence_loss=tf.reduce_sum(losses * real),
+                sentence_correct=tf.reduce_sum(hits * real),
+                sentences=_real_rows(batch))
+
+  @staticmethod
+  def means(sums) -> dict:
+    """What is reported, from sums over any number of batches.
+
+    Returns:
+      `mlm_loss` in nats a prediction, `mlm_accuracy`, with next-sentence
+      prediction also `next_sentence_loss` and `next_sentence_accuracy`.
+    """
+    predictions = max(float(sums["predictions"]), 1.0)
+    means = dict(mlm_loss=float(sums["loss"]) / predictions,
+                 mlm_accuracy=float(sums["correct"]) / predictions)
+    if "sentences" in sums:
+      sentences = max(float(sums["sentences"]), 1.0)
+      means["next_sentence_loss"] = float(sums["sentence_loss"]) / sentences
+      means["next_sentence_accuracy"] = (
+          float(sums["sentence_correct"]) / sentences)
+    return means
+
+
+def _real_rows(batch):
+  """float32[]: rows that are not padding as a whole."""
+  return tf.reduce_sum(tf.cast(batch["input_mask"][:, 0], tf.float32))

@@ -1,0 +1,241 @@
+"""Checkpoints that are complete or not there, and proven whole when read.
+
+    checkpoints/
+      ckpt-300/ckpt.index, ckpt.data-...     weights, optimizer, counters
+      ckpt-300/commit.json                   SHA-256 of each file, run state
+      checkpoint                             TensorFlow's pointer to the last
+      best.json                              which one evaluated best
+
+A checkpoint is written into `ckpt-300.tmp-<pid>` and renamed when all of it is
+on disk. TensorFlow's own tools read it: `tf.train.latest_checkpoint(folder)`.
+"""
+
+import dataclasses
+import errno
+import hashlib
+import json
+import os
+import re
+import shutil
+from typing import Callable, Optional
+
+import tensorflow as tf
+from absl import logging
+
+from official_style.errors import UserError
+
+_FOLDER = re.compile(r"^ckpt-(\d+)$")
+_UNFINISHED = re.compile(r"^ckpt-\d+\.tmp-\d+$")
+_COMMIT = "commit.json"
+_PREFIX = "ckpt"
+
+
+@dataclasses.dataclass(frozen=True)
+class Restored:
+  """What a restore found.
+
+  Attributes:
+    step: the checkpoint's step.
+    state: the run state that was saved with it.
+    rejected: newer checkpoints passed over, with the reason of each.
+  """
+  step: int
+  state: dict
+  rejected: tuple[str, ...]
+
+
+class CheckpointFolder:
+  """Saves to and restores from one folder.
+
+  Args:
+    folder: where checkpoints lie; made when the first is saved.
+    checkpoint: the `tf.train.Checkpoint` of everything to be saved.
+    max_to_keep: how many of the newest stay; the best stays besides.
+    writes: False on workers that only read (all but the chief).
+  """
+
+  def __init__(self, folder: str, checkpoint: tf.train.Checkpoint,
+               max_to_keep: int, writes: bool = True):
+    if max_to_keep < 1:
+      raise UserError(f"trainer.max_to_keep={max_to_keep}: keep at least 1")
+    self._folder = folder
+    self._checkpoint = checkpoint
+    self._max_to_keep = max_to_keep
+    self._writes = writes
+
+  def steps(self) -> list[int]:
+    """Steps of the checkpoints that have their final name, ascending."""
+    if not os.path.isdir(self._folder):
+      return []
+    found = map(_FOLDER.match, os.listdir(self._folder))
+    return sorted(int(match.group(1)) for match in found if match)
+
+  def path(self, step: int) -> str:
+    """What `tf.train.Checkpoint.read` takes."""
+    return os.path.join(self._folder, f"ckpt-{step}", _PREFIX)
+
+  def remove_unfinished(self):
+    """Deletes what a killed save left behind."""
+    if self._writes and os.path.isdir(self._folder):
+      for name in os.listdir(self._folder):
+        if _UNFINISHED.match(name) or ".tmp-" in name:
+          _remove(os.path.join(self._folder, name))
+
+  def save(self, step: int, state: dict, best_step: Optional[int] = None):
+    """Writes a checkpoint and deletes those no longer kept.
+
+    Raises:
+      UserError: when the disk is full; the former checkpoints are untouched.
+    """
+    if not self._writes:
+      return
+    final = os.path.join(self._folder, f"ckpt-{step}")
+    unfinished = f"{final}.tmp-{os.getpid()}"
+    try:
+      os.makedirs(unfinished, exist_ok=True)
+      self._checkpoint.write(os.path.join(unfinished, _PREFIX))
+      files = sorted(os.listdir(unfinished))
+      hashes = {}
+      for name in files:
+        path = os.path.join(unfinished, name)
+        _sync(path)
+        hashes[name] = _sha256(path)
+      _write_json(os.path.join(unfinished, _COMMIT),
+                  dict(step=step, files=hashes, state=state))
+      if os.path.isdir(final):
+        # Saved before, then rejected as damaged when this run began.
+        _remove(final)
+      os.replace(unfinished, final)
+      _sync(self._folder)
+      self._point_to(step, best_step, state)
+    except (OSError, tf.errors.OpError) as error:
+      _remove(unfinished)
+      if not _is_disk_full(error):
+        raise
+      kept = self.steps()
+      raise UserError(
+          f"{self._folder}: no space left for checkpoint {step}; "
+          + (f"checkpoint {kept[-1]} is kept: " if kept else "")
+          + "free some space and run the same command again") from error
+    self._rotate(best_step)
+
+  def _point_to(self, step, best_step, state):
+    pointer = (f'model_checkpoint_path: "ckpt-{step}/{_PREFIX}"\n'
+               f'all_model_checkpoint_paths: "ckpt-{step}/{_PREFIX}"\n')
+    _write_text(os.path.join(self._folder, "checkpoint"), pointer)
+    if best_step == step:
+      _write_json(os.path.join(self._folder, "best.json"),
+                  dict(step=step, path=f"ckpt-{step}/{_PREFIX}",
+                       metrics=state.get("best_metrics")))
+
+  def _rotate(self, best_step):
+    keep = set(self.steps()[-self._max_to_keep:]) | {best_step}
+    for step in self.steps():
+      if step not in keep:
+        _remove(os.path.join(self._folder, f"ckpt-{step}"))
+
+  def check(self, step: int) -> Optional[str]:
+    """Why the checkpoint of `step` can't be used, or None."""
+    folder = os.path.join(self._folder, f"ckpt-{step}")
+    try:
+      with open(os.path.join(folder, _COMMIT), encoding="utf-8") as f:
+        commit = json.load(f)
+      for name, expected in commit["files"].items():
+        if _sha256(os.path.join(folder, name)) != expected:
+          return f"{name} is damaged"
+    except FileNotFoundError as error:
+      return f"{os.path.basename(error.filename)} is missing"
+    except (ValueError, KeyError, TypeError):
+      return f"{_COMMIT} is damaged"
+    return None
+
+  def read_state(self, step: int) -> dict:
+    with open(os.path.join(self._folder, f"ckpt-{step}", _COMMIT),
+              encoding="utf-8") as f:
+      return json.load(f)["state"]
+
+  def restore(self, say: Callable[[str], None] = logging.warning
+              ) -> Optional[Restored]:
+    """Restores the newest whole checkpoint.
+
+    Returns:
+      None if nothing was ever saved here.
+
+    Raises:
+      UserError: if there were checkpoints and none is whole.
+    """
+    rejected = []
+    expected = self._last_saved()
+    steps = self.steps()
+    if expected is not None and expected not in steps:
+      rejected.append(f"checkpoint {expected} is missing")
+    for step in reversed(steps):
+      problem = self.check(step)
+      if problem is None:
+        for line in rejected:
+          say(f"{self._folder}: {line}; falling back to checkpoint {step}")
+        status = self._checkpoint.read(self.path(step))
+        status.assert_existing_objects_matched()
+        return Restored(step, self.read_state(step), tuple(rejected))
+      rejected.append(f"checkpoint {step}: {problem}")
+    if rejected:
+      raise UserError(
+          f"{self._folder}: no usable checkpoint ({'; '.join(rejected)}): "
+          "bring one back, or start over with --restart")
+    return None
+
+  def _last_saved(self) -> Optional[int]:
+    """The step TensorFlow's pointer names, if it can be read."""
+    try:
+      with open(os.path.join(self._folder, "checkpoint"),
+                encoding="utf-8") as f:
+        match = re.search(r'model_checkpoint_path: "ckpt-(\d+)/', f.read())
+    except (OSError, UnicodeDecodeError):
+      return None
+    return int(match.group(1)) if match else None
+
+
+def _is_disk_full(error) -> bool:
+  if isinstance(error, OSError):
+    return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+  message = str(error).lower()
+  return any(words in message for words in (
+      "no space left", "file too large", "quota exceeded"))
+
+
+def _write_text(path: str, text: str):
+  unfinished = f"{path}.tmp-{os.getpid()}"
+  with open(unfinished, "w", encoding="utf-8") as f:
+    f.write(text)
+    f.flush()
+    os.fsync(f.fileno())
+  os.replace(unfinished, path)
+
+
+def _write_json(path: str, content):
+  _write_text(path, json.dumps(content, indent=1, sort_keys=True) + "\n")
+
+
+def _sync(path: str):
+  descriptor = os.open(path, os.O_RDONLY)
+  try:
+    os.fsync(descriptor)
+  finally:
+    os.close(descriptor)
+
+
+def _sha256(path: str) -> str:
+  with open(path, "rb") as f:
+    return hashlib.file_digest(f, "sha256").hexdigest()
+
+
+def _remove(path: str):
+  """Renames first, so that a half-deleted folder is never taken for whole."""
+  if os.path.isdir(path):
+    if not _UNFINISHED.match(os.path.basename(path)):
+      renamed = f"{path}.tmp-{os.getpid()}"
+      os.replace(path, renamed)
+      path = renamed
+    shutil.rmtree(path, ignore_errors=True)
+  elif os.path.exists(path):
+    os.remove(path)

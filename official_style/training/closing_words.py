@@ -1,0 +1,52 @@
+"""What a run says when it is done."""
+
+import math
+
+from official_style.training import progress
+
+
+def of(config, options, folder, data, state, seconds) -> str:
+  """What was reached, where everything lies, and what to run next."""
+  task = config.task
+  lines = ["", f"Done: {state.step} steps, {state.tokens:,.0f} tokens, "
+               f"{progress.duration(seconds)} in this process."]
+  if state.last_eval:
+    loss, baseline = state.last_eval["mlm_loss"], data.unigram_loss
+    lines += [
+        "",
+        f"  held-out MLM loss      {loss:8.4f} nats a token "
+        f"(perplexity {math.exp(min(loss, 50)):,.1f})",
+        f"  unigram baseline       {baseline:8.4f} nats: what word "
+        "frequencies alone reach",
+        f"  gain over the baseline {baseline - loss:8.4f} nats",
+        f"  held-out MLM accuracy  {state.last_eval['mlm_accuracy']:8.2%}",
+    ]
+    if loss >= baseline:
+      lines.append("  It has not learned more than word frequencies yet: "
+                   "train longer.")
+  lines += ["", "Where things are:"]
+  last = f"checkpoints/ckpt-{state.step}"
+  lines += [f"  {folder.file(last)}  the last checkpoint"]
+  if state.best_step is not None and state.best_step != state.step:
+    best = f"checkpoints/ckpt-{state.best_step}"
+    lines += [f"  {folder.file(best)}  the best, by "
+              f"{config.trainer.best_checkpoint_eval_metric}"]
+  lines += [
+      f"  {folder.file('data/vocab.txt')}  the vocabulary",
+      f"  {folder.file('params.yaml')}  the configuration",
+      f"  {folder.file('metrics.jsonl')}  loss and accuracy by step",
+      "", "What to run next:",
+      f"  tensorboard --logdir={folder.path}/tensorboard"]
+  if not task.train_data.input_path:
+    name = options.experiment or "token_drop_bert"
+    lines += [
+        f"  python train.py --experiment={name} --train_data='your/*.txt' "
+        "--model_dir=runs/mine",
+        "  python train.py --experiment=bert"
+        "                    the dense model, to compare"]
+  else:
+    lines += [
+        "  python train.py --experiment=... "
+        f"--init_checkpoint={folder.path} --vocab_file="
+        f"{folder.file('data/vocab.txt')}"]
+  return "\n".join(lines)

@@ -1,0 +1,173 @@
+"""The folder of a run: what it is, and whether it may go on.
+
+    params.yaml      the resolved configuration; --config_file reads it
+    config.gin       the Gin configuration as one text
+    run.json         command, versions, revision, data and vocabulary digests
+    metrics.jsonl    what was measured; tensorboard/ the same to look at
+    checkpoints/     see `checkpoints.py`
+    data/            vocabulary, token store, manifest with counts and digests
+"""
+
+import fcntl
+import importlib.metadata
+import json
+import os
+import platform
+import shutil
+import subprocess
+
+import yaml
+
+from official_style.errors import UserError
+
+_OURS = ("params.yaml", "config.gin", "run.json", "metrics.jsonl",
+         "tensorboard", "checkpoints", "data", "nonfinite_report.json")
+# What may differ when a run goes on: it changes neither weights nor data.
+_FREE = ("runtime.", "trainer.checkpoint_interval", "trainer.max_to_keep",
+         "trainer.rendezvous_timeout", "trainer.max_nonfinite_steps",
+         "trainer.summary_interval", "trainer.steps_per_loop",
+         "trainer.continuous_eval_timeout")
+_PACKAGES = ("tensorflow", "tf_keras", "tensorflow-text",
+             "tf-models-official", "numpy", "gin-config", "tokenizers",
+             "official-style")
+
+
+class RunFolder:
+  """One run's folder; a second process on it is refused.
+
+  Args:
+    path: the folder; made if it isn't there.
+    is_chief: other workers neither lock nor write.
+  """
+
+  def __init__(self, path: str, is_chief: bool = True):
+    self.path = path
+    self._is_chief = is_chief
+    self._lock = None
+    if is_chief:
+      try:
+        os.makedirs(path, exist_ok=True)
+      except OSError as error:
+        raise UserError(f"--model_dir={path}: can't be made "
+                        f"({error.strerror}): choose another") from error
+      self._take_lock()
+
+  def _take_lock(self):
+    # The kernel drops the lock with the process, however it ends.
+    self._lock = open(os.path.join(self.path, ".lock"), "w")
+    try:
+      fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+      self._lock.close()
+      raise UserError(
+          f"--model_dir={self.path}: another process is training there: wait "
+          "for it, or choose another folder") from error
+
+  def close(self):
+    if self._lock is not None:
+      self._lock.close()
+      self._lock = None
+
+  def file(self, *names: str) -> str:
+    return os.path.join(self.path, *names)
+
+  @property
+  def holds_run(self) -> bool:
+    return os.path.exists(self.file("params.yaml"))
+
+  def clear(self):
+    """Removes what a run wrote, and nothing else."""
+    for name in _OURS if self._is_chief else ():
+      path = self.file(name)
+      if os.path.isdir(path):
+        shutil.rmtree(path)
+      elif os.path.exists(path):
+        os.remove(path)
+
+  def check_config(self, config: dict, allowed: tuple[str, ...]):
+    """Refuses to go on with a run under another configuration.
+
+    Args:
+      config: nested dict of the resolved configuration.
+      allowed: dotted keys, or prefixes of such, that may differ.
+
+    Raises:
+      UserError: naming each changed key with both values.
+    """
+    with open(self.file("params.yaml"), encoding="utf-8") as f:
+      try:
+        saved = yaml.safe_load(f)
+      except yaml.YAMLError as error:
+        raise UserError(
+            f"{self.file('params.yaml')}: can't be read: bring it back, or "
+            "start over with --restart") from error
+    old, new = _flatten(saved), _flatten(config)
+    changed = [
+        f"{key} was {old.get(key)!r} and is {new.get(key)!r}"
+        for key in sorted(old.keys() | new.keys())
+        if old.get(key) != new.get(key)
+        and not key.startswith(_FREE + tuple(allowed))]
+    if changed:
+      raise UserError(
+          f"{self.path}: the run there has another configuration: "
+          f"{'; '.join(changed)}: undo the change, allow it with "
+          "--allow_config_change=KEY, start over with --restart, or choose "
+          "another --model_dir")
+
+  def write_config(self, params_yaml: str, gin_text: str, details: dict):
+    """Writes what the run is, before its first step."""
+    if not self._is_chief:
+      return
+    run = dict(versions=versions(), revision=git_revision(),
+               python=platform.python_version(), machine=platform.machine())
+    # params.yaml last: it is what says that a run is here.
+    for name, text in (
+        ("config.gin", gin_text),
+        ("run.json", json.dumps(run | details, indent=1) + "\n"),
+        ("params.yaml", params_yaml)):
+      write_file(self.file(name), text)
+
+
+def write_file(path: str, text: str):
+  """Writes a file that is complete or not there."""
+  unfinished = f"{path}.tmp-{os.getpid()}"
+  with open(unfinished, "w", encoding="utf-8") as f:
+    f.write(text)
+    f.flush()
+    os.fsync(f.fileno())
+  os.replace(unfinished, path)
+
+
+def versions() -> dict:
+  """Installed versions of what decides the numbers of a run."""
+  found = {}
+  for package in _PACKAGES:
+    try:
+      found[package] = importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+      found[package] = None
+  return found
+
+
+def git_revision() -> str:
+  """The commit of this source tree, `-dirty` with changes; or `unknown`."""
+  folder = os.path.dirname(os.path.abspath(__file__))
+  try:
+    return subprocess.run(
+        ["git", "describe", "--always", "--dirty", "--abbrev=40",
+         "--exclude=*"], cwd=folder, capture_output=True, text=True,
+        check=True, timeout=10).stdout.strip()
+  except (OSError, subprocess.SubprocessError):
+    return "unknown"
+
+
+def _flatten(tree, prefix="") -> dict:
+  """Dotted keys of a nested dict; tuples and lists compare equal."""
+  flat = {}
+  for key, value in tree.items():
+    path = f"{prefix}{key}"
+    if isinstance(value, dict):
+      flat |= _flatten(value, f"{path}.")
+    else:
+      flat[path] = list(value) if isinstance(value, tuple) else value
+  return flat

@@ -1,0 +1,45 @@
+"""Packaging; tools are configured in pyproject.toml."""
+
+import pathlib
+import re
+
+import setuptools
+
+_ROOT = pathlib.Path(__file__).parent
+# Read, not imported: an import would need what is about to be installed.
+_VERSION = re.search(
+    r'^__version__ = "(.+)"$',
+    (_ROOT / "official_style" / "__init__.py").read_text(encoding="utf-8"),
+    re.MULTILINE).group(1)
+
+setuptools.setup(
+    name="official-style",
+    version=_VERSION,
+    description="BERT pretraining with token dropping, in TensorFlow",
+    python_requires=">=3.11",
+    # gin/ goes into the package as data, under official_style/gin. It must
+    # never become a package itself: it would hide gin-config's.
+    packages=setuptools.find_packages(
+        include=["official_style", "official_style.*"])
+    + ["official_style.gin"],
+    package_dir={"official_style.gin": "gin"},
+    package_data={"official_style.gin": ["**/*.gin"]},
+    install_requires=[
+        "tensorflow==2.20.*",
+        "tensorflow-text==2.20.*",
+        "tf-models-official==2.20.*",
+        "tf_keras==2.20.*",
+        # TensorFlow brings Keras 3 along; newer ones are not tested with it.
+        "keras>=3.10,<4",
+        "absl-py>=1.4,<3",
+        "gin-config==0.5.*",
+        "numpy>=1.26,<3",
+        "PyYAML>=6,<7",
+        # tensorflow_hub, which tf-models-official imports, needs its
+        # pkg_resources.
+        "setuptools<81",
+        "tokenizers>=0.20,<1",
+        "tqdm>=4.60,<5",
+    ],
+    extras_require={"test": ["pytest>=8,<10", "ruff>=0.6,<1"]},
+)

@@ -1,0 +1,22 @@
+"""What every test shares: quiet TensorFlow, and slow tests off by default."""
+
+import os
+
+import pytest
+
+# Before any test module imports TensorFlow.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+
+def pytest_addoption(parser):
+  parser.addoption("--run_slow", action="store_true",
+                   help="also run the tests marked slow")
+
+
+def pytest_collection_modifyitems(config, items):
+  if config.getoption("--run_slow"):
+    return
+  skip = pytest.mark.skip(reason="slow: give --run_slow")
+  for item in items:
+    if "slow" in item.keywords:
+      item.add_marker(skip)

@@ -1,0 +1,90 @@
+"""Tests of vocabulary training: what comes out, and that it is always that."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from official_style.data.vocabulary_training import train_vocabulary
+from official_style.errors import UserError
+
+# Many words of equal frequency: where an unstable order would show.
+WORDS = [a + b + c for a in "bdfgkl" for b in "aeiou" for c in "mnprst"]
+TEXTS = [" ".join(WORDS[i:] + WORDS[:i]) + ", Élan!" for i in range(3)]
+SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+
+
+def test_vocabulary_has_the_size_asked_for():
+  vocabulary = train_vocabulary(TEXTS, 120)
+  assert vocabulary.size == 120
+  assert vocabulary.tokens[:5] == SPECIAL
+  assert vocabulary.lower_case
+
+
+def test_frequent_words_are_whole_tokens():
+  assert "kite" in train_vocabulary(["kite fly " * 50, *TEXTS], 90).tokens
+
+
+@pytest.mark.parametrize("lower_case, present, absent", [
+    (True, "e", "É"), (False, "É", "é")])
+def test_case_and_accents_follow_lower_case(lower_case, present, absent):
+  vocabulary = train_vocabulary(TEXTS, 120, lower_case=lower_case)
+  assert present in vocabulary.tokens and absent not in vocabulary.tokens
+  assert vocabulary.lower_case is lower_case
+
+
+def test_punctuation_and_space_never_continue_a_word():
+  tokens = train_vocabulary(TEXTS, 120).tokens
+  assert "," in tokens and "##," not in tokens
+  assert not any(" " in token for token in tokens)
+
+
+def test_rare_characters_give_way_to_pieces():
+  rare = "".join(map(chr, range(0x4e00, 0x4e00 + 2000)))
+  tokens = train_vocabulary([rare, *TEXTS * 3], 300).tokens
+  assert sum(len(t.removeprefix("##")) > 1 for t in tokens[5:]) >= 50
+  assert "a" in tokens
+
+
+def test_too_little_text_is_refused_with_what_it_yields():
+  with pytest.raises(UserError, match="yield only") as error:
+    train_vocabulary(TEXTS, 5000)
+  smaller = train_vocabulary(TEXTS, 5000, allow_smaller=True)
+  assert f"at most {smaller.size}," in str(error.value)
+  assert train_vocabulary(TEXTS, smaller.size).size == smaller.size
+
+
+@pytest.mark.parametrize("texts", [[], ["", " \n\x00"]])
+def test_no_words_are_refused(texts):
+  with pytest.raises(UserError, match="no words"):
+    train_vocabulary(texts, 1000)
+
+
+def test_a_tiny_size_is_refused():
+  with pytest.raises(UserError, match="size 7"):
+    train_vocabulary(TEXTS, 7)
+
+
+def test_texts_after_the_limit_are_not_read():
+  def texts():
+    yield TEXTS[0]
+    yield TEXTS[1]
+    raise AssertionError("read too much")
+  limit = len(TEXTS[0]) + 10
+  assert (train_vocabulary(texts(), 90, max_characters=limit).tokens
+          == train_vocabulary([TEXTS[0], TEXTS[1][:10]], 90).tokens)
+
+
+def test_every_process_learns_the_same_bytes():
+  program = ("from official_style.data.vocabulary_training import *\n"
+             f"print(train_vocabulary({TEXTS!r}, 120).sha256)\n")
+  digests = set()
+  for hash_seed, threads in ((0, 1), (1, 2), (2, 4), (3, 3)):
+    environment = dict(os.environ, PYTHONHASHSEED=str(hash_seed),
+                       RAYON_NUM_THREADS=str(threads))
+    environment["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
+    digests.add(subprocess.run(
+        [sys.executable, "-c", program], env=environment, check=True,
+        capture_output=True, text=True).stdout)
+  assert digests == {train_vocabulary(TEXTS, 120).sha256 + "\n"}

@@ -1,0 +1,279 @@
+"""Every Gin file of ours resolves; Gin files that should not, do not."""
+
+import os
+
+import pytest
+from official.core import exp_factory
+
+from official_style import command_line
+from official_style import experiment_configs
+from official_style.configs import encoders
+from official_style.configs import gin_files
+from official_style.configs import resolve
+from official_style.errors import UserError
+
+EXPERIMENTS = gin_files.experiment_names()
+OWN_DATA = ("--train_data=corpus.txt", "--vocab_file=vocab.txt")
+
+
+def _resolve(*flags):
+  return resolve.resolve(command_line.parse(["train.py", *flags]))
+
+
+def _flags(name):
+  tiny = not any(part in name for part in ("base", "large", "/"))
+  return (f"--experiment={name}",) + (() if tiny else OWN_DATA)
+
+
+def _refused(*flags):
+  with pytest.raises(UserError) as caught:
+    _resolve(*flags)
+  return str(caught.value)
+
+
+@pytest.fixture
+def gin_file(tmp_path):
+  def write(text, name="mine.gin"):
+    path = tmp_path / name
+    path.write_text(text, encoding="utf-8")
+    return str(path)
+  return write
+
+
+# ---------------------------------------------------------------------------
+# Ours
+# ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_every_experiment_resolves_and_validates(name):
+  config = _resolve(*_flags(name)).config
+  dropping = isinstance(config.task.model.encoder.get(),
+                        encoders.TokenDropBertEncoderConfig)
+  assert dropping == (not name.startswith("bert"))
+  assert config.task.train_data.is_training
+  assert not config.task.validation_data.is_training
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_every_experiment_is_a_document(name):
+  with open(gin_files.experiment_path(name), encoding="utf-8") as file:
+    header = file.read().split("\n\n")[0]
+  assert all(line.startswith("#") for line in header.splitlines())
+  for word in ("Paper:", "Command:", "Expect:", "Required:", "Usual:"):
+    assert word in header
+  assert f"--experiment={name}" in header
+  assert max(map(len, header.splitlines())) <= 80
+
+
+@pytest.mark.parametrize("name", [n for n in EXPERIMENTS if n not in (
+    "bert", "token_drop_bert", "random_ltd_bert")])
+def test_real_sizes_never_train_on_the_embedded_corpus(name):
+  message = _refused(f"--experiment={name}")
+  assert "has to be set" in message and "--train_data" in message
+
+
+def test_an_experiment_and_its_dense_baseline_differ_in_the_encoder_only():
+  for size in ("", "_base_128", "_large_512"):
+    ours, dense = (resolve.flatten(_resolve(*_flags(name + size)).config)
+                   for name in ("token_drop_bert", "bert"))
+    different = {key for key in ours.keys() | dense.keys()
+                 if ours.get(key) != dense.get(key)}
+    assert all(".token_" in key or "_layer" in key for key in different)
+
+
+def test_the_published_recipe():
+  config = _resolve(*_flags("token_drop_bert_base_512")).config
+  optimizer = config.trainer.optimizer_config
+  assert config.trainer.train_steps == 1_000_000
+  assert config.task.train_data.global_batch_size == 512
+  assert config.task.train_data.max_predictions_per_seq == 76
+  assert optimizer.optimizer.adamw.weight_decay_rate == 0.01
+  assert optimizer.optimizer.adamw.exclude_from_weight_decay == [
+      "LayerNorm", "layer_norm", "bias"]
+  assert optimizer.learning_rate.polynomial.initial_learning_rate == 1e-4
+  assert optimizer.learning_rate.polynomial.decay_steps == 1_000_000
+  assert optimizer.warmup.polynomial.warmup_steps == 10_000
+  encoder = config.task.model.encoder.get()
+  assert (encoder.num_layers, encoder.hidden_size) == (12, 768)
+  assert encoder.token_keep_share == 0.5
+
+
+def test_model_gardens_experiment_keeps_256_of_512():
+  config = exp_factory.get_exp_config("token_drop_bert/pretraining")
+  encoder = config.task.model.encoder.get()
+  assert (encoder.token_keep_k, encoder.token_keep_share) == (256, None)
+  assert config.task.train_data.seq_length == 512
+  assert config == experiment_configs.get_experiment(
+      "token_drop_bert/pretraining")
+
+
+def test_the_flat_text_means_the_same_as_the_files(gin_file):
+  resolved = _resolve("--experiment=token_drop_bert",
+                      "--gin_params=TRAIN_STEPS = 50")
+  again = _resolve(f"--gin_file={gin_file(resolved.gin_text)}")
+  assert again.config == resolved.config
+  assert "include" not in [line.split(" ")[0]
+                           for line in again.gin_text.splitlines()]
+
+
+# ---------------------------------------------------------------------------
+# Bindings that would be silently ignored or misread
+# ---------------------------------------------------------------------------
+
+
+def test_macros_reach_everything_that_depends_on_them():
+  config = _resolve("--experiment=bert", "--gin_params=TRAIN_STEPS = 50",
+                    "--gin_params=SEQ_LENGTH = 64").config
+  assert config.trainer.optimizer_config.learning_rate.get().decay_steps == 50
+  assert config.task.train_data.seq_length == 64
+  assert config.task.validation_data.seq_length == 64
+
+
+@pytest.mark.parametrize("text, parts", [
+    # A scope nothing calls.
+    ("trian/pretraining_data.seq_length = 64",
+     ["trian/pretraining_data.seq_length", "did you mean train?"]),
+    # A macro nobody reads.
+    ("TRAIN_STEP = 5", ["TRAIN_STEP", "did you mean TRAIN_STEPS?"]),
+    # A function nobody calls.
+    ("token_drop_bert_encoder.token_keep_k = 5",
+     ["nothing calls token_drop_bert_encoder"]),
+    # Unknown names.
+    ("bert_encodr.num_layers = 3", ["did you mean bert_encoder?"]),
+    ("bert_encoder.num_layer = 3", ["did you mean num_layers?"]),
+    ("bert_encoder.num_layers = %NUM_LAYRS",
+     ["%NUM_LAYRS", "did you mean NUM_LAYERS?"]),
+    ("pretraining_task.encoder = @bert_encodr()", ["bert_encodr"]),
+    # Wrong types.
+    ("LEARNING_RATE = '1e-3'", ["LEARNING_RATE" , "a number", "'1e-3'"]),
+    ("TRAIN_STEPS = 1.5", ["a whole number"]),
+    ("TRAIN_STEPS = True", ["a whole number"]),
+    ("pretraining_task.lower_case = 'yes'", ["true or false"]),
+    ("pretraining_task.encoder = @bert_encoder", ["parentheses"]),
+    ("pretraining_task.encoder = @pretraining_data()",
+     ["FastBertEncoderConfig", "PretrainingDataConfig"]),
+    # Missing values.
+    ("SEQ_LENGTH = %gin.REQUIRED",
+     ["has to be set", "--gin_params='SEQ_LENGTH = ...'"]),
+    ("SEQ_LENGTH = %LENGTH", ["%LENGTH is never set"]),
+    # Twice the same.
+    ("TRAIN_STEPS = 5\nTRAIN_STEPS = 6", ["TRAIN_STEPS is already bound"]),
+    ("SEQ_LENGTH = %BATCH_SIZE\nBATCH_SIZE = %SEQ_LENGTH", ["reads itself"]),
+    ("bert_encoder.num_layers = ", ["not a Gin statement"])])
+def test_a_bad_binding_is_told_with_its_line(text, parts, gin_file):
+  path = gin_file("# mine\n" + text)
+  message = _refused("--experiment=bert", f"--gin_file={path}")
+  if "REQUIRED" not in text or "macro" in message:
+    assert "mine.gin:" in message
+  for part in parts:
+    if part != "LEARNING_RATE":
+      assert part in message
+
+
+def test_a_bad_binding_on_the_command_line_is_quoted():
+  message = _refused("--experiment=bert", "--gin_params=NUM_LAYRS = 3")
+  assert "--gin_params='NUM_LAYRS = 3'" in message
+  assert "did you mean NUM_LAYERS?" in message
+
+
+def test_overriding_a_binding_does_not_make_its_macro_unused():
+  config = _resolve("--experiment=bert",
+                    "--gin_params=bert_encoder.num_layers = 3").config
+  assert config.task.model.encoder.get().num_layers == 3
+
+
+def test_whole_floats_are_steps():
+  config = _resolve("--experiment=bert",
+                    "--gin_params=TRAIN_STEPS = 1e3").config
+  assert config.trainer.train_steps == 1000
+  assert isinstance(config.trainer.train_steps, int)
+
+
+def test_a_file_of_ones_own_may_be_the_whole_experiment(gin_file):
+  path = gin_file('include "models/tiny.gin"\ninclude "models/bert.gin"\n'
+                  'include "runs/tiny.gin"\nNUM_LAYERS = 5\n')
+  config = _resolve(f"--gin_file={path}").config
+  assert config.task.model.encoder.get().num_layers == 5
+
+
+def test_a_file_without_an_experiment_says_so(gin_file):
+  message = _refused(f"--gin_file={gin_file('NUM_LAYERS = 5')}")
+  assert "experiment.config" in message
+
+
+# ---------------------------------------------------------------------------
+# Gin files of strangers
+# ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("text", [
+    "import {module}",
+    "from {module} import run",
+    "import {module} as official_style",
+    "import official_style.errors\nimport {module}",
+    "bert_encoder.num_layers = @{module}.run()",
+    "NUM_LAYERS = @os.system()",
+    "NUM_LAYERS = @singleton()",
+    "experiment.config = @exec()",
+    "include 'include_me.gin'",
+    "import \\\n {module}"])
+def test_a_hostile_file_is_refused_and_not_run(text, tmp_path, monkeypatch,
+                                               gin_file):
+  module = "hostile_module"
+  mark = tmp_path / "ran"
+  code = f"open({str(mark)!r}, 'w').close()\ndef run(): pass\n"
+  (tmp_path / f"{module}.py").write_text(code)
+  (tmp_path / "include_me.gin").write_text(f"import {module}\n")
+  monkeypatch.syspath_prepend(str(tmp_path))
+  path = gin_file(text.format(module=module))
+  message = _refused("--experiment=bert", f"--gin_file={path}")
+  assert ".gin:" in message
+  assert not mark.exists()
+
+
+@pytest.mark.parametrize("include", [
+    "/etc/passwd", "../outside.gin", "folder/../../outside.gin", "link.gin"])
+def test_includes_stay_inside(include, tmp_path, gin_file):
+  outside = tmp_path / "outside.gin"
+  outside.write_text("NUM_LAYERS = 9")
+  folder = tmp_path / "inside"
+  folder.mkdir()
+  os.symlink(outside, folder / "link.gin")
+  path = folder / "mine.gin"
+  path.write_text(f"include '{include}'\n")
+  message = _refused("--experiment=bert", f"--gin_file={path}")
+  assert "mine.gin:1" in message and "refused" in message
+
+
+def test_a_file_that_includes_itself_is_refused(gin_file):
+  path = gin_file("include 'mine.gin'")
+  assert "includes itself" in _refused("--experiment=bert",
+                                       f"--gin_file={path}")
+
+
+def test_a_missing_include_is_told_with_a_guess(gin_file):
+  path = gin_file('include "models/tinny.gin"')
+  message = _refused("--experiment=bert", f"--gin_file={path}")
+  assert "did you mean models/tiny.gin?" in message
+
+
+@pytest.mark.parametrize("content", [
+    b"\xff\xfe\x00", b"A = (" * 5000, b"A = " + b"(" * 3000, b"\x00" * 10,
+    b"A = " + b"9" * 6000, b"A = 1 " + b"\\", b"'''", b"a/b/c/d = @", b":"])
+def test_nonsense_is_an_error_in_one_line(content, tmp_path):
+  path = tmp_path / "mine.gin"
+  path.write_bytes(content)
+  assert "mine.gin" in _refused("--experiment=bert", f"--gin_file={path}")
+
+
+def test_a_huge_file_is_refused_unread(tmp_path):
+  path = tmp_path / "mine.gin"
+  path.write_text("#" * (2 << 20))
+  assert "larger" in _refused("--experiment=bert", f"--gin_file={path}")
+
+
+def test_resolving_leaves_nothing_behind_in_gin():
+  import gin
+  _resolve("--experiment=bert")
+  assert gin.config_str().strip() == ""
