@@ -33,6 +33,7 @@ setuptools.setup(
         "keras>=3.10,<4",
         "absl-py>=1.4,<3",
         "gin-config==0.5.*",
+        "google-crc32c>=1.5,<2",
         "numpy>=1.26,<3",
         "PyYAML>=6,<7",
         # tensorflow_hub, which tf-models-official imports, needs its

@@ -183,6 +183,22 @@ def test_overriding_a_binding_does_not_make_its_macro_unused():
   assert config.task.model.encoder.get().num_layers == 3
 
 
+def test_a_schedule_of_keep_counts_is_bindings_only():
+  schedule = _resolve(
+      "--experiment=token_drop_bert",
+      "--gin_params=keep_schedule.dense_finish_share = 0.1"
+  ).config.task.keep_schedule
+  assert schedule.dense_finish_share == 0.1
+
+
+def test_a_file_name_cannot_smuggle_in_a_line(tmp_path):
+  path = tmp_path / "a\nimport hostile_module #.gin"
+  path.write_text("NUM_LAYERS = 3")
+  resolved = _resolve("--experiment=bert", f"--gin_file={path}")
+  assert not [line for line in resolved.gin_text.splitlines()
+              if line.startswith("import")]
+
+
 def test_whole_floats_are_steps():
   config = _resolve("--experiment=bert",
                     "--gin_params=TRAIN_STEPS = 1e3").config

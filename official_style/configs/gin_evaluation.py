@@ -10,6 +10,7 @@ import typing
 from typing import Any, Callable, Iterable
 
 import gin
+
 from official_style.configs import field_types
 from official_style.configs import gin_program
 from official_style.configs import suggestions

@@ -13,6 +13,7 @@ import tokenize
 from typing import Any, Iterator, Optional, Sequence
 
 from gin import config_parser
+
 from official_style.configs import gin_program
 from official_style.configs import suggestions
 from official_style.configs.gin_program import Binding

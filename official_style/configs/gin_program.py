@@ -84,7 +84,8 @@ class GinProgram:
     for binding in {b.key: b for b in self.bindings}.values():
       if binding.source != source:
         source = binding.source
-        lines.append(f"\n# {source}")
+        # One line, whatever a file is called: it must stay a comment.
+        lines.append(f"\n# {' '.join(source.split())}")
       lines.append(f"{binding.key} = {binding.value!r}")
     return "\n".join(lines).strip() + "\n"
 

@@ -86,7 +86,7 @@ def embedded_documents(max_bytes=4_000_000, roots=None):
   seen = set()
   for path in _source_files(_installed_roots() if roots is None else roots):
     is_topics = path.replace(os.sep, "/").endswith(_TOPICS)
-    found = _topics(path) if is_topics else _document(path, seen)
+    found = (_topics if is_topics else _document)(path, seen)
     num_files += bool(found)
     for document in found:
       raw = document.encode("utf-8", "replace")
@@ -140,7 +140,7 @@ def _read_source(path):
     return b""
 
 
-def _topics(path):
+def _topics(path, seen):
   """Returns the help topics, the values of the dict literal `topics`."""
   try:
     tree = ast.parse(_read_source(path))
@@ -149,26 +149,25 @@ def _topics(path):
   for node in ast.walk(tree):
     if isinstance(node, ast.Dict):
       texts = (v.value for v in node.values if isinstance(v, ast.Constant))
-      texts = (_normalise(text) for text in texts if isinstance(text, str))
-      return [text for text in texts if text]
+      return _new_texts((t for t in texts if isinstance(t, str)), seen)
   return []
 
 
 def _document(path, seen):
-  """Returns a list of one document, the new docstrings of a file, or none.
-
-  Args:
-    path: the source file.
-    seen: set of digests of docstrings, added to.
-  """
-  texts = []
-  for text in map(_normalise, _docstrings(_read_source(path))):
-    if len(text) > _MIN_DOCSTRING_CHARACTERS:
-      digest = hashlib.sha256(text.encode("utf-8", "replace")).digest()
-      if digest not in seen:
-        seen.add(digest)
-        texts.append(text)
+  """Returns a list of one document, the new docstrings of a file, or none."""
+  texts = _new_texts(_docstrings(_read_source(path)), seen)
   return ["\n".join(texts)] if texts else []
+
+
+def _new_texts(texts, seen):
+  """Normalises texts; leaves out short ones and those in the set `seen`."""
+  new = []
+  for text in map(_normalise, texts):
+    digest = hashlib.sha256(text.encode("utf-8", "replace")).digest()
+    if len(text) > _MIN_DOCSTRING_CHARACTERS and digest not in seen:
+      seen.add(digest)
+      new.append(text)
+  return new
 
 
 def _docstrings(source):

@@ -26,6 +26,8 @@ _BREAKS = re.compile("[\r\v\f\x1c-\x1f\x85\u2028\u2029]")
 # Lone surrogates come out of JSON escapes and cannot be encoded again.
 _CONTROLS = re.compile(
     "[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\ud800-\udfff]")
+# Either of them: one look is all that most lines cost.
+_ODD = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
 def iter_documents(paths, report=None, text_field="text"):
@@ -142,10 +144,12 @@ def _decode(raw, path, row, report):
 
 def _clean(text, path, row, report):
   """Removes control characters, turns odd line breaks to spaces, strips."""
-  if _CONTROLS.search(text):
+  if _ODD.search(text):
     text, count = _CONTROLS.subn("", text)
-    report.add_damage("control_characters", path, row, count)
-  return _BREAKS.sub(" ", text).strip()
+    if count:
+      report.add_damage("control_characters", path, row, count)
+    text = _BREAKS.sub(" ", text)
+  return text.strip()
 
 
 def _rows(path, counts, limit):

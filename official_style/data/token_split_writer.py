@@ -99,7 +99,10 @@ class TokenSplitWriter:
       dict of counts and digests for the manifest; `unknown_tokens` is the
       caller's to add.
     """
-    np.save(self._documents_path, np.array(self._offsets, "<i8"))
+    with open(self._documents_path, "wb") as file:
+      np.save(file, np.array(self._offsets, "<i8"))
+      file.flush()
+      os.fsync(file.fileno())
     self._file.flush()
     os.fsync(self._file.fileno())
     self._file.close()

@@ -29,7 +29,7 @@ def build_token_store(documents, tokenizer, folder, eval_share=0.02,
   documents, the document nearest to the border moves there, with its copies.
 
   Memory: 2 MB of text at a time (or one document, if longer) with its tokens,
-  about 30 MB, and 8 bytes a document (16 for those of `eval_documents`).
+  about 60 MB, and 8 bytes a document (16 for those of `eval_documents`).
 
   Args:
     documents: iterable of str; read once.
@@ -151,7 +151,7 @@ def _write_by_hash(batches, train, evaluation, eval_share):
     different = full.num_documents > len(nearest.indices)
     if not empty.num_documents and different and eval_share > 0:
       full.move_documents(nearest.indices, empty)
-  if not train.num_documents:
+  if evaluation.num_documents and not train.num_documents:
     # One document only, or copies of it: it is of no use but for training.
     evaluation.move_documents(range(evaluation.num_documents), train)
 
@@ -175,7 +175,8 @@ class _Extreme:
         return
     if value != self._value:
       self._value, self.indices = value, []
-    self.indices.extend((first_index + np.flatnonzero(hashes == value)).tolist())
+    equal = np.flatnonzero(hashes == value)
+    self.indices.extend((first_index + equal).tolist())
 
 
 def _write_separately(documents, eval_documents, tokenizer, progress, train,

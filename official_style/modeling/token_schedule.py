@@ -139,17 +139,23 @@ def keep_stages(train_steps: int, seq_length: int, token_keep_k: int, *,
   for name, share in shares.items():
     if not 0 <= share <= 1:
       raise ValueError(f"{name}={share}: must lie in [0, 1]")
-  if sum(shares.values()) > 1:
+  # A little more than 1 is rounding, as in 0.33 + 0.56 + 0.11.
+  if sum(shares.values()) > 1 + 1e-9:
     raise ValueError(f"shares of the run sum to more than 1: {shares}")
   if growth_share and growth_stages < 1:
     raise ValueError(f"growth_stages={growth_stages}: at least 1")
-  start = keep_count(seq_length, token_keep_share=growth_start_share)
+  if growth_share and not 0 < growth_start_share <= 1:
+    raise ValueError(
+        f"growth_start_share={growth_start_share}: must lie in (0, 1]")
   warm = round(dense_warmup_share * train_steps)
-  grown = warm + round(growth_share * train_steps)
-  finish = train_steps - round(dense_finish_share * train_steps)
+  finish = max(warm, train_steps - round(dense_finish_share * train_steps))
+  # Each share is rounded by itself: in a short run they could overlap.
+  grown = min(warm + round(growth_share * train_steps), finish)
 
   stages = [(0, seq_length)] if warm else []
-  if growth_share and start < token_keep_k:
+  start = (keep_count(seq_length, token_keep_share=growth_start_share)
+           if growth_share else token_keep_k)
+  if start < token_keep_k:
     for i in range(growth_stages):
       share = i / growth_stages
       stages.append((warm + round(share * (grown - warm)),
@@ -159,7 +165,8 @@ def keep_stages(train_steps: int, seq_length: int, token_keep_k: int, *,
     stages.append((warm, token_keep_k))
   if finish < train_steps:
     stages.append((finish, seq_length))
-  return _merge_stages(stages)
+  return _merge_stages(
+      [stage for stage in stages if stage[0] < max(train_steps, 1)])
 
 
 def _merge_stages(

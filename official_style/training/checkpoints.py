@@ -2,7 +2,8 @@
 
     checkpoints/
       ckpt-300/ckpt.index, ckpt.data-...     weights, optimizer, counters
-      ckpt-300/commit.json                   SHA-256 of each file, run state
+      ckpt-300/commit.json                   run state, SHA-256 of each file
+                                             and of itself
       checkpoint                             TensorFlow's pointer to the last
       best.json                              which one evaluated best
 
@@ -100,8 +101,9 @@ class CheckpointFolder:
         path = os.path.join(unfinished, name)
         _sync(path)
         hashes[name] = _sha256(path)
+      commit = dict(step=step, files=hashes, state=state)
       _write_json(os.path.join(unfinished, _COMMIT),
-                  dict(step=step, files=hashes, state=state))
+                  commit | dict(sha256=_digest(commit)))
       if os.path.isdir(final):
         # Saved before, then rejected as damaged when this run began.
         _remove(final)
@@ -109,28 +111,41 @@ class CheckpointFolder:
       _sync(self._folder)
       self._point_to(step, best_step, state)
     except (OSError, tf.errors.OpError) as error:
-      _remove(unfinished)
-      if not _is_disk_full(error):
+      self.remove_unfinished()
+      if not is_disk_full(error):
         raise
       kept = self.steps()
       raise UserError(
           f"{self._folder}: no space left for checkpoint {step}; "
           + (f"checkpoint {kept[-1]} is kept: " if kept else "")
           + "free some space and run the same command again") from error
-    self._rotate(best_step)
+    self._rotate(best_step, upto=step)
+    for newer in (s for s in self.steps() if s > step):
+      # Rejected when this run began: it must not outlive those it would push
+      # out, nor be taken for what comes next.
+      _remove(os.path.join(self._folder, f"ckpt-{newer}"))
+
+  def complete_save(self, step: int, state: dict,
+                    best_step: Optional[int] = None):
+    """Does what a save that was killed may have left undone at its end."""
+    if self._writes:
+      self._point_to(step, best_step, state)
+      self._rotate(best_step, upto=step)
 
   def _point_to(self, step, best_step, state):
     pointer = (f'model_checkpoint_path: "ckpt-{step}/{_PREFIX}"\n'
                f'all_model_checkpoint_paths: "ckpt-{step}/{_PREFIX}"\n')
     _write_text(os.path.join(self._folder, "checkpoint"), pointer)
-    if best_step == step:
+    if best_step is not None:
       _write_json(os.path.join(self._folder, "best.json"),
-                  dict(step=step, path=f"ckpt-{step}/{_PREFIX}",
+                  dict(step=best_step, path=f"ckpt-{best_step}/{_PREFIX}",
                        metrics=state.get("best_metrics")))
 
-  def _rotate(self, best_step):
-    keep = set(self.steps()[-self._max_to_keep:]) | {best_step}
-    for step in self.steps():
+  def _rotate(self, best_step, upto):
+    """Deletes what is no longer kept of the checkpoints up to a step."""
+    steps = [step for step in self.steps() if step <= upto]
+    keep = set(steps[-self._max_to_keep:]) | {best_step}
+    for step in steps:
       if step not in keep:
         _remove(os.path.join(self._folder, f"ckpt-{step}"))
 
@@ -140,12 +155,17 @@ class CheckpointFolder:
     try:
       with open(os.path.join(folder, _COMMIT), encoding="utf-8") as f:
         commit = json.load(f)
+      expected = commit.pop("sha256")
+      if _digest(commit) != expected or commit["step"] != step:
+        return f"{_COMMIT} is damaged"
       for name, expected in commit["files"].items():
         if _sha256(os.path.join(folder, name)) != expected:
           return f"{name} is damaged"
     except FileNotFoundError as error:
       return f"{os.path.basename(error.filename)} is missing"
-    except (ValueError, KeyError, TypeError):
+    except OSError as error:
+      return f"can't be read ({error.strerror})"
+    except (ValueError, KeyError, TypeError, AttributeError):
       return f"{_COMMIT} is damaged"
     return None
 
@@ -195,7 +215,8 @@ class CheckpointFolder:
     return int(match.group(1)) if match else None
 
 
-def _is_disk_full(error) -> bool:
+def is_disk_full(error) -> bool:
+  """Whether an `OSError` or an error of TensorFlow's says so."""
   if isinstance(error, OSError):
     return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
   message = str(error).lower()
@@ -214,6 +235,12 @@ def _write_text(path: str, text: str):
 
 def _write_json(path: str, content):
   _write_text(path, json.dumps(content, indent=1, sort_keys=True) + "\n")
+
+
+def _digest(content: dict) -> str:
+  """SHA-256 of what JSON says, however it is spaced."""
+  text = json.dumps(content, sort_keys=True)
+  return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _sync(path: str):

@@ -38,5 +38,5 @@ class Interruption:
     self.requested = True
     if not self.saving:
       raise Interrupted(
-          f"stopped by {signal.Signals(number).name} before there was "
-          "anything to save: run the same command again")
+          f"stopped by {signal.Signals(number).name}; there was nothing to "
+          "save: run the same command again")

@@ -6,6 +6,7 @@ same bytes as one that was not. Speed goes to TensorBoard and to the screen.
 """
 
 import json
+import math
 import os
 from typing import Optional
 
@@ -20,15 +21,21 @@ class MetricsLog:
     size: bytes of `metrics.jsonl` to go on after; what lies behind was written
       by a run that died before its next checkpoint, and will come again.
     writes: False on workers other than the chief.
+
+  Attributes:
+    lost: bytes that `metrics.jsonl` should have had, and hasn't.
   """
 
   def __init__(self, folder: str, size: int = 0, writes: bool = True):
     self._writes = writes
+    self.lost = 0
     if not writes:
       return
     self._path = os.path.join(folder, "metrics.jsonl")
     self._file = open(self._path, "ab")
-    self._file.truncate(size)
+    # Never longer than it is: that would fill it up with NUL.
+    self.lost = max(0, size - os.path.getsize(self._path))
+    self._file.truncate(size - self.lost)
     self._boards = {
         split: tf.summary.create_file_writer(
             os.path.join(folder, "tensorboard", split))
@@ -48,7 +55,8 @@ class MetricsLog:
     """One line of metrics; `speeds` are for TensorBoard only."""
     if not self._writes:
       return
-    line = json.dumps(dict(step=step, split=split) | metrics)
+    line = json.dumps(dict(step=step, split=split) | {
+        name: _json(value) for name, value in metrics.items()})
     self._file.write(line.encode() + b"\n")
     self._file.flush()
     with self._boards[split].as_default(step):
@@ -72,3 +80,10 @@ class MetricsLog:
       self._file.close()
       for board in self._boards.values():
         board.close()
+
+
+def _json(value):
+  """JSON has no numbers for NaN and infinity."""
+  if isinstance(value, float) and not math.isfinite(value):
+    return None
+  return value

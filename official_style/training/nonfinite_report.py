@@ -11,7 +11,8 @@ from official_style.training import run_folder
 _SHOWN = 20
 
 
-def stop(step: int, batch, *, model, task, folder: str, skipped: int):
+def stop(step: int, batch, *, model, task, folder: str, skipped: int,
+         writes: bool = True):
   """Writes `nonfinite_report.json` and ends the run.
 
   Args:
@@ -21,6 +22,7 @@ def stop(step: int, batch, *, model, task, folder: str, skipped: int):
     task: gives `sums`.
     folder: the run folder.
     skipped: steps skipped in a row.
+    writes: False on workers other than the chief.
 
   Raises:
     UserError: always.
@@ -42,8 +44,9 @@ def stop(step: int, batch, *, model, task, folder: str, skipped: int):
       example_keys=np.asarray(local["example_keys"]).tolist(),
       input_word_ids=np.asarray(local["input_word_ids"]).tolist())
   path = f"{folder}/nonfinite_report.json"
-  run_folder.write_file(
-      path, json.dumps(_plain(report), indent=1, sort_keys=True) + "\n")
+  if writes:
+    run_folder.write_file(
+        path, json.dumps(_plain(report), indent=1, sort_keys=True) + "\n")
   raise UserError(
       f"step {step}: loss or gradient was not finite for {skipped} steps in a "
       f"row; the last good checkpoint is kept, {path} says where it "

@@ -32,14 +32,20 @@ def cluster() -> tuple[list[str], int]:
     task = config["task"]
     index = int(task["index"])
     kind = task.get("type", "worker")
-    workers[index]
-  except (ValueError, KeyError, TypeError, IndexError) as error:
+    addresses = [_split(worker) for worker in workers]
+    if not 0 <= index < len(workers):
+      raise UserError(f"TF_CONFIG: task index {index} of {len(workers)} "
+                      "workers: they count from 0")
+  except (ValueError, KeyError, TypeError, AttributeError) as error:
     raise UserError(
         'TF_CONFIG: must look like {"cluster": {"worker": ["host:port", '
         '...]}, "task": {"type": "worker", "index": 0}}') from error
   if kind != "worker" or set(config["cluster"]) != {"worker"}:
     raise UserError("TF_CONFIG: only jobs of type worker are supported; list "
                     "the chief as worker 0")
+  if len(set(addresses)) < len(addresses):
+    raise UserError("TF_CONFIG: two workers have the same address: give each "
+                    "a host:port of its own")
   return workers, index
 
 

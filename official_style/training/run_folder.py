@@ -9,10 +9,12 @@
 """
 
 import fcntl
+import glob
 import importlib.metadata
 import json
 import os
 import platform
+import re
 import shutil
 import subprocess
 
@@ -20,13 +22,24 @@ import yaml
 
 from official_style.errors import UserError
 
-_OURS = ("params.yaml", "config.gin", "run.json", "metrics.jsonl",
-         "tensorboard", "checkpoints", "data", "nonfinite_report.json")
+# All a run writes. params.yaml is last: while it is there, nobody takes what
+# is left for another run's.
+_OURS = ("metrics.jsonl", "nonfinite_report.json", "tensorboard/train",
+         "tensorboard/eval", "tensorboard", "checkpoints/ckpt-*",
+         "checkpoints/checkpoint", "checkpoints/best.json", "checkpoints",
+         "data/source.json", "data/store", "data/vocab.txt",
+         "data/text_report.json", "data/records.json", "data",
+         "config.gin", "run.json", "params.yaml")
+_FOLDERS = ("tensorboard", "checkpoints", "data")  # others may use them too
+_UNFINISHED = re.compile(
+    r"^(params\.yaml|config\.gin|run\.json|nonfinite_report\.json|data)"
+    r"\.tmp-\d+$")
 # What may differ when a run goes on: it changes neither weights nor data.
 _FREE = ("runtime.", "trainer.checkpoint_interval", "trainer.max_to_keep",
          "trainer.rendezvous_timeout", "trainer.max_nonfinite_steps",
          "trainer.summary_interval", "trainer.steps_per_loop",
          "trainer.continuous_eval_timeout")
+_BOUND = ("runtime.mixed_precision_dtype",)
 _PACKAGES = ("tensorflow", "tf_keras", "tensorflow-text",
              "tf-models-official", "numpy", "gin-config", "tokenizers",
              "official-style")
@@ -51,10 +64,20 @@ class RunFolder:
         raise UserError(f"--model_dir={path}: can't be made "
                         f"({error.strerror}): choose another") from error
       self._take_lock()
+      self._remove_unfinished()
+
+  def _remove_unfinished(self):
+    """Deletes what a killed process left half-written."""
+    for name in filter(_UNFINISHED.match, os.listdir(self.path)):
+      _remove(self.file(name))
 
   def _take_lock(self):
     # The kernel drops the lock with the process, however it ends.
-    self._lock = open(os.path.join(self.path, ".lock"), "w")
+    try:
+      self._lock = open(os.path.join(self.path, ".lock"), "w")
+    except OSError as error:
+      raise UserError(f"--model_dir={self.path}: can't be written "
+                      f"({error.strerror}): choose another") from error
     try:
       fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
@@ -78,14 +101,17 @@ class RunFolder:
   def clear(self):
     """Removes what a run wrote, and nothing else."""
     for name in _OURS if self._is_chief else ():
-      path = self.file(name)
-      if os.path.isdir(path):
-        shutil.rmtree(path)
-      elif os.path.exists(path):
-        os.remove(path)
+      for path in glob.glob(os.path.join(glob.escape(self.path), name)):
+        if name not in _FOLDERS:
+          _remove(path)
+        elif not os.listdir(path):
+          os.rmdir(path)
 
-  def check_config(self, config: dict, allowed: tuple[str, ...]):
+  def check_config(self, config: dict, allowed: tuple[str, ...]) -> bool:
     """Refuses to go on with a run under another configuration.
+
+    Returns:
+      Whether anything that is written down has changed.
 
     Args:
       config: nested dict of the resolved configuration.
@@ -97,22 +123,25 @@ class RunFolder:
     with open(self.file("params.yaml"), encoding="utf-8") as f:
       try:
         saved = yaml.safe_load(f)
-      except yaml.YAMLError as error:
+        old = _flatten(saved)
+      except (yaml.YAMLError, ValueError, AttributeError) as error:
         raise UserError(
             f"{self.file('params.yaml')}: can't be read: bring it back, or "
             "start over with --restart") from error
-    old, new = _flatten(saved), _flatten(config)
+    new, allowed = _flatten(config), tuple(filter(None, allowed))
     changed = [
         f"{key} was {old.get(key)!r} and is {new.get(key)!r}"
         for key in sorted(old.keys() | new.keys())
         if old.get(key) != new.get(key)
-        and not key.startswith(_FREE + tuple(allowed))]
+        and not (key.startswith(_FREE) and key not in _BOUND)
+        and not key.startswith(allowed)]
     if changed:
       raise UserError(
           f"{self.path}: the run there has another configuration: "
           f"{'; '.join(changed)}: undo the change, allow it with "
           "--allow_config_change=KEY, start over with --restart, or choose "
           "another --model_dir")
+    return old != new
 
   def write_config(self, params_yaml: str, gin_text: str, details: dict):
     """Writes what the run is, before its first step."""
@@ -126,6 +155,13 @@ class RunFolder:
         ("run.json", json.dumps(run | details, indent=1) + "\n"),
         ("params.yaml", params_yaml)):
       write_file(self.file(name), text)
+
+
+def _remove(path: str):
+  if os.path.isdir(path) and not os.path.islink(path):
+    shutil.rmtree(path)
+  else:
+    os.remove(path)
 
 
 def write_file(path: str, text: str):
@@ -169,5 +205,11 @@ def _flatten(tree, prefix="") -> dict:
     if isinstance(value, dict):
       flat |= _flatten(value, f"{path}.")
     else:
-      flat[path] = list(value) if isinstance(value, tuple) else value
+      flat[path] = _listed(value)
   return flat
+
+
+def _listed(value):
+  if isinstance(value, (list, tuple)):
+    return [_listed(item) for item in value]
+  return value

@@ -33,6 +33,16 @@ class Placement:
             f"{type(self.strategy).__name__}")
 
 
+def is_chief(runtime) -> bool:
+  """Whether this process is the one that writes; needs no device."""
+  workers, index = rendezvous.cluster()
+  several = (len(workers) > 1 and not runtime.tpu
+             and runtime.accelerator != "tpu"
+             and runtime.distribution_strategy in (
+                 "auto", "multi_worker_mirrored"))
+  return index == 0 or not several
+
+
 def place(runtime, rendezvous_timeout: float) -> Placement:
   """Picks devices and builds the strategy. Call it before any TensorFlow op.
 

@@ -8,6 +8,7 @@ not.
 """
 
 import dataclasses
+import math
 import time
 from typing import Optional
 
@@ -100,8 +101,8 @@ class Trainer:
         if self._is_due(state.step, self._config.validation_interval):
           if state.last_eval_step != state.step and self._evaluates:
             improved = self._evaluate(state)
-            if improved:
-              saved = self._save(state)
+            # A checkpoint of this step from before knows nothing of it.
+            saved = self._save(state) if improved else -1
         if (self._is_due(state.step, self._config.checkpoint_interval)
             and saved != state.step):
           saved = self._save(state)
@@ -127,8 +128,9 @@ class Trainer:
       if saved != state.step and state.step:
         self._save(state)
       raise interruption_lib.Interrupted(
-          f"stopped as told, saved at step {state.step} of "
-          f"{self._config.train_steps}: run the same command again to go on")
+          f"stopped as told, {'saved ' * (state.step > 0)}at step "
+          f"{state.step} of {self._config.train_steps}: run the same command "
+          "again to go on")
 
   def _keep_count(self, step: int) -> Optional[int]:
     if self._keep_stages is None:
@@ -226,9 +228,11 @@ class Trainer:
 
   def _is_best(self, state, metrics) -> bool:
     name = self._config.best_checkpoint_eval_metric
-    if not state.best_metrics:
+    new, old = metrics[name], state.best_metrics.get(name)
+    if not math.isfinite(new):
+      return False
+    if old is None:
       return True
-    new, old = metrics[name], state.best_metrics[name]
     if self._config.best_checkpoint_metric_comp == "higher":
       return new > old
     return new < old

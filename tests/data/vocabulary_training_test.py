@@ -72,8 +72,8 @@ def test_texts_after_the_limit_are_not_read():
     yield TEXTS[1]
     raise AssertionError("read too much")
   limit = len(TEXTS[0]) + 10
-  assert (train_vocabulary(texts(), 90, max_characters=limit).tokens
-          == train_vocabulary([TEXTS[0], TEXTS[1][:10]], 90).tokens)
+  assert (train_vocabulary(texts(), 60, max_characters=limit).tokens
+          == train_vocabulary([TEXTS[0], TEXTS[1][:10]], 60).tokens)
 
 
 def test_every_process_learns_the_same_bytes():

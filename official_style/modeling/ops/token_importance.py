@@ -35,7 +35,9 @@ def loss_sums(ids: tf.Tensor, losses: tf.Tensor, weights: tf.Tensor,
   """
   weights = tf.reshape(tf.cast(weights, tf.float32), [-1])
   losses = tf.reshape(tf.cast(losses, tf.float32), [-1])
-  values = tf.stack([weights * losses, weights], axis=1)
+  # Not a plain product: an unused slot may hold an infinite loss.
+  weighted = tf.where(weights > 0, weights * losses, 0.0)
+  values = tf.stack([weighted, weights], axis=1)
   return tf.math.unsorted_segment_sum(
       values, tf.reshape(ids, [-1]), vocab_size)
 
