@@ -186,7 +186,7 @@ def _make(task, source, folder, say, show, max_documents):
 
 def _make_store(task, folder, say, show, max_documents):
   data = task.train_data
-  report = text_report.TextReport()
+  report, embedded = text_report.TextReport(), None
   if data.input_path:
     paths = text_paths.expand_paths(data.input_path, report)
     read = lambda report: itertools.islice(  # noqa: E731
@@ -197,6 +197,7 @@ def _make_store(task, folder, say, show, max_documents):
     corpus = embedded_corpus.embedded_documents(
         int(data.embedded_megabytes * 1e6))
     say(f"text: {corpus.describe()}")
+    embedded = corpus.manifest()
     read = lambda report: iter(corpus.documents)  # noqa: E731
   if task.vocab_file:
     vocabulary = vocabulary_lib.Vocabulary.load(
@@ -228,8 +229,8 @@ def _make_store(task, folder, say, show, max_documents):
       say(f"warning: {leaked} evaluation documents are training documents too")
   with open(os.path.join(folder, "text_report.json"), "w",
             encoding="utf-8") as f:
-    json.dump(dict(train=report.to_dict(), eval=eval_report.to_dict()), f,
-              indent=1)
+    json.dump(dict(train=report.to_dict(), eval=eval_report.to_dict(),
+                   embedded=embedded), f, indent=1)
 
 
 def _from_store(task, vocabulary, folder, seed) -> PretrainingData:
