@@ -40,7 +40,6 @@ setuptools.setup(
         # pkg_resources.
         "setuptools<81",
         "tokenizers>=0.20,<1",
-        "tqdm>=4.60,<5",
     ],
     extras_require={"test": ["pytest>=8,<10", "ruff>=0.6,<1"]},
 )

@@ -30,7 +30,7 @@ class Options:
       increasing precedence.
     train_data, eval_data, vocab_file, init_checkpoint, accelerator,
       num_replicas, tpu: shorthands that win over all of these; None is unset.
-    dry_run: check everything, take one step, write nothing.
+    dry_run: check everything, say what it costs, write nothing.
     restart: start over although `model_dir` holds a run.
     allow_config_change: dotted keys that may differ from the resumed run's.
     allow_missing: regular expressions of the variables that `init_checkpoint`
@@ -75,8 +75,8 @@ _GROUPS = {
               "folder of the run; default runs/<experiment>. The same command "
               "again goes on where it stopped"),
         _Flag("dry_run", "bool",
-              "check configuration, data, shapes and memory, take one step, "
-              "and write nothing"),
+              "check configuration, data, vocabulary, shapes and checkpoint, "
+              "print what the run costs, and write nothing"),
         _Flag("list", "bool", "one line for each experiment"),
     ),
     "Your data": (

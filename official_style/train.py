@@ -12,6 +12,7 @@ from official_style import command_line
 from official_style.configs import gin_files
 from official_style.configs import overrides
 from official_style.errors import UserError
+from official_style.training import interruption
 
 _USAGE_ERROR = 2  # As argparse and the shells have it.
 _INTERRUPTED = 130
@@ -33,7 +34,8 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     if answer is not None:
       print(answer, end="")
       return 0
-    return _run(command_line.parse(argv))
+    with interruption.nothing_to_save():
+      return _run(command_line.parse(argv))
   except UserError as error:
     print("error:", " ".join(str(error).split()), file=sys.stderr)
     return _USAGE_ERROR

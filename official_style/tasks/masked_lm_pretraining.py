@@ -7,10 +7,10 @@ import tensorflow as tf
 import tf_keras
 from official.core import task_factory
 from official.modeling import tf_utils
-from official.nlp.modeling import layers
 from official.nlp.tasks import masked_lm
 
 from official_style.configs import pretraining
+from official_style.modeling.layers import classification_head
 from official_style.modeling.networks import masked_lm_pretrainer
 from official_style.modeling.ops import token_importance
 
@@ -33,16 +33,15 @@ class MaskedLMPretrainingTask(masked_lm.MaskedLMTask):
         mlm_initializer=tf_keras.initializers.TruncatedNormal(
             stddev=config.mlm_initializer_range),
         classification_heads=[
-            layers.ClassificationHead(**head.as_dict())
+            classification_head.ClassificationHead(**head.as_dict())
             for head in config.cls_heads or []])
 
   def trained_variables(self, model) -> list:
     """The variables the loss depends on, in order."""
-    variables = model.trainable_variables
-    if model.classification_heads:
-      return variables
+    # The pooler has no part in it: heads read the sequence, as Model
+    # Garden's do.
     pooler = {id(v) for v in model.encoder_network.pooler_layer.variables}
-    return [v for v in variables if id(v) not in pooler]
+    return [v for v in model.trainable_variables if id(v) not in pooler]
 
   def normalizers(self, batch) -> dict:
     """float32 scalars: what losses are divided by, summed over replicas."""

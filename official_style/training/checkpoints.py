@@ -26,7 +26,7 @@ from absl import logging
 from official_style.errors import UserError
 
 _FOLDER = re.compile(r"^ckpt-(\d+)$")
-_UNFINISHED = re.compile(r"^ckpt-\d+\.tmp-\d+$")
+_UNFINISHED = ".tmp-"
 _COMMIT = "commit.json"
 _PREFIX = "ckpt"
 
@@ -79,7 +79,7 @@ class CheckpointFolder:
     """Deletes what a killed save left behind."""
     if self._writes and os.path.isdir(self._folder):
       for name in os.listdir(self._folder):
-        if _UNFINISHED.match(name) or ".tmp-" in name:
+        if _UNFINISHED in name:
           _remove(os.path.join(self._folder, name))
 
   def save(self, step: int, state: dict, best_step: Optional[int] = None):
@@ -259,8 +259,9 @@ def _sha256(path: str) -> str:
 def _remove(path: str):
   """Renames first, so that a half-deleted folder is never taken for whole."""
   if os.path.isdir(path):
-    if not _UNFINISHED.match(os.path.basename(path)):
-      renamed = f"{path}.tmp-{os.getpid()}"
+    if _UNFINISHED not in os.path.basename(path):
+      # Not the name that the checkpoint in its place is being written under.
+      renamed = f"{path}-old.tmp-{os.getpid()}"
       os.replace(path, renamed)
       path = renamed
     shutil.rmtree(path, ignore_errors=True)

@@ -15,7 +15,7 @@ from official_style.data import pretraining_data
 from official_style.modeling import cost_model
 from official_style.modeling import token_schedule
 from official_style.training import initial_weights
-from official_style.training import pretraining_run
+from official_style.training import machinery as machinery_lib
 from official_style.training import progress as progress_lib
 
 _SAMPLE_DOCUMENTS = 2000
@@ -27,12 +27,12 @@ def run(config, options) -> int:
   Raises:
     UserError: for what the run itself would stop at.
   """
-  placement = pretraining_run.place(config)
+  placement = machinery_lib.place(config)
   progress = progress_lib.Progress(1)
   data = _look_at_data(config, options, progress)
   text = resolve.params_text(config)
   wanted_size = config.task.model.encoder.get().vocab_size
-  machinery = pretraining_run.build(config, data.vocabulary, placement)
+  machinery = machinery_lib.build(config, data.vocabulary, placement)
   _trace(config, data, machinery, placement)
   if config.task.init_checkpoint:
     report = initial_weights.load(
@@ -76,7 +76,7 @@ def _trace(config, data, machinery, placement):
           // placement.strategy.num_replicas_in_sync)
   batch = {name: tf.TensorSpec((rows,) + x.shape[1:], x.dtype)
            for name, x in data.train.batch(0, 0, 1).items()}
-  stages = pretraining_run.keep_stages(config, machinery.model)
+  stages = machinery_lib.keep_stages(config, machinery.model)
   for keep in sorted({keep for _, keep in stages or ((0, None),)},
                      key=lambda keep: keep or 0):
     machinery.train_step.trace(batch, keep)
@@ -102,7 +102,7 @@ def describe(config, model, placement, vocab_size: int) -> str:
            // config.trainer.gradient_accumulation_steps)
   dense = token_schedule.dense_plan(encoder.num_layers).token_schedule(n, n)
   dense_flops = cost_model.step_flops(sizes, dense, n, slots, batch)
-  stages = pretraining_run.keep_stages(config, model) or ((0, n),)
+  stages = machinery_lib.keep_stages(config, model) or ((0, n),)
   plan = getattr(model.encoder_network, "plan",
                  token_schedule.dense_plan(encoder.num_layers))
   half = config.runtime.mixed_precision_dtype in ("float16", "bfloat16")

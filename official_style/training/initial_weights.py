@@ -1,23 +1,26 @@
 """Starting from the weights of another run, with nothing missed in silence.
 
 Reads TensorFlow checkpoints of this project and of Model Garden: their
-variables have the same names below `encoder` and `masked_lm`.
+objects have the same names below `encoder` and `masked_lm`.
 """
 
+import collections
 import dataclasses
+import glob
 import os
 import re
-from typing import Sequence
+from typing import Optional, Sequence
 
 import tensorflow as tf
+from tensorflow.core.protobuf import trackable_object_graph_pb2
 
 from official_style.errors import UserError
 
-_VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
+_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
 # Where an encoder, or a head, lies in checkpoints of several trainers.
-_PREFIXES = {"encoder": ("encoder/", "model/encoder_network/",
-                         "model/encoder/"),
-             "masked_lm": ("masked_lm/", "model/masked_lm/")}
+_PATHS = {"encoder": (("encoder",), ("model", "encoder_network"),
+                      ("model", "encoder")),
+          "masked_lm": (("masked_lm",), ("model", "masked_lm"))}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,10 +49,12 @@ def find_checkpoint(path: str) -> str:
   """The checkpoint that a prefix, a checkpoint folder or a run folder means."""
   for folder in (path, os.path.join(path, "checkpoints")):
     if os.path.isdir(folder):
-      latest = tf.train.latest_checkpoint(folder)
-      if latest is None and os.path.exists(
-          os.path.join(folder, "ckpt.index")):
-        latest = os.path.join(folder, "ckpt")
+      try:
+        latest = tf.train.latest_checkpoint(folder)
+      except UnicodeDecodeError:
+        latest = None
+      # TensorFlow's pointer may be damaged, or gone.
+      latest = latest or _newest(folder)
       if latest is not None:
         return latest
   if os.path.exists(path + ".index"):
@@ -58,6 +63,16 @@ def find_checkpoint(path: str) -> str:
     return path.removesuffix(".index")
   raise UserError(f"--init_checkpoint={path}: no TensorFlow checkpoint there: "
                   "give a run folder, or what stands before .index")
+
+
+def _newest(folder: str) -> Optional[str]:
+  """The checkpoint of the highest step, by the names of the files."""
+  found = [path.removesuffix(".index") for pattern in (
+      "ckpt.index", "ckpt-*.index", os.path.join("ckpt-*", "ckpt.index"))
+           for path in glob.glob(os.path.join(glob.escape(folder), pattern))
+           if ".tmp-" not in path]
+  return max(found, default=None, key=lambda path: int(
+      (re.findall(r"ckpt-(\d+)", path) or [0])[-1]))
 
 
 def load(model, path: str, allow_missing: Sequence[str] = ()) -> LoadReport:
@@ -76,54 +91,104 @@ def load(model, path: str, allow_missing: Sequence[str] = ()) -> LoadReport:
   try:
     reader = tf.train.load_checkpoint(path)
     shapes = reader.get_variable_to_shape_map()
-  except (tf.errors.OpError, ValueError) as error:
-    raise UserError(f"{path}: can't be read as a checkpoint "
-                    f"({str(error).splitlines()[0][:120]})") from error
-  wanted = _wanted(model)
-  plan, missing, used = {}, [], set()
-  for (item, name), variable in wanted.items():
-    keys = [prefix + name + _VALUE for prefix in _PREFIXES[item]]
-    key = next((key for key in keys if key in shapes), None)
+    graph = trackable_object_graph_pb2.TrackableObjectGraph.FromString(
+        reader.get_tensor(_GRAPH))
+  except (tf.errors.OpError, ValueError, RuntimeError, IndexError) as error:
+    raise UserError(f"{path}: can't be read as a checkpoint of TensorFlow 2 "
+                    f"({_first_line(error)})") from error
+  matches, reachable = _match(model, graph)
+  plan, missing = {}, []
+  for name, (variable, key) in matches.items():
     if key is None:
-      missing.append(f"{item}/{name}")
+      missing.append(name)
     elif list(variable.shape) != list(shapes[key]):
       raise UserError(
-          f"{path}: {item}/{name} is {shapes[key]} there and "
+          f"{path}: {name} is {shapes[key]} there and "
           f"{list(variable.shape)} in this model: use the configuration and "
           "vocabulary it was trained with")
     else:
-      plan[f"{item}/{name}"] = (variable, key)
-      used.add(key)
-  _refuse_missing(path, missing, len(wanted), allow_missing)
+      plan[name] = (variable, key)
+  _refuse_missing(path, missing, len(matches), allow_missing)
   try:
     values = {name: reader.get_tensor(key)
               for name, (_, key) in plan.items()}
-  except tf.errors.OpError as error:
-    raise UserError(f"{path}: damaged ({str(error).splitlines()[0][:120]})"
-                    ) from error
+  except (tf.errors.OpError, IndexError) as error:
+    raise UserError(f"{path}: damaged ({_first_line(error)})") from error
   for name, (variable, _) in plan.items():
     variable.assign(values[name])
-  return LoadReport(tuple(plan), tuple(missing), _unused(shapes, used))
+  used = {key for _, key in plan.values()}
+  return LoadReport(tuple(plan), tuple(missing), tuple(sorted(
+      key.removesuffix("/.ATTRIBUTES/VARIABLE_VALUE")
+      for key in reachable - used)) if used else ())
 
 
-def _wanted(model) -> dict:
-  """{(item, name in the checkpoint): variable}, without what is shared."""
-  found, seen = {}, set()
-  for item, layer in (("encoder", model.encoder_network),
-                      ("masked_lm", model.masked_lm)):
-    stack = [("", layer)]
-    while stack:
-      path, node = stack.pop()
-      for name, child in sorted(node._trackable_children().items()):  # pylint: disable=protected-access
-        where = f"{path}/{name}" if path else name
-        if id(child) in seen:
-          continue
-        seen.add(id(child))
-        if isinstance(child, tf.Variable):
-          found[item, where] = child
-        else:
-          stack.append((where, child))
-  return found
+def _first_line(error) -> str:
+  return (str(error).splitlines() or [type(error).__name__])[0][:120]
+
+
+def _match(model, graph):
+  """Finds each variable's key by walking model and checkpoint side by side.
+
+  A key is whichever path the saver came along first, so it can't be guessed;
+  and a variable may be reached in several ways, of which one is enough.
+
+  Returns:
+    `{name: (variable, key or None)}` and the set of keys below encoder and
+    head of the checkpoint.
+  """
+  names, found, reachable = {}, {}, set()
+  for item, ours in (("encoder", model.encoder_network),
+                     ("masked_lm", model.masked_lm)):
+    top = next((node for path in _PATHS[item]
+                if (node := _node(graph, path)) is not None), None)
+    reachable |= _keys_below(graph, top)
+    queue, seen = collections.deque([(item, ours, top)]), set()
+    while queue:
+      path, ours, node = queue.popleft()
+      if (id(ours), node) in seen:
+        continue
+      seen.add((id(ours), node))
+      if isinstance(ours, tf.Variable):
+        names.setdefault(id(ours), (path, ours))
+        found[id(ours)] = found.get(id(ours)) or _key(graph, node)
+        continue
+      theirs = _children(graph, node)
+      for name, child in sorted(ours._trackable_children().items()):  # pylint: disable=protected-access
+        queue.append((f"{path}/{name}", child, theirs.get(name)))
+  return {path: (variable, found[key])
+          for key, (path, variable) in names.items()}, reachable
+
+
+def _children(graph, node) -> dict:
+  if node is None:
+    return {}
+  return {child.local_name: child.node_id
+          for child in graph.nodes[node].children}
+
+
+def _node(graph, path):
+  node = 0
+  for name in path:
+    node = _children(graph, node).get(name)
+  return node
+
+
+def _key(graph, node):
+  if node is None:
+    return None
+  return next((a.checkpoint_key for a in graph.nodes[node].attributes
+               if a.name == "VARIABLE_VALUE"), None)
+
+
+def _keys_below(graph, top) -> set:
+  """Keys of all variables that can be reached from a node."""
+  stack, seen = [top], {None}
+  while stack:
+    node = stack.pop()
+    if node not in seen:
+      seen.add(node)
+      stack += _children(graph, node).values()
+  return {key for node in seen if (key := _key(graph, node))}
 
 
 def _refuse_missing(path, missing, total, allow_missing):
@@ -135,15 +200,3 @@ def _refuse_missing(path, missing, total, allow_missing):
         f"{path}: {len(refused)} of {total} variables are missing: {shown}: "
         "give another checkpoint, or allow them a random start with "
         "--allow_missing=REGEX")
-
-
-def _unused(shapes, used) -> tuple[str, ...]:
-  if not used:
-    return ()
-  prefixes = tuple(p for names in _PREFIXES.values() for p in names
-                   if any(key.startswith(p) for key in used))
-  slots = ("/.OPTIMIZER_SLOT/",)
-  return tuple(sorted(
-      key.removesuffix(_VALUE) for key in shapes
-      if key.startswith(prefixes) and key not in used
-      and key.endswith(_VALUE) and not any(slot in key for slot in slots)))

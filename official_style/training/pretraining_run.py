@@ -1,47 +1,28 @@
 """A pretraining run, from its configuration to its last word."""
 
-import dataclasses
 import functools
 import sys
 import time
 
 import tensorflow as tf
-import tf_keras
-from official.core import task_factory
-from official.modeling import performance
 
 from official_style.configs import resolve
 from official_style.data import input_pipeline
 from official_style.data import pretraining_data
 from official_style.errors import UserError
-from official_style.modeling import token_schedule
-from official_style.tasks import masked_lm_pretraining  # noqa: F401, registers
 from official_style.training import checkpoints as checkpoints_lib
 from official_style.training import closing_words
-from official_style.training import eval_step as eval_step_lib
 from official_style.training import initial_weights
 from official_style.training import interruption as interruption_lib
-from official_style.training import loss_scale as loss_scale_lib
+from official_style.training import machinery as machinery_lib
 from official_style.training import metrics_log as metrics_log_lib
 from official_style.training import nonfinite_report
 from official_style.training import optimizers
 from official_style.training import progress as progress_lib
 from official_style.training import rendezvous
+from official_style.training import run_errors
 from official_style.training import run_folder as run_folder_lib
-from official_style.training import strategies
-from official_style.training import train_step as train_step_lib
 from official_style.training import trainer as trainer_lib
-
-
-@dataclasses.dataclass(frozen=True)
-class Machinery:
-  """What is built for a run: model, optimizer, steps."""
-  task: masked_lm_pretraining.MaskedLMPretrainingTask
-  model: tf_keras.Model
-  optimizer: tf_keras.optimizers.legacy.Optimizer
-  checkpoint: tf.train.Checkpoint
-  train_step: train_step_lib.TrainStep
-  eval_step: eval_step_lib.EvalStep
 
 
 def run(config, options) -> int:
@@ -63,22 +44,41 @@ def run(config, options) -> int:
         from official_style.training import dry_run
         return dry_run.run(config, options)
       return _run(config, options, interruption)
-    except interruption_lib.Interrupted as stopped:
-      print(stopped, file=sys.stderr)
-      return interruption_lib.EXIT_CODE
+    except Exception as error:  # pylint: disable=broad-except
+      # No more exceptions from signals while this one is dealt with.
+      interruption.saving = True
+      if interruption.requested and isinstance(
+          error, (interruption_lib.Interrupted, tf.errors.OpError)):
+        print(_stopped(interruption, options), file=sys.stderr)
+        return interruption_lib.EXIT_CODE
+      explained = run_errors.explain(error, options.model_dir)
+      run_errors.leave_at_once_if_not_alone(error, explained)
+      if explained is None:
+        raise
+      raise explained from error
+
+
+def _stopped(interruption, options) -> str:
+  # Another worker may have left a step earlier, which is an error here.
+  words = interruption.words or (
+      "stopped as told, after another worker: run the same command again")
+  return words + (", without --restart" if options.restart else "")
 
 
 def _run(config, options, interruption) -> int:
   start = time.monotonic()
-  placement = place(config)
+  placement = machinery_lib.place(config)
   folder = run_folder_lib.RunFolder(options.model_dir, placement.is_chief)
   try:
     if options.restart:
       folder.clear()
+    placement.wait_for_all()
+    interruption.take_signals()
     progress = progress_lib.Progress(
         config.trainer.train_steps, quiet=not placement.is_chief)
     data = open_run(config, options, folder, placement, progress)
-    machinery = build(config, data.vocabulary, placement)
+    machinery = machinery_lib.build(
+        config, data.vocabulary, placement)
     checkpoints = checkpoints_lib.CheckpointFolder(
         folder.file("checkpoints"), machinery.checkpoint,
         config.trainer.max_to_keep, placement.is_chief)
@@ -89,7 +89,15 @@ def _run(config, options, interruption) -> int:
           config, data, machinery, placement, state, progress)
     trainer = _trainer(config, options, folder, data, machinery, placement,
                        checkpoints, state, interruption)
-    state = trainer.run(state)
+    try:
+      state = trainer.run(state)
+      placement.wait_for_all()
+    except interruption_lib.Interrupted:
+      # The chief may still be saving, and can't when others have left.
+      placement.wait_for_all()
+      raise
+    finally:
+      trainer.close()
     if placement.is_chief:
       print(closing_words.of(config, options, folder, data, state,
                              time.monotonic() - start))
@@ -98,28 +106,20 @@ def _run(config, options, interruption) -> int:
     folder.close()
 
 
-def place(config) -> strategies.Placement:
-  """Seeds, precision, devices. Before any TensorFlow op."""
-  placement = strategies.place(
-      config.runtime, config.trainer.rendezvous_timeout)
-  # Also fixes the initial weights, the same on every worker.
-  tf_keras.utils.set_random_seed(config.trainer.seed)
-  if placement.accelerator == "gpu":
-    # CPU kernels used here have one order of summation already.
-    tf.config.experimental.enable_op_determinism()
-  performance.set_mixed_precision_policy(
-      config.runtime.mixed_precision_dtype or tf.float32)
-  return placement
-
-
 def open_run(config, options, folder, placement, progress):
   """The run's data, after checking that the run may begin or go on here.
 
   Returns:
     `PretrainingData`.
   """
+  changed = not folder.holds_run
   if folder.holds_run:
-    folder.check_config(config.as_dict(), options.allow_config_change)
+    changed = folder.check_config(
+        config.as_dict(), options.allow_config_change)
+  elif folder.holds_checkpoints:
+    raise UserError(f"{folder.file('params.yaml')}: is missing, so nobody "
+                    "knows what the checkpoints there are of: bring it back, "
+                    "or start over with --restart")
   elif options.mode == "eval":
     raise UserError(f"--model_dir={options.model_dir}: no run to evaluate "
                     "there: train first, or give its folder")
@@ -131,7 +131,7 @@ def open_run(config, options, folder, placement, progress):
       show)
   for line in data.lines:
     progress.say(line)
-  if not folder.holds_run:
+  if changed and options.mode != "eval":
     folder.write_config(
         resolve.params_text(config), options.gin_text,
         dict(command=list(options.argv), devices=placement.describe(),
@@ -148,76 +148,14 @@ def _wait_for_data(folder):
     time.sleep(0.5)
 
 
-def build(config, vocabulary, placement) -> Machinery:
-  """Model, optimizer and steps, all variables made."""
-  encoder = config.task.model.encoder.get()
-  fill_from_vocabulary(encoder, vocabulary)
-  trainer = config.trainer
-  with placement.strategy.scope():
-    task = task_factory.get_task(config.task)
-    model = task.build_model()
-    # Builds the head's variables too.
-    model(_example(config.task.train_data), training=False)
-    optimizer = optimizers.build_optimizer(trainer.optimizer_config)
-    optimizer._create_all_weights(task.trained_variables(model))  # pylint: disable=protected-access
-    half = config.runtime.mixed_precision_dtype == "float16"
-    loss_scale = loss_scale_lib.LossScale(half)
-    train_step = train_step_lib.TrainStep(
-        task, model, optimizer, loss_scale, placement.strategy,
-        micro_batches=trainer.gradient_accumulation_steps,
-        clip_norm=optimizers.clip_norm(
-            trainer.optimizer_config, trainer.gradient_clip_norm),
-        jit_compile=config.runtime.enable_xla)
-    eval_step = eval_step_lib.EvalStep(
-        task, model, placement.strategy, config.runtime.enable_xla)
-    checkpoint = tf.train.Checkpoint(
-        model=model, optimizer=optimizer, loss_scale=loss_scale,
-        global_step=optimizer.iterations, **model.checkpoint_items)
-  return Machinery(task, model, optimizer, checkpoint, train_step, eval_step)
-
-
-def fill_from_vocabulary(encoder, vocabulary):
-  """Sets what the encoder's config leaves to the vocabulary.
-
-  Raises:
-    UserError: if the config names another size.
-  """
-  if encoder.vocab_size == 0:
-    encoder.vocab_size = vocabulary.size
-  if encoder.vocab_size != vocabulary.size:
-    raise UserError(
-        f"the vocabulary has {vocabulary.size} tokens and the encoder's "
-        f"vocab_size is {encoder.vocab_size}: set it to 0 to take the "
-        "vocabulary's, or give the right --vocab_file")
-  if "token_allow_list" in encoder.as_dict() and (
-      encoder.token_allow_list is None):
-    encoder.token_allow_list = tuple(
-        i for i in vocabulary.special_ids if i != vocabulary.pad_id)
-
-
-def _example(data) -> dict:
-  shape = [1, data.seq_length]
-  ids = tf.zeros(shape, tf.int32)
-  return dict(input_word_ids=ids, input_mask=tf.ones_like(ids),
-              input_type_ids=ids, masked_lm_positions=ids[:, :1])
-
-
-def keep_stages(config, model):
-  """Keep counts over the steps; None for an encoder that drops nothing."""
-  plan = getattr(model.encoder_network, "plan", None)
-  if plan is None:
-    return None
-  n = config.task.train_data.seq_length
-  return token_schedule.keep_stages(
-      config.trainer.train_steps, n, model.encoder_network.keep_count(n),
-      **config.task.keep_schedule.as_dict())
-
-
 def _restore(config, options, folder, machinery, checkpoints, progress):
   """The state to go on from: the newest whole checkpoint, or the start."""
   restored = checkpoints.restore(progress.say)
   if restored is not None:
     state = trainer_lib.RunState(**restored.state)
+    if options.mode != "eval":
+      checkpoints.complete_save(
+          restored.step, restored.state, state.best_step)
     progress.say(f"going on from step {restored.step} of {folder.path}")
     return state
   if options.mode == "eval":
@@ -248,6 +186,10 @@ def _trainer(config, options, folder, data, machinery, placement, checkpoints,
       config.trainer.train_steps, state.step, quiet=not placement.is_chief)
   metrics_log = metrics_log_lib.MetricsLog(
       folder.path, state.metrics_size, placement.is_chief)
+  if metrics_log.lost:
+    progress.say(f"{folder.file('metrics.jsonl')}: its last "
+                 f"{metrics_log.lost} bytes before step {state.step} are "
+                 "lost; training goes on without them")
   metrics_log.write_text("params.yaml", resolve.params_text(config))
   eval_batches, num_eval_batches = None, 0
   if options.mode == "train_and_eval":
@@ -263,19 +205,20 @@ def _trainer(config, options, folder, data, machinery, placement, checkpoints,
   def on_nonfinite(step, batch):
     nonfinite_report.stop(
         step, batch, model=machinery.model, task=machinery.task,
-        folder=folder.path, skipped=config.trainer.max_nonfinite_steps)
+        folder=folder.path, skipped=config.trainer.max_nonfinite_steps,
+        writes=placement.is_chief)
 
   return trainer_lib.Trainer(
       config=config.trainer, task=machinery.task,
       train_step=machinery.train_step, eval_step=machinery.eval_step,
       learning_rate=optimizers.build_learning_rate(
           config.trainer.optimizer_config),
-      keep_stages=keep_stages(config, machinery.model),
+      keep_stages=machinery_lib.keep_stages(config, machinery.model),
       seq_length=config.task.train_data.seq_length,
       batches_from=batches_from, eval_batches=eval_batches,
       num_eval_batches=num_eval_batches, checkpoints=checkpoints,
       metrics_log=metrics_log, progress=progress, interruption=interruption,
-      on_nonfinite=on_nonfinite)
+      on_nonfinite=on_nonfinite, any_worker=placement.any_worker)
 
 
 def _evaluate_only(config, data, machinery, placement, state, progress) -> int:

@@ -98,6 +98,11 @@ class RunFolder:
   def holds_run(self) -> bool:
     return os.path.exists(self.file("params.yaml"))
 
+  @property
+  def holds_checkpoints(self) -> bool:
+    return bool(glob.glob(os.path.join(
+        glob.escape(self.file("checkpoints")), "ckpt-*", "commit.json")))
+
   def clear(self):
     """Removes what a run wrote, and nothing else."""
     for name in _OURS if self._is_chief else ():
@@ -143,11 +148,21 @@ class RunFolder:
           "another --model_dir")
     return old != new
 
+  def _read_run(self):
+    """run.json as it was before a change that was allowed, or None."""
+    try:
+      with open(self.file("run.json"), encoding="utf-8") as f:
+        return json.load(f) if self.holds_run else None
+    except (OSError, ValueError):
+      return None
+
   def write_config(self, params_yaml: str, gin_text: str, details: dict):
-    """Writes what the run is, before its first step."""
+    """Writes what the run is, before its first step or a changed one."""
     if not self._is_chief:
       return
-    run = dict(versions=versions(), revision=git_revision(),
+    before = self._read_run()
+    run = dict(before=before) if before else {}
+    run |= dict(versions=versions(), revision=git_revision(),
                python=platform.python_version(), machine=platform.machine())
     # params.yaml last: it is what says that a run is here.
     for name, text in (

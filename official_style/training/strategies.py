@@ -1,6 +1,7 @@
 """Devices and the distribution strategy over them."""
 
 import dataclasses
+import functools
 
 import tensorflow as tf
 
@@ -32,15 +33,27 @@ class Placement:
             f"{self.num_workers} process{'es' * (self.num_workers > 1)}, "
             f"{type(self.strategy).__name__}")
 
+  def wait_for_all(self):
+    """Returns once every worker has come to this point."""
+    self.any_worker(False)
 
-def is_chief(runtime) -> bool:
-  """Whether this process is the one that writes; needs no device."""
-  workers, index = rendezvous.cluster()
-  several = (len(workers) > 1 and not runtime.tpu
-             and runtime.accelerator != "tpu"
-             and runtime.distribution_strategy in (
-                 "auto", "multi_worker_mirrored"))
-  return index == 0 or not several
+  def any_worker(self, mine: bool) -> bool:
+    """Whether it holds on any worker. All have to ask at the same point."""
+    if self.num_workers == 1:
+      return mine
+    total = self._sum(tf.constant(float(mine)))
+    return float(self.strategy.experimental_local_results(total)[0]) > 0
+
+  @functools.cached_property
+  def _sum(self):
+    """A function of a number: its sum over all replicas."""
+    def add(number):
+      return tf.distribute.get_replica_context().all_reduce(
+          tf.distribute.ReduceOp.SUM, tf.identity(number))
+
+    return tf.function(
+        lambda number: self.strategy.run(add, args=(number,)),
+        autograph=False)
 
 
 def place(runtime, rendezvous_timeout: float) -> Placement:

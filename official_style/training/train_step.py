@@ -41,8 +41,8 @@ class TrainStep:
     self._loss_scale, self._strategy = loss_scale, strategy
     self._micro_batches, self._clip_norm = micro_batches, clip_norm
     self._jit_compile = jit_compile
-    # The pooler has no part in the loss unless a head reads it: it must not
-    # decay towards zero either.
+    # What has no part in the loss, as the pooler, must not decay towards zero
+    # either.
     self._variables = task.trained_variables(model)
     encoder = model.encoder_network
     self._importance = getattr(encoder, "token_importance", None)
@@ -61,19 +61,9 @@ class TrainStep:
 
   def _function(self, token_keep_k):
     """A graph for one keep count; shapes are static, so there are few."""
-    one = self._strategy.num_replicas_in_sync == 1
-
-    def gradients(batch, normalizers):
-      return self._gradients(batch, normalizers, token_keep_k)
-
-    if self._jit_compile and not one:
-      gradients = tf.function(gradients, jit_compile=True, autograph=False)
-
-    def replica_step(batch):
-      normalizers = self._all_reduce(self._task.normalizers(batch))
-      return self._apply(*self._all_reduce(gradients(batch, normalizers)))
-
-    if self._jit_compile and one:
+    replica_step = lambda batch: self.replica_step(  # noqa: E731
+        batch, token_keep_k)
+    if self._jit_compile and self._strategy.num_replicas_in_sync == 1:
       replica_step = tf.function(
           replica_step, jit_compile=True, autograph=False)
 
@@ -83,6 +73,16 @@ class TrainStep:
           lambda x: self._strategy.experimental_local_results(x)[0], logs)
 
     return tf.function(step, autograph=False)
+
+  def replica_step(self, batch, token_keep_k=None):
+    """What one replica does with its share; see the class."""
+    normalizers = self._all_reduce(self._task.normalizers(batch))
+    gradients = self._gradients
+    if self._jit_compile and self._strategy.num_replicas_in_sync > 1:
+      gradients = tf.function(
+          gradients, jit_compile=True, autograph=False)
+    return self._apply(*self._all_reduce(
+        gradients(batch, normalizers, token_keep_k)))
 
   def _all_reduce(self, tensors):
     """The sums over replicas of a structure of tensors."""
@@ -96,13 +96,17 @@ class TrainStep:
     parts = self._micro_batches
     if parts == 1:
       return self._micro_gradients(batch, normalizers, token_keep_k)
-    rows = batch["input_word_ids"].shape[0] // parts
+    rows, left_out = divmod(batch["input_word_ids"].shape[0], parts)
+    if left_out:
+      raise ValueError(
+          f"{rows * parts + left_out} rows a replica: not a multiple of "
+          f"micro_batches={parts}")
+    # Not a slice of the rows: XLA wants one whose shape does not hang on `i`.
+    batch = {name: tf.reshape(x, [parts, rows] + x.shape[1:])
+             for name, x in batch.items()}
 
     def part(i):
-      micro = {}
-      for name, x in batch.items():
-        micro[name] = x[i * rows:(i + 1) * rows]
-        micro[name].set_shape([rows] + x.shape[1:])
+      micro = {name: tf.gather(x, i) for name, x in batch.items()}
       return self._micro_gradients(micro, normalizers, token_keep_k)
 
     def body(i, total):

@@ -15,7 +15,6 @@ from typing import Optional
 import tensorflow as tf
 
 from official_style.modeling import token_schedule
-from official_style.training import interruption as interruption_lib
 
 
 @dataclasses.dataclass
@@ -64,12 +63,13 @@ class Trainer:
     progress: a `Progress`.
     interruption: an `Interruption`.
     on_nonfinite: called with the last batch before the run is stopped for it.
+    any_worker: whether a bool holds on any worker: all stop at the same step.
   """
 
   def __init__(self, *, config, task, train_step, eval_step, learning_rate,
                keep_stages, seq_length, batches_from, eval_batches,
                num_eval_batches, checkpoints, metrics_log, progress,
-               interruption, on_nonfinite):
+               interruption, on_nonfinite, any_worker=bool):
     self._config = config
     self._task = task
     self._train_step, self._eval_step = train_step, eval_step
@@ -82,6 +82,7 @@ class Trainer:
     self._progress = progress
     self._interruption = interruption
     self._on_nonfinite = on_nonfinite
+    self._any_worker = any_worker
     self._window_start = time.monotonic()
     self._window_tokens = 0.0
     self._shown = ""
@@ -113,6 +114,9 @@ class Trainer:
     finally:
       self._interruption.saving = False
 
+  def close(self):
+    self._metrics_log.close()
+
   @property
   def _evaluates(self) -> bool:
     return self._eval_batches is not None
@@ -123,11 +127,16 @@ class Trainer:
     return step >= self._config.train_steps or (
         interval > 0 and step % interval == 0)
 
+  def _told_to_stop(self) -> bool:
+    told = self._any_worker(self._interruption.requested)
+    self._interruption.requested |= told
+    return told
+
   def _stop_if_told(self, state, saved):
-    if self._interruption.requested:
+    if self._told_to_stop():
       if saved != state.step and state.step:
         self._save(state)
-      raise interruption_lib.Interrupted(
+      self._interruption.stop(
           f"stopped as told, {'saved ' * (state.step > 0)}at step "
           f"{state.step} of {self._config.train_steps}: run the same command "
           "again to go on")
@@ -206,7 +215,7 @@ class Trainer:
     for i, batch in enumerate(self._eval_batches()):
       for name, value in self._eval_step(batch).items():
         totals[name] = totals.get(name, 0.0) + float(value)
-      if self._interruption.requested:
+      if self._told_to_stop():
         return False
       self._progress.show(
           state.step, f"step {state.step}/{self._config.train_steps}  "

@@ -18,10 +18,10 @@ def _resolve(override, experiment="token_drop_bert"):
 
 
 @pytest.mark.parametrize("override, parts", [
-    (f"{_OPTIMIZER}.warmup.polynomial.warmup_steps=600",
-     ["trainer.train_steps=600", "a tenth"]),
+    (f"{_OPTIMIZER}.warmup.polynomial.warmup_steps=1500",
+     ["trainer.train_steps=1500", "a tenth"]),
     ("trainer.gradient_accumulation_steps=5",
-     ["task.train_data.global_batch_size=32", "multiple"]),
+     ["task.train_data.global_batch_size=16", "multiple"]),
     (f"{_ENCODER}.token_keep_share=null,{_ENCODER}.token_keep_k=129",
      ["token_keep_k=129", "[1, 128]"]),
     (f"{_ENCODER}.token_keep_share=1.5", ["token_keep_share=1.5"]),

@@ -21,8 +21,8 @@ def arguments(num_layers=3, dropout=0.0, **changes):
   return dict(
       vocab_size=VOCAB, hidden_size=HIDDEN, num_layers=num_layers,
       num_attention_heads=2, max_sequence_length=MAX_LENGTH,
-      type_vocab_size=2, inner_dim=32, output_dropout=dropout,
-      attention_dropout=dropout) | changes
+      type_vocab_size=2, inner_dim=32, inner_activation="gelu",
+      output_dropout=dropout, attention_dropout=dropout) | changes
 
 
 def randomize(encoder, seed=0):

@@ -30,7 +30,7 @@ class TokenImportance(tf_keras.layers.Layer):
 
   def __init__(self, vocab_size, strategy="running_loss", init_value=10.0,
                beta=0.995, **kwargs):
-    super().__init__(dtype=tf.float32, **kwargs)
+    super().__init__(**kwargs | dict(dtype=tf.float32))
     if strategy not in LEARNED_STRATEGIES:
       raise ValueError(f"strategy={strategy!r}: one of {LEARNED_STRATEGIES}")
     if not 0 < beta < 1:

@@ -131,7 +131,7 @@ class BertEncoder(tf_keras.layers.Layer):
   def call(self, inputs, training=None, token_keep_k=None):
     """`token_keep_k` is for encoders that drop tokens; a dense one has none."""
     del token_keep_k
-    row_keys = self._row_keys(inputs, training)
+    row_keys = self.row_keys(inputs, training)
     x = self._embed(inputs, row_keys)  # [b n d]
     bias = attention_bias(*self._documents(inputs))
     everything = self._all_positions(inputs)
@@ -141,7 +141,7 @@ class BertEncoder(tf_keras.layers.Layer):
       states.append(x)
     return self._outputs(states, [everything] * len(states))
 
-  def _row_keys(self, inputs, training) -> Optional[tf.Tensor]:
+  def row_keys(self, inputs, training) -> Optional[tf.Tensor]:
     """int32[b] that randomness is drawn by; None when nothing is random."""
     if not training:
       return None
@@ -162,6 +162,8 @@ class BertEncoder(tf_keras.layers.Layer):
 
   def _embed(self, inputs, row_keys):
     """float32[b n d]: words + positions + types, normalised."""
+    if "dense_inputs" in inputs:
+      raise ValueError("dense_inputs: this encoder reads token ids only")
     words = self._embedding_layer(inputs["input_word_ids"])
     if "position_ids" in inputs:
       table = self._position_embedding_layer._position_embeddings  # pylint: disable=protected-access

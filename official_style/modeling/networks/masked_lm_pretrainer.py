@@ -24,6 +24,7 @@ class MaskedLMPretrainer(models.BertPretrainerV2):
     if "masked_lm_positions" in inputs:
       outputs["mlm_logits"] = self.masked_lm(
           sequence, masked_positions=inputs["masked_lm_positions"])
+    row_keys = self.encoder_network.row_keys(inputs, training)
     for head in self.classification_heads:
-      outputs[head.name] = head(sequence)
+      outputs[head.name] = head(sequence, row_keys=row_keys)
     return outputs

@@ -116,7 +116,7 @@ class TokenDropBertEncoder(bert_encoder.BertEncoder):
     if not 1 <= token_keep_k <= n:
       raise ValueError(
           f"token_keep_k={token_keep_k} of {n} tokens: must lie in [1, {n}]")
-    row_keys = self._row_keys(inputs, training)
+    row_keys = self.row_keys(inputs, training)
     return self._run(inputs, self._embed(inputs, row_keys), row_keys,
                      token_keep_k)
 

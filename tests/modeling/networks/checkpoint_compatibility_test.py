@@ -79,7 +79,7 @@ def test_model_gardens_checkpoint_restores_into_token_dropping(tmp_path):
   ours = tiny_models.token_drop_bert(4)
   table = ours.token_importance.table.numpy()
   status = tf.train.Checkpoint(encoder=ours).read(_save(theirs, tmp_path))
-  status.assert_consumed()
+  status.expect_partial()  # Theirs lacks the table.
   inputs = tiny_models.rows(2, 10, padding=3)
   tiny_models.assert_same_outputs(ours(inputs), theirs(inputs))
   assert (ours.token_importance.table.numpy() == table).all()

@@ -69,32 +69,34 @@ def test_half_precision_is_close_to_single(policy):
   assert 0 < difference.max() and difference.mean() < 0.05
 
 
-@pytest.mark.parametrize("routing, strategy", [
-    ("token_dropping", "running_loss"), ("token_dropping", "hidden_norm"),
-    ("random_ltd", "random")])
-def test_compiled_training_equals_the_graph(routing, strategy):
+def _graph_and_compiled(function, inputs):
+  return [tf.function(function, jit_compile=compiled, autograph=False)(inputs)
+          for compiled in (False, True)]
+
+
+def test_compiled_training_equals_the_graph():
   encoder = tiny_models.token_drop_bert(
-      4, K, routing, dropout=0.1,
-      drop_settings=dict(token_strategy=strategy, token_random_k=1))
-  inputs = tiny_models.rows(2, N, padding=3)
-  (a, a_gradients), (b, b_gradients) = (
-      tf.function(lambda x: _gradients(encoder, x), jit_compile=compiled,
-                  autograph=False)(inputs) for compiled in (False, True))
-  for x, y in zip(a["kept_positions"], b["kept_positions"]):
-    np.testing.assert_array_equal(x, y)
-  tiny_models.assert_same_outputs(a, b, atol=2e-5)
-  for x, y in zip(a_gradients, b_gradients):
-    np.testing.assert_allclose(x, y, atol=1e-4, rtol=1e-3)
-
-
-def test_packed_rows_compile_to_the_same():
-  encoder = tiny_models.token_drop_bert(4, K)
+      3, K, dropout=0.1, drop_settings=dict(token_random_k=1))
   documents = tf.constant([[1] * 4 + [2] * 6, [1] * 3 + [2] * 4 + [0] * 3])
   inputs = tiny_models.rows(2, N) | dict(
       document_ids=documents, input_mask=tf.cast(documents > 0, tf.int32),
       position_ids=tf.constant(
           [[*range(4), *range(6)], [*range(3), *range(4), 0, 0, 0]]))
-  eager = encoder(inputs, training=True)
-  compiled = tf.function(
-      lambda x: encoder(x, training=True), jit_compile=True)(inputs)
-  tiny_models.assert_same_outputs(compiled, eager)
+  (a, a_gradients), (b, b_gradients) = _graph_and_compiled(
+      lambda x: _gradients(encoder, x), inputs)
+  for x, y in zip(a["kept_positions"], b["kept_positions"]):
+    np.testing.assert_array_equal(x, y)
+  tiny_models.assert_same_outputs(a, b)
+  for x, y in zip(a_gradients, b_gradients):
+    np.testing.assert_allclose(x, y, atol=1e-4, rtol=1e-3)
+
+
+@pytest.mark.parametrize("strategy", ["hidden_norm", "random"])
+def test_compiled_random_ltd_equals_the_graph(strategy):
+  encoder = tiny_models.token_drop_bert(
+      3, K, "random_ltd", drop_settings=dict(token_strategy=strategy))
+  a, b = _graph_and_compiled(
+      lambda x: encoder(x, training=True), tiny_models.rows(2, N, padding=3))
+  np.testing.assert_array_equal(a["kept_positions"][1],
+                                b["kept_positions"][1])
+  tiny_models.assert_same_outputs(a, b)

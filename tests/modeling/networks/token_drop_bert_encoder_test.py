@@ -136,10 +136,13 @@ def _after_many_updates(updates=5000, huge=50.0):
   sums[ids[0]] = huge, 1.0
   sums[ids[1]] = sums[ids[2]] = 0.0, 1.0  # Special, and easy to predict.
   sums[10:30] = 5.0, 1.0
-  step = tf.function(lambda: table.update(tf.constant(sums),
-                                          apply=tf.constant(True)))
-  for _ in range(updates):
-    step()
+
+  @tf.function
+  def train():
+    for _ in tf.range(updates):
+      table.update(tf.constant(sums), apply=tf.constant(True))
+
+  train()
   assert table.table.numpy()[ids[0]] > 49 > 0.01 > table.table.numpy()[ids[1]]
   return encoder
 

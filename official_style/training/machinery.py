@@ -1,0 +1,109 @@
+"""What a pretraining run is made of: devices, model, optimizer and steps."""
+
+import dataclasses
+
+import tensorflow as tf
+import tf_keras
+from official.core import task_factory
+from official.modeling import performance
+
+from official_style.errors import UserError
+from official_style.modeling import token_schedule
+from official_style.tasks import masked_lm_pretraining
+from official_style.training import eval_step as eval_step_lib
+from official_style.training import loss_scale as loss_scale_lib
+from official_style.training import optimizers
+from official_style.training import run_checks
+from official_style.training import strategies
+from official_style.training import train_step as train_step_lib
+
+
+@dataclasses.dataclass(frozen=True)
+class Machinery:
+  """What is built for a run: model, optimizer, steps."""
+  task: masked_lm_pretraining.MaskedLMPretrainingTask
+  model: tf_keras.Model
+  optimizer: tf_keras.optimizers.legacy.Optimizer
+  checkpoint: tf.train.Checkpoint
+  train_step: train_step_lib.TrainStep
+  eval_step: eval_step_lib.EvalStep
+
+
+def place(config) -> strategies.Placement:
+  """Seeds, precision, devices. Before any TensorFlow op."""
+  placement = strategies.place(
+      config.runtime, config.trainer.rendezvous_timeout)
+  # Also fixes the initial weights, the same on every worker.
+  tf_keras.utils.set_random_seed(config.trainer.seed)
+  if placement.accelerator == "gpu":
+    # CPU kernels used here have one order of summation already.
+    tf.config.experimental.enable_op_determinism()
+  performance.set_mixed_precision_policy(
+      config.runtime.mixed_precision_dtype or tf.float32)
+  return placement
+
+
+def build(config, vocabulary, placement) -> Machinery:
+  """Model, optimizer and steps, all variables made."""
+  encoder = config.task.model.encoder.get()
+  fill_from_vocabulary(encoder, vocabulary)
+  trainer = config.trainer
+  run_checks.check(config, placement)
+  with placement.strategy.scope():
+    task = task_factory.get_task(config.task)
+    model = task.build_model()
+    # Builds the head's variables too.
+    model(_example(config.task.train_data), training=False)
+    optimizer = optimizers.build_optimizer(trainer.optimizer_config)
+    optimizer._create_all_weights(task.trained_variables(model))  # pylint: disable=protected-access
+    half = config.runtime.mixed_precision_dtype == "float16"
+    loss_scale = loss_scale_lib.LossScale(half)
+    train_step = train_step_lib.TrainStep(
+        task, model, optimizer, loss_scale, placement.strategy,
+        micro_batches=trainer.gradient_accumulation_steps,
+        clip_norm=optimizers.clip_norm(
+            trainer.optimizer_config, trainer.gradient_clip_norm),
+        jit_compile=config.runtime.enable_xla)
+    eval_step = eval_step_lib.EvalStep(
+        task, model, placement.strategy, config.runtime.enable_xla)
+    checkpoint = tf.train.Checkpoint(
+        model=model, optimizer=optimizer, loss_scale=loss_scale,
+        global_step=optimizer.iterations, **model.checkpoint_items)
+  return Machinery(task, model, optimizer, checkpoint, train_step, eval_step)
+
+
+def fill_from_vocabulary(encoder, vocabulary):
+  """Sets what the encoder's config leaves to the vocabulary.
+
+  Raises:
+    UserError: if the config names another size.
+  """
+  if encoder.vocab_size == 0:
+    encoder.vocab_size = vocabulary.size
+  if encoder.vocab_size != vocabulary.size:
+    raise UserError(
+        f"the vocabulary has {vocabulary.size} tokens and the encoder's "
+        f"vocab_size is {encoder.vocab_size}: set it to 0 to take the "
+        "vocabulary's, or give the right --vocab_file")
+  if "token_allow_list" in encoder.as_dict() and (
+      encoder.token_allow_list is None):
+    encoder.token_allow_list = tuple(
+        i for i in vocabulary.special_ids if i != vocabulary.pad_id)
+
+
+def _example(data) -> dict:
+  shape = [1, data.seq_length]
+  ids = tf.zeros(shape, tf.int32)
+  return dict(input_word_ids=ids, input_mask=tf.ones_like(ids),
+              input_type_ids=ids, masked_lm_positions=ids[:, :1])
+
+
+def keep_stages(config, model):
+  """Keep counts over the steps; None for an encoder that drops nothing."""
+  plan = getattr(model.encoder_network, "plan", None)
+  if plan is None:
+    return None
+  n = config.task.train_data.seq_length
+  return token_schedule.keep_stages(
+      config.trainer.train_steps, n, model.encoder_network.keep_count(n),
+      **config.task.keep_schedule.as_dict())

@@ -1,0 +1,74 @@
+"""Every preset's train step is one XLA program of static shapes.
+
+That is what a TPU asks for, and as much of it as can be shown without one.
+Layers, lengths, keep counts and roles are the preset's own; widths are small.
+"""
+
+import re
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from official_style import experiment_configs  # noqa: F401, registers
+from official_style.configs import gin_files
+from official_style.configs import resolve
+from official_style.data import pretraining_data
+from official_style.data import vocabulary as vocabulary_lib
+from official_style.training import machinery as machinery_lib
+from official_style.training import strategies
+
+_QUICK = ("token_drop_bert", "bert", "random_ltd_bert")
+_VOCABULARY = vocabulary_lib.Vocabulary(
+    ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    + [f"w{i}" for i in range(59)])
+
+
+_PRESETS = [
+    pytest.param(name, marks=() if name in _QUICK else pytest.mark.slow)
+    for name in gin_files.experiment_names()]
+
+
+def _narrow(config):
+  encoder = config.task.model.encoder.get()
+  encoder.vocab_size = 0
+  encoder.hidden_size = encoder.intermediate_size = 16
+  encoder.num_attention_heads = 2
+  return config
+
+
+def _batch(data):
+  b, n = 2, data.seq_length
+  p = data.max_predictions_per_seq or pretraining_data.max_predictions(data)
+  ids = np.random.default_rng(0).integers(5, 64, (b, n)).astype(np.int32)
+  ones = np.ones((b, n), np.int32)
+  positions = np.tile(np.arange(n, dtype=np.int32), (b, 1))
+  return {name: tf.constant(x) for name, x in dict(
+      input_word_ids=ids, input_mask=ones, input_type_ids=0 * ones,
+      document_ids=ones, position_ids=positions,
+      masked_lm_positions=positions[:, :p], masked_lm_ids=ids[:, :p],
+      masked_lm_weights=np.ones((b, p), np.float32),
+      example_keys=np.arange(b, dtype=np.int32)).items()}
+
+
+@pytest.mark.parametrize("name", _PRESETS)
+def test_train_step_of_preset_is_one_static_xla_program(name):
+  config = _narrow(resolve.resolve_experiment(name).config)
+  placement = strategies.Placement(
+      tf.distribute.OneDeviceStrategy("CPU:0"), "cpu", True, 1)
+  machinery = machinery_lib.build(config, _VOCABULARY, placement)
+  batch = _batch(config.task.train_data)
+  stages = machinery_lib.keep_stages(config, machinery.model)
+  keep = stages[-1][1] if stages else None
+
+  def step(batch):
+    return machinery.train_step.replica_step(batch, keep)
+
+  program = tf.function(step, jit_compile=True, autograph=False)
+  hlo = program.experimental_get_compiler_ir(batch)(stage="hlo")
+  assert "ENTRY" in hlo
+  # XLA writes the bound of a dynamic dimension with this sign.
+  assert not re.search(r"\[[^\]]*<=", hlo)
+  # The middle layers really run on the kept tokens only.
+  if keep is not None and keep < config.task.train_data.seq_length:
+    assert f"f32[2,{keep},16]" in hlo
