@@ -4,11 +4,11 @@ TensorFlow is imported once everything that can be checked without it has been.
 """
 
 import dataclasses
-import os
 import sys
 from typing import Optional, Sequence
 
 from official_style import command_line
+from official_style import tensorflow_environment
 from official_style.configs import gin_files
 from official_style.configs import overrides
 from official_style.errors import UserError
@@ -53,7 +53,8 @@ def _run(options: command_line.Options) -> int:
       options.gin_params)
   overrides.read_all(options.config_file, options.params_override)
 
-  _quiet_tensorflow()
+  tensorflow_environment.prepare()
+  _quiet_absl()
   from official_style import experiment_configs  # noqa: F401, registers
   from official_style.configs import resolve
   resolved = resolve.resolve(options)
@@ -63,9 +64,8 @@ def _run(options: command_line.Options) -> int:
       dataclasses.replace(options, gin_text=resolved.gin_text))
 
 
-def _quiet_tensorflow():
-  """Warnings and worse only, from TensorFlow's C++ side and from absl."""
-  os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+def _quiet_absl():
+  """Warnings and worse only."""
   from absl import logging
   logging.set_verbosity(logging.WARNING)
 

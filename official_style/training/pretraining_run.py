@@ -125,7 +125,7 @@ def open_run(config, options, folder, placement, progress):
                     "there: train first, or give its folder")
   if not placement.is_chief:
     _wait_for_data(folder)
-  show = functools.partial(progress.show, 0)
+  show = functools.partial(progress.show, None)
   data = pretraining_data.prepare(
       config.task, folder.file("data"), config.trainer.seed, progress.say,
       show)
@@ -227,7 +227,7 @@ def _evaluate_only(config, data, machinery, placement, state, progress) -> int:
     raise UserError("nothing to evaluate on: give --eval_data")
   totals: dict = {}
   for i, batch in enumerate(batches()):
-    progress.show(state.step, f"evaluating {i + 1}/{steps}")
+    progress.show(None, f"evaluating {i + 1}/{steps}")
     for name, value in machinery.eval_step(batch).items():
       totals[name] = totals.get(name, 0.0) + float(value)
   metrics = machinery.task.means(totals)

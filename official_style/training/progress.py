@@ -31,7 +31,10 @@ class Progress:
     self._marks: list[tuple[float, int]] = []
 
   def eta(self, done: int) -> Optional[float]:
-    """Seconds to go at the pace of the last minute; None if unknown."""
+    """Seconds to go at the pace of the last minute; None if unknown.
+
+    Pauses are expected to go on coming as they came so far.
+    """
     now = time.monotonic() - self._paused
     # The first unit is left out of the pace: it holds compilation.
     self._marks = [m for m in self._marks if now - m[0] < 60][-200:]
@@ -39,17 +42,24 @@ class Progress:
     first_time, first_done = self._marks[0]
     if done <= first_done or now <= first_time:
       return None
-    return (self._total - done) * (now - first_time) / (done - first_done)
+    pace = (now - first_time) / (done - first_done)
+    return (self._total - done) * (
+        pace + self._paused / max(1, done - self._done))
 
   def pause(self, seconds: float):
-    """Leaves out of the pace a time spent on something else."""
+    """Counts a time spent on something else apart from the pace."""
     self._paused += seconds
 
-  def show(self, done: int, text: str):
-    """Redraws the line: `text` and the time to go."""
+  def show(self, done: Optional[int], text: str):
+    """Redraws the line: `text` and the time to go.
+
+    Args:
+      done: units done; None while something else is, with no time to go.
+      text: what to say.
+    """
     if self._quiet:
       return
-    eta = self.eta(done)
+    eta = None if done is None else self.eta(done)
     now = time.monotonic()
     if not self._live and now - self._last_line < _LOG_SECONDS:
       return

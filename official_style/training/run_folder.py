@@ -20,6 +20,7 @@ import subprocess
 
 import yaml
 
+from official_style import tensorflow_environment
 from official_style.errors import UserError
 
 # All a run writes. params.yaml is last: while it is there, nobody takes what
@@ -163,7 +164,8 @@ class RunFolder:
     before = self._read_run()
     run = dict(before=before) if before else {}
     run |= dict(versions=versions(), revision=git_revision(),
-               python=platform.python_version(), machine=platform.machine())
+               python=platform.python_version(), machine=platform.machine(),
+               environment=tensorflow_environment.settings())
     # params.yaml last: it is what says that a run is here.
     for name, text in (
         ("config.gin", gin_text),

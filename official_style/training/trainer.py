@@ -218,7 +218,7 @@ class Trainer:
       if self._told_to_stop():
         return False
       self._progress.show(
-          state.step, f"step {state.step}/{self._config.train_steps}  "
+          None, f"step {state.step}/{self._config.train_steps}  "
           f"evaluating {i + 1}/{self._num_eval_batches}")
     metrics = self._task.means(totals)
     state.last_eval_step, state.last_eval = state.step, metrics

@@ -260,6 +260,18 @@ def test_records_need_a_vocabulary_and_enough_rows(tmp_path, vocabulary):
   assert data.eval.source.num_rows == 1
 
 
+def test_records_evaluated_on_that_are_trained_on_are_told(
+    tmp_path, vocabulary):
+  one, two = (tfrecord_files.write(tmp_path / name, rows=8, seed=i)
+              for i, name in enumerate(("a.tfrecord", "b.tfrecord")))
+  told = [pretraining_data.prepare(
+      _task(one, evaluation, vocab_file=vocabulary),
+      str(tmp_path / name), 3).lines[0]
+          for name, evaluation in (("x", one), ("y", two))]
+  assert "1 evaluation files are training files too" in told[0]
+  assert "warning" not in told[1]
+
+
 def test_prediction_slots_are_the_share_of_a_full_row():
   data = pretraining.PretrainingDataConfig(seq_length=128, masking_rate=0.15)
   assert pretraining_data.max_predictions(data) == 19

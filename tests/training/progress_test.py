@@ -41,7 +41,17 @@ def test_the_pace_leaves_out_the_first_step_and_pauses(clock):
   clock.now += 30
   progress.pause(30)
   clock.now += 10
-  assert progress.eta(21) == pytest.approx(79)
+  # 30 seconds in 21 units were for something else, and will be again.
+  assert progress.eta(21) == pytest.approx(79 * (1 + 30 / 21))
+
+
+def test_what_is_not_the_work_has_no_time_to_go(clock):
+  stream = io.StringIO()
+  progress = Progress(100, stream=stream)
+  for done in (1, 2, None):
+    clock.now += 20
+    progress.show(done, f"{done}")
+  assert stream.getvalue() == "1\n2  ETA 32:40\nNone\n"
 
 
 def test_a_log_file_gets_a_line_now_and_then(clock):
