@@ -27,12 +27,23 @@ class LayerPlan:
   def drops_tokens(self) -> bool:
     return any(role != FULL for role in self.roles)
 
-  def token_schedule(self, seq_length: int,
-                     token_keep_k: int) -> tuple[tuple[int, int], ...]:
-    """`(queries, keys)` of each layer at this length and keep count."""
+  def token_schedule(
+      self, seq_length: int, token_keep_k: int,
+      num_read: Optional[int] = None) -> tuple[tuple[int, int], ...]:
+    """`(queries, keys)` of each layer.
+
+    Args:
+      seq_length: n.
+      token_keep_k: k.
+      num_read: positions that are read of the last layer; None is all. The
+        others are keys there, and no queries.
+    """
     n, k = seq_length, token_keep_k
     counts = {FULL: (n, n), PASS: (k, n), HALF: (k, k), SUBSET: (k, k)}
-    return tuple(counts[role] for role in self.roles)
+    schedule = [counts[role] for role in self.roles]
+    if num_read is not None:
+      schedule[-1] = (num_read, n)
+    return tuple(schedule)
 
 
 def dense_plan(num_layers: int) -> LayerPlan:

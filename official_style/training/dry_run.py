@@ -100,7 +100,9 @@ def describe(config, model, placement, vocab_size: int) -> str:
   batch = data.global_batch_size
   micro = (batch // placement.strategy.num_replicas_in_sync
            // config.trainer.gradient_accumulation_steps)
-  dense = token_schedule.dense_plan(encoder.num_layers).token_schedule(n, n)
+  read = slots + bool(task.model.cls_heads)
+  dense = token_schedule.dense_plan(encoder.num_layers).token_schedule(
+      n, n, read)
   dense_flops = cost_model.step_flops(sizes, dense, n, slots, batch)
   stages = machinery_lib.keep_stages(config, model) or ((0, n),)
   plan = getattr(model.encoder_network, "plan",
@@ -116,7 +118,7 @@ def describe(config, model, placement, vocab_size: int) -> str:
   for i, (first, keep) in enumerate(stages):
     last = (stages[i + 1][0] if i + 1 < len(stages)
             else config.trainer.train_steps)
-    schedule = plan.token_schedule(n, keep)
+    schedule = plan.token_schedule(n, keep, read)
     flops = cost_model.step_flops(sizes, schedule, n, slots, batch)
     memory = cost_model.training_memory(
         sizes, schedule, n, slots, micro, 2 if half else 4)

@@ -71,6 +71,7 @@ def test_a_dense_plan_drops_nothing():
 def test_the_schedule_counts_queries_and_keys():
   plan = ts.token_drop_plan(4)
   assert plan.token_schedule(10, 3) == ((10, 10), (3, 10), (3, 3), (10, 10))
+  assert plan.token_schedule(10, 3, 2)[2:] == ((3, 3), (2, 10))
   plan = ts.token_drop_plan(3, routing="random_ltd")
   assert plan.token_schedule(10, 3) == ((10, 10), (3, 3), (10, 10))
 

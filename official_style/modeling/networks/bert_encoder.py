@@ -41,6 +41,8 @@ class BertEncoder(tf_keras.layers.Layer):
       int[b n]. For rows of several documents also `document_ids` (0 is
       padding) and `position_ids`, int[b n]. In training `example_keys`, int[b],
       is what dropout is drawn by; without it, keys are drawn at random.
+    read_positions: int[b r], the only positions anybody will read. The last
+      layer's states are then those, float32[b r d], and nothing is pooled.
     -> dict of `sequence_output` float32[b n d], `pooled_output` float[b d],
       `encoder_outputs`, a state for each layer, and `kept_positions`, int32
       for each layer: the positions that layer worked on.
@@ -128,18 +130,32 @@ class BertEncoder(tf_keras.layers.Layer):
       block.built = True
     super().build(tokens)
 
-  def call(self, inputs, training=None, token_keep_k=None):
+  def call(self, inputs, training=None, token_keep_k=None,
+           read_positions=None):
     """`token_keep_k` is for encoders that drop tokens; a dense one has none."""
     del token_keep_k
     row_keys = self.row_keys(inputs, training)
     x = self._embed(inputs, row_keys)  # [b n d]
     bias = attention_bias(*self._documents(inputs))
-    everything = self._all_positions(inputs)
     states = []
-    for block in self._transformer_layers:
+    for block in self._transformer_layers[:-1]:
       x = block(x, x, bias, row_keys)
       states.append(x)
-    return self._outputs(states, [everything] * len(states))
+    states.append(self._last_layer(x, bias, inputs, read_positions, row_keys))
+    return self._outputs(
+        states, [self._all_positions(inputs)] * len(states), read_positions)
+
+  def _last_layer(self, x, bias, inputs, read_positions, row_keys):
+    """The last layer, on what is read of it; others are keys only."""
+    block = self._transformer_layers[-1]
+    if read_positions is None:
+      return block(x, x, bias, row_keys)
+    keys, queries = self._documents(inputs)
+    if queries is not None:
+      bias = attention_bias(
+          keys, tf.gather(queries, read_positions, batch_dims=1))
+    return block(tf.gather(x, read_positions, batch_dims=1), x, bias,
+                 row_keys)
 
   def row_keys(self, inputs, training) -> Optional[tf.Tensor]:
     """int32[b] that randomness is drawn by; None when nothing is random."""
@@ -179,11 +195,15 @@ class BertEncoder(tf_keras.layers.Layer):
       x = tf.cast(self._embedding_projection(x), tf.float32)
     return x
 
-  def _outputs(self, states, kept_positions):
+  def _outputs(self, states, kept_positions, read_positions):
     last = states[-1]
-    return dict(sequence_output=last,
-                pooled_output=self._pooler_layer(last[:, 0, :]),
-                encoder_outputs=states, kept_positions=kept_positions)
+    outputs = dict(sequence_output=last, encoder_outputs=states,
+                   kept_positions=kept_positions)
+    if read_positions is None:
+      outputs["pooled_output"] = self._pooler_layer(last[:, 0, :])
+    else:
+      kept_positions[-1] = read_positions
+    return outputs
 
   def get_embedding_table(self):
     return self._embedding_layer.embeddings

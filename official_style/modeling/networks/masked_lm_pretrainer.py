@@ -3,6 +3,7 @@
 Axes: b batch, n tokens, p predictions a row, v vocabulary.
 """
 
+import tensorflow as tf
 from official.nlp.modeling import models
 
 
@@ -10,6 +11,9 @@ class MaskedLMPretrainer(models.BertPretrainerV2):
   """Model Garden's pretrainer, for encoders that take a keep count.
 
   Its checkpoint items (`encoder`, `masked_lm` and heads) are Model Garden's.
+  Where predictions are asked for, the last layer works on the predicted
+  positions only, and on the first where a head reads it: nobody sees the
+  others.
 
   Call:
     inputs: what the encoder takes, and `masked_lm_positions` int[b p].
@@ -18,12 +22,20 @@ class MaskedLMPretrainer(models.BertPretrainerV2):
   """
 
   def call(self, inputs, training=None, token_keep_k=None):
+    positions = inputs.get("masked_lm_positions")
+    first = 1 if self.classification_heads else 0
+    read = positions
+    if positions is not None and first:
+      read = tf.pad(positions, [[0, 0], [1, 0]])
     outputs = self.encoder_network(
-        inputs, training=training, token_keep_k=token_keep_k)
+        inputs, training=training, token_keep_k=token_keep_k,
+        read_positions=read)
     sequence = outputs["sequence_output"]
-    if "masked_lm_positions" in inputs:
-      outputs["mlm_logits"] = self.masked_lm(
-          sequence, masked_positions=inputs["masked_lm_positions"])
+    if positions is not None:
+      slots = first + tf.broadcast_to(
+          tf.range(positions.shape[1])[tf.newaxis], tf.shape(positions))
+      slots = tf.ensure_shape(slots, positions.shape)
+      outputs["mlm_logits"] = self.masked_lm(sequence, masked_positions=slots)
     row_keys = self.encoder_network.row_keys(inputs, training)
     for head in self.classification_heads:
       outputs[head.name] = head(sequence, row_keys=row_keys)

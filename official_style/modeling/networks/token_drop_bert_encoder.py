@@ -107,20 +107,22 @@ class TokenDropBertEncoder(bert_encoder.BertEncoder):
         seq_length, self._drop_settings["token_keep_k"],
         self._drop_settings["token_keep_share"])
 
-  def call(self, inputs, training=None, token_keep_k=None):
+  def call(self, inputs, training=None, token_keep_k=None,
+           read_positions=None):
     n = inputs["input_word_ids"].shape[1]
     if training and token_keep_k is None:
       token_keep_k = self.keep_count(n)
     if not training or token_keep_k == n:
-      return super().call(inputs, training=training)
+      return super().call(
+          inputs, training=training, read_positions=read_positions)
     if not 1 <= token_keep_k <= n:
       raise ValueError(
           f"token_keep_k={token_keep_k} of {n} tokens: must lie in [1, {n}]")
     row_keys = self.row_keys(inputs, training)
     return self._run(inputs, self._embed(inputs, row_keys), row_keys,
-                     token_keep_k)
+                     token_keep_k, read_positions)
 
-  def _run(self, inputs, x, row_keys, token_keep_k):
+  def _run(self, inputs, x, row_keys, token_keep_k, read_positions=None):
     """The layers by their roles; see the module's figure."""
     keys, queries = self._documents(inputs)
     everything = self._all_positions(inputs)
@@ -139,7 +141,10 @@ class TokenDropBertEncoder(bert_encoder.BertEncoder):
         if kept is not None:
           x = token_routing.merge_tokens(kept, x, routing)
           kept = None
-        x = block(x, x, full_bias, row_keys)
+        if i == len(self._plan.roles) - 1:
+          x = self._last_layer(x, full_bias, inputs, read_positions, row_keys)
+        else:
+          x = block(x, x, full_bias, row_keys)
       elif role == token_schedule.PASS:
         kept = block(token_routing.split_tokens(x, routing), x,
                      attention_bias(keys, kept_queries), row_keys)
@@ -152,7 +157,7 @@ class TokenDropBertEncoder(bert_encoder.BertEncoder):
       states.append(x if kept is None else kept)
       kept_positions.append(
           everything if role == token_schedule.FULL else routing.positions)
-    return self._outputs(states, kept_positions)
+    return self._outputs(states, kept_positions, read_positions)
 
   def _scores(self, inputs, x, row_keys, token_keep_k, layer):
     """float32[b n]: what the routing before `layer` ranks tokens by."""
