@@ -79,8 +79,10 @@ def _bert_arguments(config: FastBertEncoderConfig) -> dict:
       max_sequence_length=config.max_position_embeddings,
       type_vocab_size=config.type_vocab_size,
       inner_dim=config.intermediate_size,
-      inner_activation=tf_utils.get_activation(
-          config.hidden_activation, use_keras_layer=True),
+      inner_activation=(
+          "gelu" if config.hidden_activation == "gelu"
+          else tf_utils.get_activation(
+              config.hidden_activation, use_keras_layer=True)),
       output_dropout=config.dropout_rate,
       attention_dropout=config.attention_dropout_rate,
       initializer=tf_keras.initializers.TruncatedNormal(

@@ -37,6 +37,15 @@ class _SkipsPoisonedGradients:
 class SkippingAdamW(_SkipsPoisonedGradients, legacy_adamw.AdamWeightDecay):
   """Adam with decoupled weight decay (https://arxiv.org/abs/1711.05101)."""
 
+  def _decay_weights_op(self, var, learning_rate, apply_state):
+    if not self._do_use_weight_decay(var.name):
+      return tf.no_op()
+    # Numbers are multiplied first: a pass over the variable less.
+    decay = apply_state[(var.device, var.dtype.base_dtype)]
+    return var.assign_sub(
+        learning_rate * decay["weight_decay_rate"] * var,
+        use_locking=self._use_locking)
+
 
 class SkippingLAMB(_SkipsPoisonedGradients, lamb.LAMB):
   """LAMB (https://arxiv.org/abs/1904.00962)."""

@@ -10,6 +10,7 @@ from typing import Optional
 import tensorflow as tf
 import tf_keras
 
+from official_style.modeling.ops import projection
 from official_style.modeling.ops import row_dropout
 
 # Added to the logits of keys that must not be seen. Large enough to vanish in
@@ -92,9 +93,13 @@ class MultiHeadAttention(tf_keras.layers.Layer):
 
   def call(self, queries, keys_values, bias, row_keys=None):
     scale = (queries.shape[-1] // self._num_heads) ** -0.5
-    query = tf.transpose(self._query_dense(queries) * scale, [0, 2, 1, 3])
-    key = tf.transpose(self._key_dense(keys_values), [0, 2, 1, 3])
-    value = tf.transpose(self._value_dense(keys_values), [0, 2, 1, 3])
+    queries = tf.cast(queries, self.compute_dtype)
+    keys_values = tf.cast(keys_values, self.compute_dtype)
+    query = tf.transpose(
+        _project(queries, self._query_dense) * scale, [0, 2, 1, 3])
+    key = tf.transpose(_project(keys_values, self._key_dense), [0, 2, 1, 3])
+    value = tf.transpose(
+        _project(keys_values, self._value_dense), [0, 2, 1, 3])
     logits = tf.matmul(query, key, transpose_b=True)  # [b h q s]
     # In half precision the softmax would lose small probabilities.
     weights = tf.nn.softmax(tf.cast(logits, tf.float32) + bias)
@@ -103,10 +108,14 @@ class MultiHeadAttention(tf_keras.layers.Layer):
       weights = row_dropout.row_dropout(
           weights, self._dropout, row_keys, self._salt)
     attended = tf.transpose(tf.matmul(weights, value), [0, 2, 1, 3])
-    return self._output_dense(attended)  # [b q h c] -> [b q d]
+    return _project(attended, self._output_dense, 2)  # [b q h c] -> [b q d]
 
   def get_config(self):
     return super().get_config() | dict(
         num_heads=self._num_heads, dropout=self._dropout, salt=self._salt,
         kernel_initializer=tf_keras.initializers.serialize(
             self._kernel_initializer))
+
+
+def _project(x, dense, axes=1):
+  return projection.project(x, dense.kernel, dense.bias, axes)

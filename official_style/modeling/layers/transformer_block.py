@@ -7,10 +7,15 @@ checkpoints go both ways.
 Axes: b batch, q query tokens, s key tokens, d hidden_size, f inner_dim.
 """
 
+import functools
+
 import tensorflow as tf
 import tf_keras
 
 from official_style.modeling.layers import multi_head_attention
+from official_style.modeling.ops import gelu
+from official_style.modeling.ops import layer_norm
+from official_style.modeling.ops import projection
 from official_style.modeling.ops import row_dropout
 
 # Distinct draws of one layer; the layer's own salt is multiplied by their
@@ -96,9 +101,18 @@ class TransformerBlock(tf_keras.layers.Layer):
         kernel_initializer=self._initializer(), name=name)
 
   def _norm(self, name):
-    # Half precision would lose the small differences that are normalised.
     return tf_keras.layers.LayerNormalization(
         axis=-1, epsilon=self._norm_epsilon, dtype=tf.float32, name=name)
+
+  def _normalise(self, layer, x):
+    return layer_norm.layer_norm(
+        x, layer.gamma, layer.beta, self._norm_epsilon)
+
+  def _activate(self, x, training):
+    # Kernels of inference fuse TensorFlow's own into the product before it.
+    if training and self._inner_activation is tf_keras.activations.gelu:
+      return gelu.gelu(x)
+    return self._inner_activation(x)
 
   def _draw(self, place):
     return self._salt * NUM_DRAWS + place
@@ -113,21 +127,28 @@ class TransformerBlock(tf_keras.layers.Layer):
   def attend(self, queries, keys_values, bias, row_keys=None):
     """The attention half; see the class for shapes."""
     if self._norm_first:
-      normed = self._attention_layer_norm(queries)
-      normed_keys = (normed if keys_values is queries
-                     else self._attention_layer_norm(keys_values))
+      norm = functools.partial(self._normalise, self._attention_layer_norm)
+      normed = norm(queries)
+      normed_keys = normed if keys_values is queries else norm(keys_values)
       attended = self._attention_layer(normed, normed_keys, bias, row_keys)
       return self._residual(queries, attended, row_keys, _ATTENDED)
     attended = self._attention_layer(queries, keys_values, bias, row_keys)
-    return self._attention_layer_norm(
+    return self._normalise(
+        self._attention_layer_norm,
         self._residual(queries, attended, row_keys, _ATTENDED))
 
   def feed_forward(self, x, row_keys=None):
     """The feed-forward half: float[b q d] -> float32[b q d]."""
-    inner = self._output_layer_norm(x) if self._norm_first else x
-    inner = self._inner_activation(self._intermediate_dense(inner))
-    out = self._residual(x, self._output_dense(inner), row_keys, _FED)
-    return out if self._norm_first else self._output_layer_norm(out)
+    norm, dense = self._output_layer_norm, self._intermediate_dense
+    inner = self._normalise(norm, x) if self._norm_first else x
+    inner = projection.project(
+        tf.cast(inner, self.compute_dtype), dense.kernel, dense.bias)
+    inner = self._activate(inner, row_keys is not None)
+    dense = self._output_dense
+    out = self._residual(
+        x, projection.project(inner, dense.kernel, dense.bias), row_keys,
+        _FED)
+    return out if self._norm_first else self._normalise(norm, out)
 
   def call(self, queries, keys_values, bias, row_keys=None):
     return self.feed_forward(
