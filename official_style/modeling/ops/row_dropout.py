@@ -13,9 +13,10 @@ def row_dropout(x: tf.Tensor, rate: float, row_keys: tf.Tensor,
   """Drops each element with probability `rate` and scales up the others.
 
   One table of random numbers is drawn for the shape of a row and multiplied,
-  modulo 2^32, by an odd random number of the row: multiplicative hashing. It
-  costs one integer multiplication an element, where drawing fresh numbers
-  costs a round of a generator, and no replica has to draw another's share.
+  modulo 2^32, by an odd random number of the row and place: multiplicative
+  hashing. It costs one integer multiplication an element, where drawing fresh
+  numbers costs a round of a generator, and no replica has to draw another's
+  share. Places of one shape share the table, which graphs then draw once.
 
   Args:
     x: float[b ...], static but for b.
@@ -35,7 +36,7 @@ def row_dropout(x: tf.Tensor, rate: float, row_keys: tf.Tensor,
     return x
   inner = [1] + [int(size) for size in x.shape[1:]]
   table = tf.random.stateless_uniform(
-      inner, seed=[salt, 0x5EED], minval=None, maxval=None, dtype=tf.int32)
+      inner, seed=[0, 0x5EED], minval=None, maxval=None, dtype=tf.int32)
   # An even number would lose its low bits in the product.
   table = tf.bitwise.bitwise_or(table, 1)
   factors = tf.bitcast(counter_bits.row_bits(row_keys, salt), tf.int32)
@@ -43,4 +44,5 @@ def row_dropout(x: tf.Tensor, rate: float, row_keys: tf.Tensor,
       tf.bitwise.bitwise_or(factors, 1), [-1] + [1] * (len(inner) - 1))
   threshold = round(rate * 2.0**32) - 2**31
   keep = table * factors >= tf.constant(threshold, tf.int32)
-  return x * tf.cast(keep, x.dtype) * tf.constant(1 / (1 - rate), x.dtype)
+  # Scaled before it meets `x`: the gradient multiplies once.
+  return x * (tf.cast(keep, x.dtype) * tf.constant(1 / (1 - rate), x.dtype))
