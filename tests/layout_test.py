@@ -16,6 +16,7 @@ EVERYTHING = SOURCES + sorted((ROOT / "tests").rglob("*.py")) + sorted(
 LEVELS = {
     "official_style": 0,
     "official_style.errors": 0,
+    "official_style.files": 0,
     "official_style.tensorflow_environment": 0,
     "official_style.modeling.ops": 1,
     "official_style.modeling.token_schedule": 1,
@@ -36,6 +37,7 @@ BESIDES = ("search", "checkpoints", "serving", "reporting")
 # Answered without TensorFlow: help, --list, mistyped flags and keys.
 NO_TENSORFLOW = [
     "official_style.errors", "official_style.command_line",
+    "official_style.files",
     "official_style.tensorflow_environment",
     "official_style.train", "official_style.configs.gin_files",
     "official_style.configs.gin_program",

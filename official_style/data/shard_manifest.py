@@ -10,6 +10,7 @@ import glob
 import json
 import os
 
+from official_style import files as files_lib
 from official_style.data import record_index
 from official_style.errors import UserError
 
@@ -52,20 +53,24 @@ def write_manifest(folder, pattern='*.tfrecord*'):
   if not paths:
     raise UserError(f'No file of {folder} matches {pattern!r}: there is '
                     'nothing to write a manifest of.')
-  files = {os.path.basename(index.path): index.facts()
-           for index in index_all(paths)}
+  return write_facts(folder, {os.path.basename(index.path): index.facts()
+                              for index in index_all(paths)})
+
+
+def write_facts(folder, files, about=None):
+  """Writes the manifest of shards whose facts are known.
+
+  Args:
+    folder: where the shards are.
+    files: dict name -> dict with `records`, `bytes`, `sha256`.
+    about: dict, what else the manifest says.
+
+  Returns:
+    The path of the manifest.
+  """
   path = os.path.join(folder, MANIFEST)
-  temporary = f'{path}.tmp-{os.getpid()}'
-  try:
-    with open(temporary, 'w', encoding='utf-8') as file:
-      json.dump({'files': files}, file, indent=2, sort_keys=True)
-      file.write('\n')
-      file.flush()
-      os.fsync(file.fileno())
-    os.replace(temporary, path)
-  finally:
-    if os.path.exists(temporary):
-      os.remove(temporary)
+  files_lib.write(path, json.dumps(
+      (about or {}) | {'files': files}, indent=2, sort_keys=True) + '\n')
   return path
 
 

@@ -21,6 +21,9 @@ __all__ = ["TextReport", "expand_paths", "iter_documents"]
 MAX_DOCUMENT_CHARACTERS = 1_000_000
 MAX_ROW_BYTES = 64_000_000
 
+# What reading a damaged .gz raises, among others.
+READ_ERRORS = (EOFError, zlib.error, OSError)
+
 # Unicode calls these line breaks; here they are white space inside a line.
 _BREAKS = re.compile("[\r\v\f\x1c-\x1f\x85\u2028\u2029]")
 # Lone surrogates come out of JSON escapes and cannot be encoded again.
@@ -55,23 +58,56 @@ def iter_documents(paths, report=None, text_field="text"):
     if not is_text_name(path):
       raise UserError(f"{path}: unknown extension; text is read from .txt and "
                       ".jsonl files, and .gz of both")
-    counts = report.start_file(path)
-    is_jsonl = path.lower().endswith((".jsonl", ".jsonl.gz"))
-    documents_of = _jsonl_documents if is_jsonl else _txt_documents
-    for document in documents_of(path, counts, report, text_field):
-      counts["documents"] += 1
-      counts["characters"] += len(document)
-      yield document
+    with open_text(path) as file:
+      yield from documents_of(file, path, report, text_field)
+    check_rows(path, report, text_field)
   if not report.total("documents"):
     first = f" (first: {paths[0]})" if paths else ""
     raise UserError(f"no text in the {len(paths)} input files{first}; check "
                     "the input path")
 
 
-def _txt_documents(path, counts, report, unused_text_field):
+def documents_of(file, path, report, text_field="text", first_row=1):
+  """Yields the documents of one text file, or of a part of it.
+
+  Args:
+    file: binary file, at the start of a document.
+    path: what to call it; its name says whether it is `.jsonl`.
+    report: `TextReport`, whose counts of the file start anew.
+    text_field: key of the text in the rows of `.jsonl` files.
+    first_row: number of the row that `file` is at.
+
+  Yields:
+    As `iter_documents`, which calls `check_rows` afterwards.
+  """
+  counts = report.start_file(path)
+  parse = _jsonl_documents if is_jsonl(path) else _txt_documents
+  limit = MAX_ROW_BYTES if is_jsonl(path) else MAX_DOCUMENT_CHARACTERS
+  rows = _rows(file, path, counts, limit, first_row)
+  for document in parse(rows, path, report, text_field):
+    counts["documents"] += 1
+    counts["characters"] += len(document)
+    yield document
+
+
+def check_rows(path, report, text_field="text"):
+  """Raises UserError if a file gave nothing but refused rows."""
+  why = report.only_refusals(path)
+  if why:
+    raise UserError(f"{path}: every row is refused, the last one because "
+                    f"{why}; give one JSON object a row with a string under "
+                    f"{text_field!r}, or set the text field")
+
+
+def is_jsonl(path):
+  """Says whether a text file has a document a row."""
+  return path.lower().endswith((".jsonl", ".jsonl.gz"))
+
+
+def _txt_documents(rows, path, report, unused_text_field):
   """Documents of a .txt file: runs of lines between empty lines."""
   lines, length = [], 0
-  for row, raw, starts, ends in _rows(path, counts, MAX_DOCUMENT_CHARACTERS):
+  for row, raw, starts, ends in rows:
     line = _clean(_decode(raw, path, row, report), path, row, report)
     if lines and line and length + len(line) > MAX_DOCUMENT_CHARACTERS:
       report.add_damage("cut_documents", path, row)
@@ -87,10 +123,9 @@ def _txt_documents(path, counts, report, unused_text_field):
     yield "\n".join(lines)
 
 
-def _jsonl_documents(path, counts, report, text_field):
+def _jsonl_documents(rows, path, report, text_field):
   """Documents of a .jsonl file: one a row, bad rows counted."""
-  good, why = 0, ""
-  for row, raw, starts, ends in _rows(path, counts, MAX_ROW_BYTES):
+  for row, raw, starts, ends in rows:
     if not starts or ends and not raw.strip():
       continue
     try:
@@ -98,22 +133,17 @@ def _jsonl_documents(path, counts, report, text_field):
         raise ValueError(f"it is longer than {MAX_ROW_BYTES} bytes")
       text = _json_text(_decode(raw, path, row, report), text_field)
     except ValueError as error:
-      why = str(error)
-      report.add_damage("bad_rows", path, row, why=why)
+      report.refuse_row(path, row, why=str(error))
       continue
-    good += 1
+    report.good_rows[path] = report.good_rows.get(path, 0) + 1
     text = _clean(text, path, row, report)
     while len(text) > MAX_DOCUMENT_CHARACTERS:
       report.add_damage("cut_documents", path, row)
-      end = _cut_place(text[:MAX_DOCUMENT_CHARACTERS], " ")
+      end = cut_place(text[:MAX_DOCUMENT_CHARACTERS], " ")
       yield text[:end].rstrip()
       text = text[end:].lstrip()
     if text:
       yield text
-  if why and not good:
-    raise UserError(f"{path}: every row is refused, the last one because "
-                    f"{why}; give one JSON object a row with a string under "
-                    f"{text_field!r}, or set the text field")
 
 
 def _json_text(row, text_field):
@@ -152,40 +182,43 @@ def _clean(text, path, row, report):
   return text.strip()
 
 
-def _rows(path, counts, limit):
+def _rows(file, path, counts, limit, first_row):
   """Yields the rows of a file: (number, bytes, starts the row, ends it).
 
   A row of more than `limit` bytes comes in pieces, cut at white space where
   there is some and never inside a character.
   """
-  with _open(path) as file:
-    row, rest, starts = 0, b"", True
-    while True:
-      asked = limit - len(rest)
-      try:
-        read = file.readline(asked)
-      except (EOFError, zlib.error, OSError) as error:
-        raise UserError(
-            f"{path}: damaged after {counts['bytes']} bytes of text "
-            f"({error}); fetch or compress the file again") from error
-      counts["bytes"] += len(read)
-      piece, rest = rest + read, b""
-      if not piece:
-        return
-      if starts:
-        row += 1
-        counts["rows"] = row
-        if row == 1:
-          piece = _without_bom(piece, path)
-      ends = read.endswith(b"\n") or len(read) < asked
-      if not ends:
-        end = _cut_place(piece, b" ")
-        piece, rest = piece[:end], piece[end:]
-      yield row, piece.removesuffix(b"\n").removesuffix(b"\r"), starts, ends
-      starts = ends
+  row, rest, starts = first_row - 1, b"", True
+  while True:
+    asked = limit - len(rest)
+    try:
+      read = file.readline(asked)
+    except READ_ERRORS as error:
+      raise damaged(path, counts["bytes"], error) from error
+    counts["bytes"] += len(read)
+    piece, rest = rest + read, b""
+    if not piece:
+      return
+    if starts:
+      row += 1
+      counts["rows"] = row - first_row + 1
+      if row == 1:
+        piece = _without_bom(piece, path)
+    ends = read.endswith(b"\n") or len(read) < asked
+    if not ends:
+      end = cut_place(piece, b" ")
+      piece, rest = piece[:end], piece[end:]
+    yield row, piece.removesuffix(b"\n").removesuffix(b"\r"), starts, ends
+    starts = ends
 
 
-def _cut_place(text, space):
+def damaged(path, num_bytes, error):
+  """The error for a file that cannot be read beyond so many bytes of text."""
+  return UserError(f"{path}: damaged after {num_bytes} bytes of text "
+                   f"({error}); fetch or compress the file again")
+
+
+def cut_place(text, space):
   """Returns where to cut `text`: after the last space near its end.
 
   Args:
@@ -214,7 +247,8 @@ def _without_bom(start, path):
   return start.removeprefix(b"\xef\xbb\xbf")
 
 
-def _open(path):
+def open_text(path):
+  """Opens a text file to read its bytes, decompressed."""
   try:
     if path.lower().endswith(".gz"):
       if not os.path.getsize(path):

@@ -26,11 +26,15 @@ class TextReport:
     examples: per kind, where it occurred first: `file:row`, and for a refused
       row also why.
     ignored_files: files found in a directory whose extension is not text.
+    good_rows: per `.jsonl` file, how many of its rows held a document.
+    last_refusal: per `.jsonl` file, why its last refused row was.
   """
   files: dict = dataclasses.field(default_factory=dict)
   damage: dict = dataclasses.field(default_factory=dict)
   examples: dict = dataclasses.field(default_factory=dict)
   ignored_files: list = dataclasses.field(default_factory=list)
+  good_rows: dict = dataclasses.field(default_factory=dict, repr=False)
+  last_refusal: dict = dataclasses.field(default_factory=dict, repr=False)
 
   def start_file(self, name):
     """Opens the counts of a file; returns the dict to add to."""
@@ -45,6 +49,32 @@ class TextReport:
     if len(examples) < _MAX_EXAMPLES:
       examples.append(f"{name}:{row}" + (f" ({why})" if why else ""))
 
+  def refuse_row(self, name, row, why):
+    """Counts a row of a `.jsonl` file that is no document."""
+    self.add_damage("bad_rows", name, row, why=why)
+    self.last_refusal[name] = why
+
+  def only_refusals(self, name):
+    """Says why the last row was refused if all of a file were, else None."""
+    return None if self.good_rows.get(name) else self.last_refusal.get(name)
+
+  def add(self, other):
+    """Adds the report of the text that comes after, as if read in one go."""
+    for name, counts in other.files.items():
+      mine = self.files.setdefault(name, dict.fromkeys(counts, 0))
+      for kind, count in counts.items():
+        mine[kind] += count
+    for kind, per_file in other.damage.items():
+      mine = self.damage.setdefault(kind, {})
+      for name, count in per_file.items():
+        mine[name] = mine.get(name, 0) + count
+    for kind, examples in other.examples.items():
+      mine = self.examples.setdefault(kind, [])
+      mine += examples[:_MAX_EXAMPLES - len(mine)]
+    for name, count in other.good_rows.items():
+      self.good_rows[name] = self.good_rows.get(name, 0) + count
+    self.last_refusal |= other.last_refusal
+
   def total(self, kind):
     """Sums a count (`documents`, ...) or a kind of damage over files."""
     if kind in KINDS:
@@ -53,7 +83,9 @@ class TextReport:
 
   def to_dict(self):
     """Returns everything as JSON-able objects."""
-    return dataclasses.asdict(self)
+    report = dataclasses.asdict(self)
+    del report["good_rows"], report["last_refusal"]
+    return report
 
   def describe(self):
     """Returns one line for a human."""

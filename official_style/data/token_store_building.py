@@ -81,7 +81,7 @@ def _build(documents, tokenizer, folder, eval_share, eval_documents, progress):
   leaked = None
   try:
     if eval_documents is None:
-      batches = _encoded_batches(documents, tokenizer, progress, 0)
+      batches = encoded_batches(documents, tokenizer, progress, 0)
       _write_by_hash(batches, train, evaluation, eval_share)
     else:
       leaked = _write_separately(documents, eval_documents, tokenizer, progress,
@@ -133,9 +133,14 @@ def unigram_baseline(train_counts, eval_counts):
       -(eval_counts * log_smoothed).sum() / eval_counts.sum())
 
 
+def eval_border(eval_share):
+  """Documents whose hash is below this int are of the eval split."""
+  return int(eval_share * 2.0**64)
+
+
 def _write_by_hash(batches, train, evaluation, eval_share):
   """Splits by hash: the share of smallest hashes is the eval split."""
-  border = np.uint64(int(eval_share * 2.0**64))
+  border = np.uint64(eval_border(eval_share))
   # The last train document towards the border and the last eval one.
   nearest_train = _Extreme(np.argmin)
   nearest_eval = _Extreme(np.argmax)
@@ -183,7 +188,7 @@ def _write_separately(documents, eval_documents, tokenizer, progress, train,
                       evaluation):
   """Writes given splits; returns how many eval documents are in train too."""
   done, eval_hashes = 0, [np.zeros([0], np.uint64)]
-  for ids, lengths, hashes, sizes in _encoded_batches(
+  for ids, lengths, hashes, sizes in encoded_batches(
       eval_documents, tokenizer, progress, 0):
     chosen = np.ones([len(lengths)], bool)
     _append(evaluation, ids, lengths, sizes, chosen)
@@ -193,7 +198,7 @@ def _write_separately(documents, eval_documents, tokenizer, progress, train,
     raise UserError("the eval text has no tokens; check the eval input files")
   known, copies = np.unique(np.concatenate(eval_hashes), return_counts=True)
   seen = np.zeros([len(known)], bool)
-  for ids, lengths, hashes, sizes in _encoded_batches(
+  for ids, lengths, hashes, sizes in encoded_batches(
       documents, tokenizer, progress, int(done)):
     _append(train, ids, lengths, sizes, np.ones([len(lengths)], bool))
     seen |= np.isin(known, hashes)
@@ -209,10 +214,10 @@ def _append(writer, ids, lengths, sizes, chosen):
     writer.append_many(ids[np.repeat(chosen, lengths)], kept)
 
 
-def _encoded_batches(documents, tokenizer, progress, bytes_done):
+def encoded_batches(documents, tokenizer, progress=None, bytes_done=0):
   """Yields (ids int32[t], lengths int64[b], hashes uint64[b], sizes int64[b]).
 
-  `sizes` are UTF-8 bytes.
+  `hashes` are of the text and decide about the split, `sizes` are UTF-8 bytes.
   """
   for batch in _batches(documents):
     ids, offsets = tokenizer.encode_flat(batch)

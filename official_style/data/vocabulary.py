@@ -9,6 +9,7 @@ import os
 
 import numpy as np
 
+from official_style import files
 from official_style.errors import UserError
 
 BERT_SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
@@ -103,16 +104,9 @@ class Vocabulary:
   def save(self, path):
     """Writes the vocabulary as a `vocab.txt`; it appears only when complete."""
     path = os.fspath(path)
-    temporary = f"{path}.tmp-{os.getpid()}"
     try:
-      with open(temporary, "wb") as file:
-        file.write(self._to_bytes())
-        file.flush()
-        os.fsync(file.fileno())
-      os.replace(temporary, path)
+      files.write(path, self._to_bytes())
     except OSError as error:
-      if os.path.exists(temporary):
-        os.remove(temporary)
       raise UserError(f"{path}: cannot write the vocabulary "
                       f"({error.strerror}); check the folder") from error
 

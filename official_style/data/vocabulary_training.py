@@ -11,12 +11,10 @@ from official_style.errors import UserError
 # Enough for any script: languages with more characters than this write their
 # rare ones as [UNK], as BERT's own vocabularies do.
 _MAX_ALPHABET = 1000
-# A piece seen once is an accident of the sample, not a part of the language.
-_MIN_FREQUENCY = 2
 
 
 def train_vocabulary(texts, size, lower_case=True, allow_smaller=False,
-                     max_characters=100_000_000):
+                     max_characters=100_000_000, min_frequency=2):
   """Learns the `size` WordPieces that best cut up the texts.
 
   WordPiece training by pair merges (Hugging Face `tokenizers`). That library
@@ -32,6 +30,8 @@ def train_vocabulary(texts, size, lower_case=True, allow_smaller=False,
     allow_smaller: return a smaller vocabulary if the texts yield no more.
     max_characters: texts after this many characters are not read; a vocabulary
       hardly changes with more, and memory is about 2 bytes a character.
+    min_frequency: a longer piece must occur so often; what is seen once is an
+      accident of the sample, not a part of the language.
 
   Returns:
     A `Vocabulary`: special tokens, characters, continued characters, then
@@ -62,7 +62,7 @@ def train_vocabulary(texts, size, lower_case=True, allow_smaller=False,
   if dropped:
     blank = dict.fromkeys(map(ord, dropped), " ")
     texts = (text.translate(blank) for text in texts)
-  tokens = _train(texts, size, initial, continued)
+  tokens = _train(texts, size, initial, continued, min_frequency)
   if len(tokens) < size and not allow_smaller:
     raise UserError(
         f"vocabulary size {size}: {sum(counts.values())} characters of text "
@@ -71,7 +71,7 @@ def train_vocabulary(texts, size, lower_case=True, allow_smaller=False,
   return Vocabulary(tokens, lower_case=lower_case, source="learned vocabulary")
 
 
-def _train(texts, size, initial, continued):
+def _train(texts, size, initial, continued, min_frequency):
   """Returns the tokens in id order; see `train_vocabulary`."""
   # Given as special tokens because those get their ids first and in order;
   # training itself does not treat them in any special way.
@@ -80,7 +80,7 @@ def _train(texts, size, initial, continued):
       tokenizers.models.WordPiece(unk_token="[UNK]"))
   tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.BertPreTokenizer()
   tokenizer.train_from_iterator(texts, tokenizers.trainers.WordPieceTrainer(
-      vocab_size=size, min_frequency=_MIN_FREQUENCY, show_progress=False,
+      vocab_size=size, min_frequency=min_frequency, show_progress=False,
       special_tokens=fixed))
   ids = tokenizer.get_vocab()
   tokens = sorted(ids, key=ids.get)

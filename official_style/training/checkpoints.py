@@ -23,6 +23,7 @@ from typing import Callable, Optional
 import tensorflow as tf
 from absl import logging
 
+from official_style import files
 from official_style.errors import UserError
 
 _FOLDER = re.compile(r"^ckpt-(\d+)$")
@@ -135,7 +136,7 @@ class CheckpointFolder:
   def _point_to(self, step, best_step, state):
     pointer = (f'model_checkpoint_path: "ckpt-{step}/{_PREFIX}"\n'
                f'all_model_checkpoint_paths: "ckpt-{step}/{_PREFIX}"\n')
-    _write_text(os.path.join(self._folder, "checkpoint"), pointer)
+    files.write(os.path.join(self._folder, "checkpoint"), pointer)
     if best_step is not None:
       _write_json(os.path.join(self._folder, "best.json"),
                   dict(step=best_step, path=f"ckpt-{best_step}/{_PREFIX}",
@@ -224,17 +225,8 @@ def is_disk_full(error) -> bool:
       "no space left", "file too large", "quota exceeded"))
 
 
-def _write_text(path: str, text: str):
-  unfinished = f"{path}.tmp-{os.getpid()}"
-  with open(unfinished, "w", encoding="utf-8") as f:
-    f.write(text)
-    f.flush()
-    os.fsync(f.fileno())
-  os.replace(unfinished, path)
-
-
 def _write_json(path: str, content):
-  _write_text(path, json.dumps(content, indent=1, sort_keys=True) + "\n")
+  files.write(path, json.dumps(content, indent=1, sort_keys=True) + "\n")
 
 
 def _digest(content: dict) -> str:

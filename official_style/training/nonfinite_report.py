@@ -5,8 +5,8 @@ import json
 import numpy as np
 import tensorflow as tf
 
+from official_style import files
 from official_style.errors import UserError
-from official_style.training import run_folder
 
 _SHOWN = 20
 
@@ -45,7 +45,7 @@ def stop(step: int, batch, *, model, task, folder: str, skipped: int,
       input_word_ids=np.asarray(local["input_word_ids"]).tolist())
   path = f"{folder}/nonfinite_report.json"
   if writes:
-    run_folder.write_file(
+    files.write(
         path, json.dumps(_plain(report), indent=1, sort_keys=True) + "\n")
   raise UserError(
       f"step {step}: loss or gradient was not finite for {skipped} steps in a "

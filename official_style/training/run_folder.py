@@ -20,6 +20,7 @@ import subprocess
 
 import yaml
 
+from official_style import files
 from official_style import tensorflow_environment
 from official_style.errors import UserError
 
@@ -171,7 +172,7 @@ class RunFolder:
         ("config.gin", gin_text),
         ("run.json", json.dumps(run | details, indent=1) + "\n"),
         ("params.yaml", params_yaml)):
-      write_file(self.file(name), text)
+      files.write(self.file(name), text)
 
 
 def _remove(path: str):
@@ -179,16 +180,6 @@ def _remove(path: str):
     shutil.rmtree(path)
   else:
     os.remove(path)
-
-
-def write_file(path: str, text: str):
-  """Writes a file that is complete or not there."""
-  unfinished = f"{path}.tmp-{os.getpid()}"
-  with open(unfinished, "w", encoding="utf-8") as f:
-    f.write(text)
-    f.flush()
-    os.fsync(f.fileno())
-  os.replace(unfinished, path)
 
 
 def versions() -> dict:

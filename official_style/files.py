@@ -1,0 +1,24 @@
+"""Files that are complete or not there."""
+
+import os
+
+
+def write(path: str, content: str | bytes):
+  """Writes a file, which appears under its name when it is whole.
+
+  Raises:
+    OSError: if it can't be written; nothing is left behind then.
+  """
+  if isinstance(content, str):
+    content = content.encode("utf-8")
+  unfinished = f"{path}.tmp-{os.getpid()}"
+  try:
+    with open(unfinished, "wb") as f:
+      f.write(content)
+      f.flush()
+      os.fsync(f.fileno())
+    os.replace(unfinished, path)
+  except BaseException:
+    if os.path.exists(unfinished):
+      os.remove(unfinished)
+    raise
