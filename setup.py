@@ -41,5 +41,11 @@ setuptools.setup(
         "setuptools<81",
         "tokenizers>=0.20,<1",
     ],
-    extras_require={"test": ["pytest>=8,<10", "ruff>=0.6,<1"]},
+    extras_require={
+        "test": ["pytest>=8,<10", "ruff>=0.6,<1"],
+        # Building shards on a cluster.
+        "beam": ["apache-beam>=2.60,<3"],
+        # What tools/benchmark.py compares with.
+        "bench": ["torch>=2.4,<3", "transformers>=4.48,<6"],
+    },
 )

@@ -53,7 +53,8 @@ def test_a_command_is_accepted(words):
     if "--list" not in words:
       resolve.resolve(command_line.parse(words))
     return
-  defined = set(re.findall(r'DEFINE_\w+\(\s*"(\w+)"',
+  # Of absl and of argparse.
+  defined = set(re.findall(r'(?:DEFINE_\w+\(\s*"|\badd\(\s*"--)(\w+)"',
                            script.read_text("utf-8")))
   for word in words[1:]:
     if word.startswith("--"):

@@ -15,12 +15,15 @@ EXECUTIONS = ("graph", "xla")
 MODELS = {
     "tiny": dict(vocab_size=200, hidden_size=32, num_attention_heads=2,
                  inner_dim=64),
+    # Of experiments/token_dropping.
+    "mini": dict(vocab_size=8000, hidden_size=256, num_attention_heads=4,
+                 inner_dim=1024),
     "base": dict(vocab_size=30522, hidden_size=768, num_attention_heads=12,
                  inner_dim=3072),
     "large": dict(vocab_size=30522, hidden_size=1024, num_attention_heads=16,
                   inner_dim=4096),
 }
-PUBLISHED_LAYERS = {"tiny": 2, "base": 12, "large": 24}
+PUBLISHED_LAYERS = {"tiny": 2, "mini": 4, "base": 12, "large": 24}
 
 
 @dataclasses.dataclass(frozen=True)

@@ -26,7 +26,7 @@ _MATMUL_TYPES = re.compile(r"MatMul|Einsum")
 _COPY_TYPES = ("Transpose", "ConcatV2", "Split", "SplitV", "Slice", "Pack",
                "Unpack", "Reshape", "Identity", "IdentityN", "Tile", "Fill",
                "StridedSlice", "StridedSliceGrad", "ZerosLike", "Pad",
-               "BroadcastTo", "ConjugateTranspose")
+               "BroadcastTo", "ConjugateTranspose", "_MklTranspose")
 _GATHER_TYPES = ("GatherV2", "GatherNd", "ResourceGather", "ScatterNd",
                  "TensorScatterUpdate", "TensorScatterAdd", "TopKV2",
                  "UnsortedSegmentSum", "Where", "OneHot")
@@ -104,7 +104,7 @@ class OpCategories:
         return category
     if _MATMUL_TYPES.search(kind):
       # Scores and weighted sums, not projections.
-      attends = kind.startswith("BatchMatMul") or re.search(
+      attends = "BatchMatMul" in kind or re.search(
           r"self_attention/einsum(_\d+)?/", name)
       return ATTENTION if attends else MATMUL
     if kind in ("BiasAdd", "BiasAddGrad") or re.search(

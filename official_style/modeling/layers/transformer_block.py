@@ -108,11 +108,11 @@ class TransformerBlock(tf_keras.layers.Layer):
     return layer_norm.layer_norm(
         x, layer.gamma, layer.beta, self._norm_epsilon)
 
-  def _activate(self, x, training):
-    # Kernels of inference fuse TensorFlow's own into the product before it.
+  def _activation(self, training):
+    # TensorFlow's own is what inference fuses into the product before it.
     if training and self._inner_activation is tf_keras.activations.gelu:
-      return gelu.gelu(x)
-    return self._inner_activation(x)
+      return gelu.gelu
+    return self._inner_activation
 
   def _draw(self, place):
     return self._salt * NUM_DRAWS + place
@@ -142,8 +142,8 @@ class TransformerBlock(tf_keras.layers.Layer):
     norm, dense = self._output_layer_norm, self._intermediate_dense
     inner = self._normalise(norm, x) if self._norm_first else x
     inner = projection.project(
-        tf.cast(inner, self.compute_dtype), dense.kernel, dense.bias)
-    inner = self._activate(inner, row_keys is not None)
+        tf.cast(inner, self.compute_dtype), dense.kernel, dense.bias,
+        activation=self._activation(training=row_keys is not None))
     dense = self._output_dense
     out = self._residual(
         x, projection.project(inner, dense.kernel, dense.bias), row_keys,

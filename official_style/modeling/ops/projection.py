@@ -4,22 +4,26 @@ Axes: d inputs, o outputs.
 """
 
 import math
+from typing import Callable, Optional
 
 import tensorflow as tf
 
 
 def project(x: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor,
-            axes: int = 1) -> tf.Tensor:
-  """`x @ kernel + bias` over the last axes of `x`.
+            axes: int = 1,
+            activation: Optional[Callable[[tf.Tensor], tf.Tensor]] = None
+            ) -> tf.Tensor:
+  """`activation(x @ kernel + bias)` over the last axes of `x`.
 
-  A flat product is what CPU kernels fuse the bias, and in inference the
-  activation, into; an einsum they don't.
+  A flat product is what CPU kernels fuse the bias and TensorFlow's own
+  activations into, where nothing stands between; an einsum they don't.
 
   Args:
     x: float[... *d].
     kernel: float[*d *o].
     bias: float[*o].
     axes: how many axes of `x` are inputs.
+    activation: of each element.
 
   Returns:
     float[... *o].
@@ -33,4 +37,6 @@ def project(x: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor,
       tf.reshape(x, [-1, math.prod(inner)]),
       tf.reshape(kernel, [math.prod(inner), math.prod(outer)]))
   flat = tf.nn.bias_add(flat, tf.reshape(bias, [-1]))
+  if activation is not None:
+    flat = activation(flat)
   return tf.reshape(flat, lead + outer)

@@ -35,3 +35,10 @@ def test_sizes_may_be_unknown(signature):
   assert y.shape == [2, 5, 3, 4]
   np.testing.assert_allclose(
       y, tf.einsum("abc,cde->abde", x, kernel) + bias, atol=1e-5)
+
+
+def test_an_activation_is_of_the_result():
+  x, kernel, bias = _random(2, 5, 6), _random(6, 3, 4), _random(3, 4)
+  np.testing.assert_array_equal(
+      projection.project(x, kernel, bias, activation=tf.nn.relu),
+      tf.nn.relu(projection.project(x, kernel, bias)))

@@ -1,0 +1,87 @@
+"""What is trained for the claim: every pretraining job by name.
+
+The dense model and the token-dropping one, as many steps and as much time,
+over seeds; and changes of the token-dropping one, each alone, with one seed.
+"""
+
+import dataclasses
+
+STEPS = 1200
+SEEDS = (1, 2, 3)
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+  """One run of train.py.
+
+  Attributes:
+    name: of its folder.
+    kind: what it is a repetition of.
+    experiment: of train.py.
+    steps: how long.
+    seed: of data order, masking, weights.
+    gin: bindings that differ from sizes.gin.
+    overrides: values for --params_override.
+  """
+  name: str
+  kind: str
+  experiment: str
+  steps: int
+  seed: int
+  gin: tuple = ()
+  overrides: tuple = ()
+
+  def arguments(self, corpus: str, vocab: str, folder: str) -> list[str]:
+    """Of train.py."""
+    gin = (*self.gin, f"TRAIN_STEPS = {self.steps}", f"SEED = {self.seed}",
+           "INTERVAL = 100", "VALIDATION_STEPS = 64")
+    return [
+        f"--experiment={self.experiment}",
+        "--gin_file=experiments/token_dropping/sizes.gin",
+        *(f"--gin_params={binding}" for binding in gin),
+        *(f"--params_override={value}" for value in self.overrides),
+        f"--train_data={corpus}", f"--vocab_file={vocab}",
+        f"--model_dir={folder}"]
+
+
+# What changes, and how. "paper" is what the main runs use.
+_ABLATIONS = {
+    "importance: frequency": dict(gin=('TOKEN_STRATEGY = "frequency"',)),
+    "importance: random": dict(gin=('TOKEN_STRATEGY = "random"',)),
+    "importance: hidden_norm": dict(gin=('TOKEN_STRATEGY = "hidden_norm"',)),
+    "keep share 0.25": dict(gin=("TOKEN_KEEP_SHARE = 0.25",)),
+    "keep share 0.75": dict(gin=("TOKEN_KEEP_SHARE = 0.75",)),
+    "dense in the last tenth": dict(
+        gin=("keep_schedule.dense_finish_share = 0.1",)),
+    "random-LTD": dict(experiment="random_ltd_bert"),
+    "documents not packed": dict(
+        overrides=("task.train_data.pack_sequences=false",)),
+}
+
+
+def main_jobs(time_ratio: float) -> list[Job]:
+  """Dense against token dropping.
+
+  Args:
+    time_ratio: of a token-dropping step to a dense one, measured.
+  """
+  longer = round(STEPS / time_ratio)
+  jobs = []
+  for seed in SEEDS:
+    jobs += [
+        Job(f"dense-{seed}", "dense", "bert", STEPS, seed),
+        Job(f"drop-{seed}", "token dropping, equal steps", "token_drop_bert",
+            STEPS, seed),
+        Job(f"drop_longer-{seed}", "token dropping, equal time",
+            "token_drop_bert", longer, seed)]
+  return jobs
+
+
+def ablation_jobs() -> list[Job]:
+  """One change each, beside `drop-1`."""
+  jobs = []
+  for i, (kind, changes) in enumerate(_ABLATIONS.items()):
+    jobs.append(Job(**(dict(
+        name=f"ablation-{i}", kind=kind, experiment="token_drop_bert",
+        steps=STEPS, seed=SEEDS[0]) | changes)))
+  return jobs

@@ -1,0 +1,126 @@
+"""Tables and plot of the claim, from the runs that are there.
+
+    python experiments/token_dropping/report.py
+
+Prints two tables in Markdown; writes results.json and loss.png beside itself.
+"""
+
+import argparse
+import json
+import pathlib
+import statistics
+
+import jobs as jobs_lib
+import matplotlib
+
+matplotlib.use("Agg")
+
+from matplotlib import pyplot  # noqa: E402
+
+HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+_COLORS = {"dense": "tab:blue", "token dropping, equal steps": "tab:orange",
+           "token dropping, equal time": "tab:red"}
+
+
+def evaluations(folder: pathlib.Path) -> list[tuple[int, float, float]]:
+  """(step, held-out loss, accuracy) of a run, in order; all tokens kept."""
+  path = folder / "metrics.jsonl"
+  if not path.exists():
+    return []
+  rows = map(json.loads, path.open(encoding="utf-8"))
+  return [(row["step"], row["mlm_loss"], row["mlm_accuracy"])
+          for row in rows if row["split"] == "eval"]
+
+
+def spread(values) -> str:
+  """Mean and sample standard deviation."""
+  text = f"{statistics.mean(values):.3f}"
+  return (text + f" ± {statistics.stdev(values):.3f}" if len(values) > 1
+          else text)
+
+
+def collect(runs, seconds) -> list[dict]:
+  """What is known of every finished job."""
+  found = []
+  ratio = seconds[1] / seconds[0]
+  for job in jobs_lib.main_jobs(ratio) + jobs_lib.ablation_jobs():
+    curve = evaluations(runs / job.name)
+    if not curve or curve[-1][0] < job.steps:
+      continue
+    finetuned = {}
+    for path in sorted((runs / job.name).glob("finetuned-*.json")):
+      finetuned |= json.loads(path.read_text(encoding="utf-8"))
+    found.append(dict(
+        name=job.name, kind=job.kind, seed=job.seed, steps=job.steps,
+        step_seconds=seconds[0] if job.kind == "dense" else seconds[1],
+        curve=curve, finetuned=finetuned))
+  return found
+
+
+def table(results, kinds) -> str:
+  """One row a kind: mean and spread over its seeds."""
+  tasks = sorted({task for r in results for task in r["finetuned"]})
+  lines = ["| | seeds | steps | held-out MLM loss | accuracy |"
+           + "".join(f" {task} |" for task in tasks)]
+  lines.append("|---" * (5 + len(tasks)) + "|")
+  for kind in kinds:
+    rows = [r for r in results if r["kind"] == kind]
+    if not rows:
+      continue
+    cells = [kind, str(len(rows)), f"{rows[0]['steps']:,}",
+             spread([r["curve"][-1][1] for r in rows]),
+             spread([r["curve"][-1][2] for r in rows])]
+    for task in tasks:
+      values = [r["finetuned"][task] for r in rows if task in r["finetuned"]]
+      cells.append(spread(values) if values else "")
+    lines.append("| " + " | ".join(cells) + " |")
+  return "\n".join(lines)
+
+
+def plot(results, path):
+  """Held-out loss over training time, a line a run."""
+  figure, axes = pyplot.subplots(figsize=(7, 4.5))
+  named = set()
+  for r in results:
+    if r["kind"] not in _COLORS:
+      continue
+    label = None if r["kind"] in named else r["kind"]
+    named.add(r["kind"])
+    axes.plot([step * r["step_seconds"] / 60 for step, _, _ in r["curve"]],
+              [loss for _, loss, _ in r["curve"]], marker=".", linewidth=1,
+              color=_COLORS[r["kind"]], label=label)
+  axes.set_xlabel("minutes of training on one core")
+  axes.set_ylabel("held-out MLM loss, all tokens kept (nats)")
+  axes.legend()
+  axes.grid(alpha=0.3)
+  figure.tight_layout()
+  figure.savefig(path, dpi=120)
+
+
+def main():
+  parser = argparse.ArgumentParser(
+      description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+  parser.add_argument("--runs", type=pathlib.Path,
+                      default=ROOT / "runs" / "token_dropping_claim")
+  args = parser.parse_args()
+  times = json.loads((HERE / "step_times.json").read_text(encoding="utf-8"))
+  seconds = [c["summary"]["wall_seconds"]["median"]
+             for c in times["cases"][0]["contenders"]]
+  results = collect(args.runs, seconds)
+  kinds = list(dict.fromkeys(r["kind"] for r in results))
+  main_kinds = [kind for kind in kinds if kind in _COLORS]
+  print(table(results, main_kinds), end="\n\n")
+  # Beside the run that they change, with its seed.
+  first = [r for r in results if r["seed"] == jobs_lib.SEEDS[0]]
+  print(table(first, main_kinds[1:2] + [
+      kind for kind in kinds if kind not in _COLORS]))
+  (HERE / "results.json").write_text(json.dumps(dict(
+      step_seconds=dict(dense=seconds[0], token_dropping=seconds[1]),
+      machine=times["machine"], versions=times["versions"],
+      results=results), indent=1) + "\n", encoding="utf-8")
+  plot(results, HERE / "loss.png")
+
+
+if __name__ == "__main__":
+  main()
