@@ -42,10 +42,13 @@ setuptools.setup(
         "tokenizers>=0.20,<1",
     ],
     extras_require={
-        "test": ["pytest>=8,<10", "ruff>=0.6,<1"],
+        # The last two are what metrics are checked against.
+        "test": ["pytest>=8,<10", "ruff>=0.6,<1", "scikit-learn>=1.3,<2",
+                 "scipy>=1.11,<2"],
         # Building shards on a cluster.
         "beam": ["apache-beam>=2.60,<3"],
-        # What tools/benchmark.py compares with.
-        "bench": ["torch>=2.4,<3", "transformers>=4.48,<6"],
+        # What tools/benchmark.py compares with, and plots of experiments/.
+        "bench": ["matplotlib>=3.8,<4", "torch>=2.4,<3",
+                  "transformers>=4.48,<6"],
     },
 )

@@ -29,7 +29,11 @@ class Options:
     gin_file, gin_params, config_file, params_override: configuration, in
       increasing precedence.
     train_data, eval_data, vocab_file, init_checkpoint, accelerator,
-      num_replicas, tpu: shorthands that win over all of these; None is unset.
+      num_replicas, tpu, task_name, text_columns, label_column,
+      choice_columns, label_type, test_data: shorthands that win over all of
+      these; None is unset.
+    seeds: repetitions with seeds of their own; 0 is one run.
+    folds: repetitions that each hold out another part; 0 is one run.
     dry_run: check everything, say what it costs, write nothing.
     restart: start over although `model_dir` holds a run.
     allow_config_change: dotted keys that may differ from the resumed run's.
@@ -52,6 +56,14 @@ class Options:
   accelerator: Optional[str] = None
   num_replicas: Optional[int] = None
   tpu: Optional[str] = None
+  task_name: Optional[str] = None
+  text_columns: Optional[str] = None
+  label_column: Optional[str] = None
+  choice_columns: Optional[str] = None
+  label_type: Optional[str] = None
+  test_data: Optional[str] = None
+  seeds: int = 0
+  folds: int = 0
   dry_run: bool = False
   restart: bool = False
   allow_config_change: tuple[str, ...] = ()
@@ -94,6 +106,23 @@ _GROUPS = {
               "regular expression of variables that --init_checkpoint may "
               "lack; repeatable"),
     ),
+    "Your labels, for bert/sentence_prediction": (
+        _Flag("task_name", "string",
+              "task of GLUE, SuperGLUE or RACE; --train_data is its folder"),
+        _Flag("text_columns", "string",
+              "one or two columns of the TSV, CSV or JSONL files, separated "
+              "by a comma; numbers from 0 where there is no header"),
+        _Flag("label_column", "string", "name or number of a column"),
+        _Flag("choice_columns", "string",
+              "two or more columns, for multiple choice"),
+        _Flag("label_type", "string", "class, or number for regression"),
+        _Flag("test_data", "string",
+              "file to predict at the end, with labels or without"),
+        _Flag("seeds", "int",
+              "repeat with so many seeds; reports mean and spread"),
+        _Flag("folds", "int",
+              "cross-validate with so many parts of the training rows"),
+    ),
     "Configuration, each winning over the one before": (
         _Flag("gin_file", "multi",
               "Gin file, after or instead of --experiment; repeatable"),
@@ -121,6 +150,8 @@ _GROUPS = {
 _EXAMPLES = """\
 Examples:
   python train.py --experiment=token_drop_bert
+  python train.py --experiment=bert/sentence_prediction \\
+      --train_data=my.tsv --text_columns=text --label_column=label
   python train.py --experiment=token_drop_bert_base_128 \\
       --train_data='corpus/*.txt' --vocab_file=vocab.txt \\
       --params_override=trainer.train_steps=20000,runtime.enable_xla=true
@@ -135,7 +166,7 @@ def _all_flags() -> list[_Flag]:
 
 def help_text() -> str:
   """Our flags only, by purpose."""
-  lines = ["Pretrain BERT with token dropping, or a dense BERT.", "",
+  lines = ["Pretrain BERT with token dropping, or a dense BERT; fine-tune.", "",
            "Usage: python train.py --experiment=NAME [flags]"]
   for title, group in _GROUPS.items():
     lines += ["", f"{title}:"]
@@ -188,6 +219,12 @@ def parse(argv: Sequence[str]) -> Options:
     gin_files.experiment_path(values.experiment)
   if values.num_replicas is not None and values.num_replicas < 1:
     raise UserError(f"--num_replicas={values.num_replicas}: at least 1")
+  for name in ("seeds", "folds"):
+    number = values[name].value
+    if number is not None and number < 2:
+      raise UserError(f"--{name}={number}: at least 2")
+  if values.seeds and values.folds:
+    raise UserError("--seeds and --folds: one of them at a time")
   fields = {field.name for field in dataclasses.fields(Options)}
   given = {}
   for flag in _all_flags():

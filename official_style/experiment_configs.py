@@ -12,6 +12,15 @@ the dataclass a function returns, so a default is written once, there.
       pretraining.trainer = @pretraining_trainer()
         pretraining_trainer.optimizer_config = @pretraining_optimizer()
       pretraining.runtime = @pretraining_runtime()
+
+    experiment.config = @fine_tuning()
+      fine_tuning.task = @sentence_prediction_task()
+        sentence_prediction_task.encoder = @bert_encoder()
+        sentence_prediction_task.train_data = @train/labelled_data()
+        sentence_prediction_task.validation_data = @eval/labelled_data()
+      fine_tuning.trainer = @fine_tuning_trainer()
+        fine_tuning_trainer.optimizer_config = @pretraining_optimizer()
+      fine_tuning.runtime = @pretraining_runtime()
 """
 
 import dataclasses
@@ -24,6 +33,7 @@ from official.nlp.configs import bert
 from official.nlp.configs import encoders as official_encoders
 
 from official_style.configs import encoders
+from official_style.configs import fine_tuning as fine_tuning_configs
 from official_style.configs import gin_evaluation
 from official_style.configs import gin_files
 from official_style.configs import pretraining as configs
@@ -149,7 +159,44 @@ def pretraining(task: configs.PretrainingTaskConfig,
   return configs.PretrainingConfig(task=task, trainer=trainer, **fields)
 
 
-def get_experiment(name: str) -> configs.PretrainingConfig:
+@gin_evaluation.configurable
+def labelled_data(
+    **fields) -> fine_tuning_configs.SentencePredictionDataConfig:
+  """Training rows in the scope `train`, evaluation rows in `eval`."""
+  return fine_tuning_configs.SentencePredictionDataConfig(**fields)
+
+
+@gin_evaluation.configurable
+def sentence_prediction_task(
+    encoder: encoders.FastBertEncoderConfig, head_dropout_rate: float = 0.1,
+    use_encoder_pooler: bool = True,
+    **fields) -> fine_tuning_configs.SentencePredictionTaskConfig:
+  """One label for one text, a pair, or one of several choices."""
+  model = fine_tuning_configs.SentencePredictionModelConfig(
+      use_encoder_pooler=use_encoder_pooler,
+      head_dropout_rate=head_dropout_rate,
+      encoder=official_encoders.EncoderConfig(type="any", any=encoder))
+  return fine_tuning_configs.SentencePredictionTaskConfig(
+      **({"model": model} | fields))
+
+
+@gin_evaluation.configurable
+def fine_tuning_trainer(
+    **fields) -> fine_tuning_configs.FineTuningTrainerConfig:
+  """Epochs, intervals and the optimizer."""
+  return fine_tuning_configs.FineTuningTrainerConfig(**fields)
+
+
+@gin_evaluation.configurable
+def fine_tuning(task: fine_tuning_configs.SentencePredictionTaskConfig,
+                trainer: fine_tuning_configs.FineTuningTrainerConfig,
+                **fields) -> fine_tuning_configs.FineTuningConfig:
+  """A whole fine-tuning experiment."""
+  return fine_tuning_configs.FineTuningConfig(
+      task=task, trainer=trainer, **fields)
+
+
+def get_experiment(name: str) -> cfg.ExperimentConfig:
   """The configuration of a registered experiment, as `--experiment` has it."""
   return resolve.resolve_experiment(name).config
 
@@ -160,7 +207,9 @@ def _register(name: str):
 
 # Model Garden's registry is a tree, in which `token_drop_bert` cannot be both
 # an experiment and the folder of another. Names with a folder are registered;
-# `get_experiment` knows all.
+# `get_experiment` knows all. One that Model Garden registers itself stays its
+# own there: whoever imports both would be told of a collision.
+_MODEL_GARDENS = ("bert/sentence_prediction",)
 for _name in gin_files.experiment_names():
-  if "/" in _name:
+  if "/" in _name and _name not in _MODEL_GARDENS:
     _register(_name)

@@ -58,8 +58,14 @@ def _run(options: command_line.Options) -> int:
   from official_style import experiment_configs  # noqa: F401, registers
   from official_style.configs import resolve
   resolved = resolve.resolve(options)
-  from official_style.training import pretraining_run
-  return pretraining_run.run(
+  if resolve.is_fine_tuning(resolved.config):
+    from official_style.training import fine_tuning_run as job
+  elif options.seeds or options.folds:
+    raise UserError("--seeds and --folds are for fine-tuning, as "
+                    "--experiment=bert/sentence_prediction")
+  else:
+    from official_style.training import pretraining_run as job
+  return job.run(
       resolved.config,
       dataclasses.replace(options, gin_text=resolved.gin_text))
 

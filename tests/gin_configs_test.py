@@ -67,7 +67,7 @@ def test_every_experiment_is_a_document(name):
 
 
 @pytest.mark.parametrize("name", [n for n in EXPERIMENTS if n not in (
-    "bert", "token_drop_bert", "random_ltd_bert")])
+    "bert", "token_drop_bert", "random_ltd_bert", "bert/sentence_prediction")])
 def test_real_sizes_never_train_on_the_embedded_corpus(name):
   message = _refused(f"--experiment={name}")
   assert "has to be set" in message and "--train_data" in message
@@ -106,6 +106,38 @@ def test_model_gardens_experiment_keeps_256_of_512():
   assert config.task.train_data.seq_length == 512
   assert config == experiment_configs.get_experiment(
       "token_drop_bert/pretraining")
+
+
+def test_fine_tuning_leaves_sizes_and_steps_to_checkpoint_and_data():
+  config = _resolve("--experiment=bert/sentence_prediction",
+                    "--init_checkpoint=", "--gin_params=NUM_LAYERS = 3").config
+  encoder, trainer = config.task.model.encoder.get(), config.trainer
+  assert (encoder.num_layers, encoder.hidden_size) == (3, 128)
+  assert trainer.train_steps == trainer.validation_interval == 0
+  assert trainer.optimizer_config.warmup.type == "polynomial"
+  assert trainer.optimizer_config.learning_rate.get().decay_steps is None
+
+
+@pytest.mark.parametrize("flags, parts", [
+    (["--params_override=trainer.epochs=0"], ["trainer.epochs=0"]),
+    (["--params_override=trainer.early_stopping_patience=-1"], ["patience"]),
+    (["--params_override=trainer.validation_steps=5"], ["whole set"]),
+    (["--params_override=task.num_folds=1"], ["task.num_folds=1"]),
+    (["--params_override=task.train_data.held_out_share=0.6"],
+     ["held_out_share=0.6"]),
+    (["--train_data=a.tsv", "--eval_data=./a.tsv"], ["also trained on"]),
+    (["--gin_params=HIDDEN_SIZE = 9"], ["not a multiple"])])
+def test_what_fine_tuning_cannot_work_with_is_one_line(flags, parts):
+  message = _refused("--experiment=bert/sentence_prediction",
+                     "--init_checkpoint=", *flags)
+  assert "\n" not in message
+  for part in parts:
+    assert part in message
+
+
+def test_labels_are_not_for_pretraining():
+  assert "no such key: task.task_name" in _refused(
+      "--experiment=bert", "--task_name=CoLA")
 
 
 def test_the_flat_text_means_the_same_as_the_files(gin_file):

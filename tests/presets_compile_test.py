@@ -13,12 +13,14 @@ import tensorflow as tf
 from official_style import experiment_configs  # noqa: F401, registers
 from official_style.configs import gin_files
 from official_style.configs import resolve
+from official_style.data import label_sets
 from official_style.data import pretraining_data
 from official_style.data import vocabulary as vocabulary_lib
 from official_style.training import machinery as machinery_lib
 from official_style.training import strategies
 
 _QUICK = ("token_drop_bert", "bert", "random_ltd_bert")
+_FINE_TUNING = ("bert/sentence_prediction",)
 _VOCABULARY = vocabulary_lib.Vocabulary(
     ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
     + [f"w{i}" for i in range(59)])
@@ -26,7 +28,7 @@ _VOCABULARY = vocabulary_lib.Vocabulary(
 
 _PRESETS = [
     pytest.param(name, marks=() if name in _QUICK else pytest.mark.slow)
-    for name in gin_files.experiment_names()]
+    for name in gin_files.experiment_names() if name not in _FINE_TUNING]
 
 
 def _narrow(config):
@@ -72,3 +74,33 @@ def test_train_step_of_preset_is_one_static_xla_program(name):
   # The middle layers really run on the kept tokens only.
   if keep is not None and keep < config.task.train_data.seq_length:
     assert f"f32[2,{keep},16]" in hlo
+
+
+@pytest.mark.parametrize("name", _FINE_TUNING)
+@pytest.mark.parametrize("labels", [
+    label_sets.LabelSet("class", ("a", "b", "c")),
+    label_sets.LabelSet("number"),
+    label_sets.LabelSet("choice", ("0", "1"))], ids=lambda x: x.kind)
+def test_fine_tuning_is_one_static_xla_program(name, labels):
+  config = _narrow(resolve.resolve_experiment(name).config)
+  config.trainer.train_steps = 10
+  config.trainer.best_checkpoint_eval_metric = "loss"
+  config.trainer.best_checkpoint_metric_comp = "lower"
+  resolve.complete_schedule(config.trainer)
+  placement = strategies.Placement(
+      tf.distribute.OneDeviceStrategy("CPU:0"), "cpu", True, 1)
+  machinery = machinery_lib.build(config, _VOCABULARY, placement, labels)
+  b, n = 2, config.task.train_data.seq_length
+  shape = (b, n) if labels.kind != "choice" else (b, 2, n)
+  ones = tf.ones(shape, tf.int32)
+  number = labels.kind == "number"
+  batch = dict(
+      input_word_ids=7 * ones, input_mask=ones, input_type_ids=0 * ones,
+      labels=tf.zeros([b], tf.float32 if number else tf.int32),
+      weights=tf.ones([b]), example_ids=tf.range(b),
+      example_keys=tf.ones(shape[:-1], tf.int32))
+  program = tf.function(
+      lambda batch: machinery.train_step.replica_step(batch),
+      jit_compile=True, autograph=False)
+  hlo = program.experimental_get_compiler_ir(batch)(stage="hlo")
+  assert "ENTRY" in hlo and not re.search(r"\[[^\]]*<=", hlo)

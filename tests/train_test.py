@@ -75,6 +75,9 @@ def test_list_has_a_description_for_each_experiment(capsys):
     (["--experiment=bert", "--num_replicas=two"], ["--num_replicas=two"]),
     (["--experiment=bert", "--num_replicas=0"], ["--num_replicas=0"]),
     (["--experiment=bert", "stray"], ["'stray' is no flag"]),
+    (["--experiment=bert", "--seeds=1"], ["--seeds=1: at least 2"]),
+    (["--experiment=bert", "--seeds=2", "--folds=2"], ["one of them"]),
+    (["--experiment=bert", "--seeds=2"], ["are for fine-tuning"]),
     ([], ["--experiment=NAME", "--list"])])
 def test_mistakes_are_told_in_one_line_with_the_mend(flags, parts, capsys):
   assert train.main(["train.py", *flags]) == 2

@@ -13,7 +13,10 @@ from typing import Any, Sequence
 
 import yaml
 
+from official_style.configs import checkpoint_sizes
 from official_style.configs import field_types
+from official_style.configs import fine_tuning
+from official_style.configs import fine_tuning_validation
 from official_style.configs import gin_evaluation
 from official_style.configs import gin_files
 from official_style.configs import gin_program
@@ -32,6 +35,15 @@ _SHORTHANDS = {
     "accelerator": "runtime.accelerator",
     "num_replicas": "runtime.num_replicas",
     "tpu": "runtime.tpu",
+}
+# Those of experiments that have a task of labels.
+_LABEL_SHORTHANDS = {
+    "task_name": "task.task_name",
+    "text_columns": "task.text_columns",
+    "label_column": "task.label_column",
+    "choice_columns": "task.choice_columns",
+    "label_type": "task.label_type",
+    "test_data": "task.test_path",
 }
 
 
@@ -59,8 +71,16 @@ def resolve(options: Any) -> ResolvedConfig:
     UserError: naming file and line, or the flag, and the mend.
   """
   resolved = resolve_unvalidated(options)
-  validation.validate(resolved.config)
+  if is_fine_tuning(resolved.config):
+    fine_tuning_validation.validate(resolved.config)
+  else:
+    validation.validate(resolved.config)
   return resolved
+
+
+def is_fine_tuning(config: Any) -> bool:
+  """Whether an experiment is of the fine-tuning family."""
+  return isinstance(config, fine_tuning.FineTuningConfig)
 
 
 def resolve_experiment(name: str) -> ResolvedConfig:
@@ -79,13 +99,15 @@ def resolve_unvalidated(options: Any) -> ResolvedConfig:
       + [gin_files.show(path) for path in options.gin_file]
       + (["--gin_params"] if options.gin_params else []))
   changes = overrides.read_all(options.config_file, options.params_override)
-  return _resolve(program, source, changes + _shorthands(options))
+  return _resolve(program, source, changes + _shorthands(options),
+                  "" if options.restart else options.model_dir)
 
 
 def _shorthands(options: Any) -> list[overrides.Override]:
   changes = [
       overrides.Override(key, getattr(options, flag), f"--{flag}")
-      for flag, key in _SHORTHANDS.items() if getattr(options, flag) is not None
+      for flag, key in (_SHORTHANDS | _LABEL_SHORTHANDS).items()
+      if getattr(options, flag) is not None
   ]
   if options.tpu is not None and options.accelerator is None:
     changes.append(overrides.Override("runtime.accelerator", "tpu", "--tpu"))
@@ -93,7 +115,8 @@ def _shorthands(options: Any) -> list[overrides.Override]:
 
 
 def _resolve(program: gin_program.GinProgram, source: str,
-             changes: Sequence[overrides.Override]) -> ResolvedConfig:
+             changes: Sequence[overrides.Override],
+             model_dir: str = "") -> ResolvedConfig:
   config = gin_evaluation.evaluate(program)
   _normalise(config)
   provenance = _differences(config, source)
@@ -103,7 +126,15 @@ def _resolve(program: gin_program.GinProgram, source: str,
     for key, value in flatten(config).items():
       if key not in before or before[key] != value:
         provenance[key] = change.where
-  _complete(config, provenance)
+  if is_fine_tuning(config):
+    before = flatten(config)
+    checkpoint_sizes.fill(config.task, model_dir)
+    for key, value in flatten(config).items():
+      if before[key] != value:
+        provenance[key] = "task.init_checkpoint"
+  if config.trainer.train_steps:
+    for key in complete_schedule(config.trainer):
+      provenance[key] = "trainer.train_steps"
   return ResolvedConfig(config, program.text, provenance)
 
 
@@ -228,26 +259,27 @@ def _all_keys(config: Any, prefix: str = "") -> list[str]:
   return keys
 
 
-def _complete(config: pretraining.PretrainingConfig, provenance: dict):
-  """Fills in what depends on `train_steps`, once that is known for good."""
-  trainer = config.trainer
+def complete_schedule(trainer) -> list[str]:
+  """Fills in what depends on `train_steps`, once that is known for good.
+
+  Returns:
+    The keys that were filled in.
+  """
+  prefix, keys = "trainer.optimizer_config", []
   schedule = trainer.optimizer_config.learning_rate
   if schedule.type in ("polynomial", "cosine"):
     rate = schedule.get()
     if not rate.decay_steps:
       rate.decay_steps = trainer.train_steps
-      _derived(provenance, f"learning_rate.{schedule.type}.decay_steps")
+      keys.append(f"{prefix}.learning_rate.{schedule.type}.decay_steps")
   warmup = trainer.optimizer_config.warmup
   if warmup.type in ("linear", "polynomial"):
     if warmup.get().warmup_steps is None:
       warmup.get().warmup_steps = trainer.train_steps // 10
-      _derived(provenance, f"warmup.{warmup.type}.warmup_steps")
+      keys.append(f"{prefix}.warmup.{warmup.type}.warmup_steps")
     if not warmup.get().warmup_steps:
       warmup.type = None  # Upstream's warm-ups divide by their length.
-
-
-def _derived(provenance: dict, key: str):
-  provenance[f"trainer.optimizer_config.{key}"] = "trainer.train_steps"
+  return keys
 
 
 def params_text(config: pretraining.PretrainingConfig) -> str:

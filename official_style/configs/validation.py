@@ -26,27 +26,37 @@ ACCELERATORS = ("auto", "cpu", "gpu", "tpu")
 
 def validate(config: pretraining.PretrainingConfig):
   """Raises `UserError` on the first thing that cannot work."""
-  _validate_given(config)
-  _validate_trainer(config.trainer)
-  _validate_optimizer(config.trainer)
+  validate_given(config)
+  validate_loop(config.trainer)
+  validate_optimizer(config.trainer)
   for name in ("train_data", "validation_data"):
     _validate_data(getattr(config.task, name), f"task.{name}")
+  validate_batch(config)
+  _validate_inputs(config.task)
+  validate_encoder(config.task)
+  _validate_keep_schedule(config)
+  validate_runtime(config.runtime)
+
+
+def validate_batch(config):
+  """A batch divides into its micro-batches."""
   micro = config.trainer.gradient_accumulation_steps
   batch = config.task.train_data.global_batch_size
   if batch % micro:
     raise UserError(
         f"task.train_data.global_batch_size={batch}: not a multiple of "
         f"trainer.gradient_accumulation_steps={micro}")
-  _validate_inputs(config.task)
-  _validate_encoder(config.task)
-  _validate_keep_schedule(config)
-  _choice("runtime.accelerator", config.runtime.accelerator, ACCELERATORS)
-  _choice("runtime.mixed_precision_dtype",
-          config.runtime.mixed_precision_dtype, PRECISIONS)
-  _at_least("runtime.num_replicas", config.runtime.num_replicas, 0)
 
 
-def _validate_given(config: pretraining.PretrainingConfig):
+def validate_runtime(runtime: pretraining.PretrainingRuntimeConfig):
+  """Names of devices and precisions, before any device is looked for."""
+  choice("runtime.accelerator", runtime.accelerator, ACCELERATORS)
+  choice("runtime.mixed_precision_dtype", runtime.mixed_precision_dtype,
+         PRECISIONS)
+  at_least("runtime.num_replicas", runtime.num_replicas, 0)
+
+
+def validate_given(config: pretraining.PretrainingConfig):
   flags = {"task.train_data.input_path": "--train_data='corpus/*.txt'",
            "task.vocab_file": "--vocab_file=vocab.txt"}
   for key, owner, _ in field_types.leaves(config):
@@ -55,7 +65,8 @@ def _validate_given(config: pretraining.PretrainingConfig):
       raise UserError(f"{key} has to be set for this experiment: give {mend}")
 
 
-def _choice(key: str, value: Optional[str], choices: tuple):
+def choice(key: str, value: Optional[str], choices: tuple):
+  """Raises `UserError` unless `value` is one of `choices`."""
   if value not in choices:
     names = [choice for choice in choices if choice]
     guess = suggestions.did_you_mean(value or "", names)
@@ -63,13 +74,17 @@ def _choice(key: str, value: Optional[str], choices: tuple):
         f"{key}={value}: must be one of {', '.join(names)}{guess}")
 
 
-def _at_least(key: str, value: float, lowest: float):
+def at_least(key: str, value: float, lowest: float):
+  """Raises `UserError` for a value below `lowest`."""
   if value < lowest:
     raise UserError(f"{key}={value}: must be at least {lowest}")
 
 
-def _within(key: str, value: float, low: float, high: float, brackets: str):
-  """`brackets` is two of `[`, `(`, `)` and `]`, as in mathematics."""
+def within(key: str, value: float, low: float, high: float, brackets: str):
+  """Raises `UserError` for a value outside of an interval.
+
+  `brackets` is two of `[`, `(`, `)` and `]`, as in mathematics.
+  """
   above = value >= low if brackets[0] == "[" else value > low
   below = value <= high if brackets[1] == "]" else value < high
   if not (above and below):
@@ -77,32 +92,35 @@ def _within(key: str, value: float, low: float, high: float, brackets: str):
                     f"{brackets[0]}{low}, {high}{brackets[1]}")
 
 
-def _validate_trainer(trainer: pretraining.PretrainingTrainerConfig):
-  for name in ("train_steps", "steps_per_loop", "summary_interval",
-               "checkpoint_interval", "validation_interval", "max_to_keep",
+def validate_loop(trainer: pretraining.PretrainingTrainerConfig,
+                  intervals_from: int = 1):
+  """Steps and intervals; where they may be 0, it stands for "by epochs"."""
+  for name in ("train_steps", "checkpoint_interval", "validation_interval"):
+    at_least(f"trainer.{name}", getattr(trainer, name), intervals_from)
+  for name in ("steps_per_loop", "summary_interval", "max_to_keep",
                "log_interval", "gradient_accumulation_steps",
                "max_nonfinite_steps", "rendezvous_timeout"):
-    _at_least(f"trainer.{name}", getattr(trainer, name), 1)
-  _at_least("trainer.validation_steps", trainer.validation_steps, -1)
+    at_least(f"trainer.{name}", getattr(trainer, name), 1)
+  at_least("trainer.validation_steps", trainer.validation_steps, -1)
   if trainer.gradient_clip_norm is not None:
-    _at_least("trainer.gradient_clip_norm", trainer.gradient_clip_norm, 0)
+    at_least("trainer.gradient_clip_norm", trainer.gradient_clip_norm, 0)
   if not 0 <= trainer.seed < 2**31:
     raise UserError(f"trainer.seed={trainer.seed}: must lie in [0, 2**31)")
 
 
-def _validate_optimizer(trainer: pretraining.PretrainingTrainerConfig):
+def validate_optimizer(trainer: pretraining.PretrainingTrainerConfig):
   prefix = "trainer.optimizer_config"
   config = trainer.optimizer_config
-  _choice(f"{prefix}.optimizer.type", config.optimizer.type, OPTIMIZERS)
-  _choice(f"{prefix}.learning_rate.type", config.learning_rate.type,
+  choice(f"{prefix}.optimizer.type", config.optimizer.type, OPTIMIZERS)
+  choice(f"{prefix}.learning_rate.type", config.learning_rate.type,
           LEARNING_RATES)
-  _choice(f"{prefix}.warmup.type", config.warmup.type, WARMUPS)
+  choice(f"{prefix}.warmup.type", config.warmup.type, WARMUPS)
 
   optimizer = config.optimizer.get()
   key = f"{prefix}.optimizer.{config.optimizer.type}"
   for name in ("beta_1", "beta_2"):
-    _within(f"{key}.{name}", getattr(optimizer, name), 0, 1, "[)")
-  _at_least(f"{key}.weight_decay_rate", optimizer.weight_decay_rate, 0)
+    within(f"{key}.{name}", getattr(optimizer, name), 0, 1, "[)")
+  at_least(f"{key}.weight_decay_rate", optimizer.weight_decay_rate, 0)
   if optimizer.epsilon <= 0:
     raise UserError(f"{key}.epsilon={optimizer.epsilon}: must be above 0")
   if config.ema is not None:
@@ -112,6 +130,7 @@ def _validate_optimizer(trainer: pretraining.PretrainingTrainerConfig):
 
 def _validate_schedule(trainer: pretraining.PretrainingTrainerConfig):
   prefix = "trainer.optimizer_config"
+  by_epochs = not trainer.train_steps  # Lengths are filled in with the data.
   rate = trainer.optimizer_config.learning_rate.get()
   kind = trainer.optimizer_config.learning_rate.type
   name = "learning_rate" if kind == "constant" else "initial_learning_rate"
@@ -119,13 +138,13 @@ def _validate_schedule(trainer: pretraining.PretrainingTrainerConfig):
   key = f"{prefix}.learning_rate.{kind}"
   if value is None or value <= 0:
     raise UserError(f"{key}.{name}={value}: must be above 0, as 1e-4")
-  if kind != "constant":
-    _at_least(f"{key}.decay_steps", rate.decay_steps, 1)
+  if kind != "constant" and not by_epochs:
+    at_least(f"{key}.decay_steps", rate.decay_steps, 1)
   warmup = trainer.optimizer_config.warmup
-  if warmup.type:
+  if warmup.type and not by_epochs:
     key = f"{prefix}.warmup.{warmup.type}.warmup_steps"
     steps = warmup.get().warmup_steps
-    _at_least(key, steps, 0)
+    at_least(key, steps, 0)
     if steps >= trainer.train_steps:
       raise UserError(
           f"{key}={steps}: the warm-up is not over when the run is, at "
@@ -134,13 +153,13 @@ def _validate_schedule(trainer: pretraining.PretrainingTrainerConfig):
 
 
 def _validate_data(data: pretraining.PretrainingDataConfig, prefix: str):
-  _at_least(f"{prefix}.global_batch_size", data.global_batch_size, 1)
-  _at_least(f"{prefix}.seq_length", data.seq_length, 8)
-  _within(f"{prefix}.masking_rate", data.masking_rate, 0, 1, "()")
-  _within(f"{prefix}.held_out_share", data.held_out_share, 0, 1, "()")
-  _choice(f"{prefix}.masking_strategy", data.masking_strategy,
+  at_least(f"{prefix}.global_batch_size", data.global_batch_size, 1)
+  at_least(f"{prefix}.seq_length", data.seq_length, 8)
+  within(f"{prefix}.masking_rate", data.masking_rate, 0, 1, "()")
+  within(f"{prefix}.held_out_share", data.held_out_share, 0, 1, "()")
+  choice(f"{prefix}.masking_strategy", data.masking_strategy,
           MASKING_STRATEGIES)
-  _at_least(f"{prefix}.max_predictions_per_seq",
+  at_least(f"{prefix}.max_predictions_per_seq",
             data.max_predictions_per_seq, 0)
   if data.max_predictions_per_seq > data.seq_length:
     raise UserError(
@@ -176,7 +195,7 @@ def _paths(data: pretraining.PretrainingDataConfig) -> set[str]:
           for path in data.input_path.split(",") if path.strip()}
 
 
-def _validate_encoder(task: pretraining.PretrainingTaskConfig):
+def validate_encoder(task: pretraining.PretrainingTaskConfig):
   choice = task.model.encoder
   encoder = choice.get() if choice.type == "any" else None
   if not isinstance(encoder, encoders.FastBertEncoderConfig):
@@ -187,15 +206,15 @@ def _validate_encoder(task: pretraining.PretrainingTaskConfig):
   for name in ("hidden_size", "num_layers", "num_attention_heads",
                "intermediate_size", "max_position_embeddings",
                "type_vocab_size"):
-    _at_least(f"{prefix}.{name}", getattr(encoder, name), 1)
+    at_least(f"{prefix}.{name}", getattr(encoder, name), 1)
   if encoder.hidden_size % encoder.num_attention_heads:
     raise UserError(
         f"{prefix}.hidden_size={encoder.hidden_size}: not a multiple of "
         f"{prefix}.num_attention_heads={encoder.num_attention_heads}")
   for name in ("dropout_rate", "attention_dropout_rate"):
-    _within(f"{prefix}.{name}", getattr(encoder, name), 0, 1, "[)")
+    within(f"{prefix}.{name}", getattr(encoder, name), 0, 1, "[)")
   for name in ("initializer_range", "norm_epsilon"):
-    _within(f"{prefix}.{name}", getattr(encoder, name), 0, 1, "()")
+    within(f"{prefix}.{name}", getattr(encoder, name), 0, 1, "()")
   for name in ("train_data", "validation_data"):
     length = getattr(task, name).seq_length
     if length > encoder.max_position_embeddings:
@@ -209,8 +228,8 @@ def _validate_encoder(task: pretraining.PretrainingTaskConfig):
 
 
 def _validate_vocabulary_size(task, encoder):
-  _at_least("task.trained_vocab_size", task.trained_vocab_size, 128)
-  _at_least("task.model.encoder.any.vocab_size", encoder.vocab_size, 0)
+  at_least("task.trained_vocab_size", task.trained_vocab_size, 128)
+  at_least("task.model.encoder.any.vocab_size", encoder.vocab_size, 0)
   if not task.vocab_file and encoder.vocab_size not in (
       0, task.trained_vocab_size):
     raise UserError(
@@ -220,11 +239,11 @@ def _validate_vocabulary_size(task, encoder):
 
 
 def _validate_token_dropping(task: Any, encoder: Any, prefix: str):
-  _choice(f"{prefix}.token_strategy", encoder.token_strategy,
+  choice(f"{prefix}.token_strategy", encoder.token_strategy,
           token_drop_bert_encoder.STRATEGIES)
-  _choice(f"{prefix}.token_routing", encoder.token_routing,
+  choice(f"{prefix}.token_routing", encoder.token_routing,
           token_schedule.ROUTINGS)
-  _within(f"{prefix}.token_loss_beta", encoder.token_loss_beta, 0, 1, "()")
+  within(f"{prefix}.token_loss_beta", encoder.token_loss_beta, 0, 1, "()")
   try:
     token_schedule.token_drop_plan(
         encoder.num_layers, encoder.first_drop_layer, encoder.last_full_layer,

@@ -14,7 +14,7 @@ def source_of(task) -> dict:
   data = task.train_data
   settings = dict(lower_case=task.lower_case)
   if task.vocab_file:
-    settings["vocab_file"] = _digest(task.vocab_file)
+    settings["vocab_file"] = digest(task.vocab_file)
   if not data.input_path:
     kind = "embedded"
     settings["megabytes"] = data.embedded_megabytes
@@ -86,7 +86,7 @@ def changed_error(folder: str, keys) -> UserError:
       "back, start over with --restart, or choose another --model_dir")
 
 
-def _digest(path: str) -> str:
+def digest(path: str) -> str:
   try:
     with open(path, "rb") as f:
       return hashlib.file_digest(f, "sha256").hexdigest()

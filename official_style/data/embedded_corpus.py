@@ -84,7 +84,7 @@ def embedded_documents(max_bytes=4_000_000, roots=None):
   documents, num_files, num_bytes = [], 0, 0
   digest = hashlib.sha256()
   seen = set()
-  for path in _source_files(_installed_roots() if roots is None else roots):
+  for path in source_files(_installed_roots() if roots is None else roots):
     is_topics = path.replace(os.sep, "/").endswith(_TOPICS)
     found = (_topics if is_topics else _document)(path, seen)
     num_files += bool(found)
@@ -113,7 +113,7 @@ def _installed_roots():
   return [root for root in unique if os.path.isdir(root)]
 
 
-def _source_files(roots):
+def source_files(roots):
   """Yields source files in an order that only relative paths decide."""
   for root in roots:
     topics = os.path.join(root, *_TOPICS.split("/"))
@@ -155,8 +155,13 @@ def _topics(path, seen):
 
 def _document(path, seen):
   """Returns a list of one document, the new docstrings of a file, or none."""
-  texts = _new_texts(_docstrings(_read_source(path)), seen)
+  texts = new_texts(path, seen)
   return ["\n".join(texts)] if texts else []
+
+
+def new_texts(path, seen):
+  """Returns the docstrings of a file that are not in the set `seen` yet."""
+  return _new_texts(_docstrings(_read_source(path)), seen)
 
 
 def _new_texts(texts, seen):

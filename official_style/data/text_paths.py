@@ -6,47 +6,49 @@ import os
 from official_style.errors import UserError
 
 TEXT_EXTENSIONS = (".txt", ".txt.gz", ".jsonl", ".jsonl.gz")
-_EXTENSIONS = " ".join(TEXT_EXTENSIONS)
 
 
-def expand_paths(spec, report=None):
-  """Finds the text files that a path, a glob or a directory stands for.
+def expand_paths(spec, report=None, extensions=TEXT_EXTENSIONS):
+  """Finds the files that a path, a glob or a directory stands for.
 
   Args:
     spec: paths, globs (`**` descends) and directories (read recursively), as
       one comma separated string or a sequence of them. A path that exists is
       taken as it is, whatever commas or brackets are in its name.
     report: a `TextReport` that takes the names of the ignored files.
+    extensions: how the names of the files end, in lower case.
 
   Returns:
     list[str], sorted, each file once. Hidden files are skipped, and in
-    directories files with another extension than .txt or .jsonl (or .gz of
-    both) too.
+    directories files with another extension too.
 
   Raises:
-    UserError: something named does not exist, matches nothing, or is not text.
+    UserError: something named does not exist, matches nothing, or has another
+      extension.
   """
+  known = " ".join(extensions)
   files, ignored = set(), set()
   items = _split(spec)
   if not items:
     raise UserError("no input path given; name text files, globs or "
-                    f"directories of {_EXTENSIONS} files")
+                    f"directories of {known} files")
   for item in items:
     for path in _matches(item):
       if os.path.isdir(path):
-        found, other = _walk(path)
+        found, other = _walk(path, extensions)
         if not found:
           ending = f"; it has {other[0]}" if other else ""
-          raise UserError(f"{path}: no {_EXTENSIONS} files in this directory"
+          raise UserError(f"{path}: no {known} files in this directory"
                           f"{ending}; check the path")
         files.update(found)
         ignored.update(other)
-      elif is_text_name(path):
+      elif path.lower().endswith(extensions):
         files.add(os.path.normpath(path))
       else:
         extension = os.path.splitext(path)[1] or "none"
-        raise UserError(f"{path}: unknown extension {extension!r}; text is "
-                        f"read from {_EXTENSIONS}")
+        kind = "text is" if extensions is TEXT_EXTENSIONS else "rows are"
+        raise UserError(f"{path}: unknown extension {extension!r}; {kind} "
+                        f"read from {known}")
   if report is not None:
     report.ignored_files = sorted(ignored - files)
   return sorted(files)
@@ -85,13 +87,13 @@ def _matches(item):
   return matches
 
 
-def _walk(directory):
-  """Lists the files below a directory: text, and other."""
+def _walk(directory, extensions):
+  """Lists the files below a directory: with these extensions, and other."""
   found, other = [], []
   for folder, folders, names in os.walk(directory):
     folders[:] = sorted(f for f in folders if not f.startswith("."))
     for name in sorted(names):
       if not name.startswith("."):
         path = os.path.normpath(os.path.join(folder, name))
-        (found if is_text_name(name) else other).append(path)
+        (found if name.lower().endswith(extensions) else other).append(path)
   return found, other

@@ -121,6 +121,32 @@ class MaskedLMPretrainingTask(masked_lm.MaskedLMTask):
     return means
 
 
+  @staticmethod
+  def describe(metrics) -> str:
+    """What the live line shows of a window of training."""
+    return (f"loss {metrics['mlm_loss']:.3f}  "
+            f"accuracy {metrics['mlm_accuracy']:.3f}")
+
+  @staticmethod
+  def describe_evaluation(metrics) -> str:
+    return (f"held-out loss {metrics['mlm_loss']:.4f}, "
+            f"accuracy {metrics['mlm_accuracy']:.4f}")
+
+  def example(self) -> dict:
+    """A row that builds every variable of the model."""
+    ids = tf.zeros([1, self.task_config.train_data.seq_length], tf.int32)
+    return dict(input_word_ids=ids, input_mask=tf.ones_like(ids),
+                input_type_ids=ids, masked_lm_positions=ids[:, :1])
+
+  @property
+  def metric_names(self) -> tuple[str, ...]:
+    """What an evaluation gives."""
+    names = ("mlm_loss", "mlm_accuracy")
+    if self.task_config.validation_data.use_next_sentence_label:
+      names += ("next_sentence_loss", "next_sentence_accuracy")
+    return names
+
+
 def _real_rows(batch):
   """float32[]: rows that are not padding as a whole."""
   return tf.reduce_sum(tf.cast(batch["input_mask"][:, 0], tf.float32))

@@ -205,6 +205,18 @@ class CheckpointFolder:
           "bring one back, or start over with --restart")
     return None
 
+  def read(self, step: int):
+    """Sets everything to what it was at a step whose checkpoint is whole.
+
+    Raises:
+      UserError: if it isn't.
+    """
+    problem = self.check(step)
+    if problem is not None:
+      raise UserError(f"{self._folder}: checkpoint {step}: {problem}: bring it "
+                      "back, or start over with --restart")
+    self._checkpoint.read(self.path(step)).assert_existing_objects_matched()
+
   def _last_saved(self) -> Optional[int]:
     """The step TensorFlow's pointer names, if it can be read."""
     try:

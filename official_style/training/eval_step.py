@@ -1,5 +1,9 @@
-"""Sums of loss and hits over an evaluation batch, all tokens seen."""
+"""Sums of loss and hits over an evaluation batch, all tokens seen.
 
+Axes: b rows of the global batch.
+"""
+
+import numpy as np
 import tensorflow as tf
 
 
@@ -7,27 +11,35 @@ class EvalStep:
   """Evaluates one distributed batch.
 
   Args:
-    task: gives `sums(batch, outputs)`.
+    task: gives `sums(batch, outputs)`, and `rows(batch, outputs)` where rows
+      are collected.
     model: takes `(batch, training)`.
     strategy: what replicas there are.
     jit_compile: compile with XLA.
 
   Call:
-    batch: a distributed batch. -> dict of scalars, sums over the batch.
+    batch: a distributed batch. -> dict of scalars, sums over the batch, and of
+      what `rows` gives, [b ...].
   """
 
   def __init__(self, task, model, strategy, jit_compile=False):
-    def sums(batch):
-      return task.sums(batch, model(batch, training=False))
+    rows_of = getattr(task, "rows", lambda batch, outputs: {})
+
+    def measure(batch):
+      outputs = model(batch, training=False)
+      return task.sums(batch, outputs), rows_of(batch, outputs)
 
     if jit_compile:
-      sums = tf.function(sums, jit_compile=True, autograph=False)
+      measure = tf.function(measure, jit_compile=True, autograph=False)
 
     def replica_step(batch):
+      sums, rows = measure(batch)
       if strategy.num_replicas_in_sync == 1:
-        return sums(batch)
+        return sums | rows
       context = tf.distribute.get_replica_context()
-      return context.all_reduce(tf.distribute.ReduceOp.SUM, sums(batch))
+      sums = context.all_reduce(tf.distribute.ReduceOp.SUM, sums)
+      return sums | {name: context.all_gather(x, axis=0)
+                     for name, x in rows.items()}
 
     def step(batch):
       logs = strategy.run(replica_step, args=(batch,))
@@ -38,3 +50,13 @@ class EvalStep:
 
   def __call__(self, batch):
     return self._step(batch)
+
+
+def add(totals: dict, logs: dict):
+  """Adds what `EvalStep` gave to `totals`: sums are added, rows appended."""
+  for name, value in logs.items():
+    value = np.asarray(value)
+    if value.ndim:
+      totals.setdefault(name, []).append(value)
+    else:
+      totals[name] = totals.get(name, 0.0) + float(value)

@@ -1,7 +1,9 @@
 """Starting from the weights of another run, with nothing missed in silence.
 
-Reads TensorFlow checkpoints of this project and of Model Garden: their
-objects have the same names below `encoder` and `masked_lm`.
+A model takes what it has in common with the checkpoint: the encoder, and a
+masked-LM head if it has one; a classifier's own head starts anew. Reads
+TensorFlow checkpoints of this project and of Model Garden: their objects have
+the same names below `encoder` and `masked_lm`.
 """
 
 import collections
@@ -79,7 +81,7 @@ def load(model, path: str, allow_missing: Sequence[str] = ()) -> LoadReport:
   """Sets the weights of encoder and masked-LM head from a checkpoint.
 
   Args:
-    model: a built `MaskedLMPretrainer`.
+    model: built; its `encoder_network` is filled, and its `masked_lm` if any.
     path: see `find_checkpoint`.
     allow_missing: regular expressions of names that may be missing.
 
@@ -137,8 +139,10 @@ def _match(model, graph):
     head of the checkpoint.
   """
   names, found, reachable = {}, {}, set()
-  for item, ours in (("encoder", model.encoder_network),
-                     ("masked_lm", model.masked_lm)):
+  items = [("encoder", model.encoder_network)]
+  if hasattr(model, "masked_lm"):
+    items.append(("masked_lm", model.masked_lm))
+  for item, ours in items:
     top = next((node for path in _PATHS[item]
                 if (node := _node(graph, path)) is not None), None)
     reachable |= _keys_below(graph, top)

@@ -1,15 +1,17 @@
-"""What a pretraining run is made of: devices, model, optimizer and steps."""
+"""What a run is made of: devices, model, optimizer and steps."""
 
 import dataclasses
 
 import tensorflow as tf
 import tf_keras
+from official.core import base_task
 from official.core import task_factory
 from official.modeling import performance
 
 from official_style.errors import UserError
 from official_style.modeling import token_schedule
-from official_style.tasks import masked_lm_pretraining
+from official_style.tasks import masked_lm_pretraining  # noqa: F401
+from official_style.tasks import sentence_prediction  # noqa: F401, both register
 from official_style.training import eval_step as eval_step_lib
 from official_style.training import loss_scale as loss_scale_lib
 from official_style.training import optimizers
@@ -21,7 +23,7 @@ from official_style.training import train_step as train_step_lib
 @dataclasses.dataclass(frozen=True)
 class Machinery:
   """What is built for a run: model, optimizer, steps."""
-  task: masked_lm_pretraining.MaskedLMPretrainingTask
+  task: base_task.Task
   model: tf_keras.Model
   optimizer: tf_keras.optimizers.legacy.Optimizer
   checkpoint: tf.train.Checkpoint
@@ -33,8 +35,7 @@ def place(config) -> strategies.Placement:
   """Seeds, precision, devices. Before any TensorFlow op."""
   placement = strategies.place(
       config.runtime, config.trainer.rendezvous_timeout)
-  # Also fixes the initial weights, the same on every worker.
-  tf_keras.utils.set_random_seed(config.trainer.seed)
+  seed(config)
   if placement.accelerator == "gpu":
     # CPU kernels used here have one order of summation already.
     tf.config.experimental.enable_op_determinism()
@@ -43,17 +44,31 @@ def place(config) -> strategies.Placement:
   return placement
 
 
-def build(config, vocabulary, placement) -> Machinery:
-  """Model, optimizer and steps, all variables made."""
+def seed(config):
+  """Fixes the initial weights, the same on every worker."""
+  tf_keras.utils.set_random_seed(config.trainer.seed)
+
+
+def build(config, vocabulary, placement, labels=None) -> Machinery:
+  """Model, optimizer and steps, all variables made.
+
+  Args:
+    config: a complete configuration.
+    vocabulary: the `Vocabulary` of the data.
+    placement: where it runs.
+    labels: the `LabelSet`, where the task has labels.
+  """
   encoder = config.task.model.encoder.get()
   fill_from_vocabulary(encoder, vocabulary)
   trainer = config.trainer
-  run_checks.check(config, placement)
+  task = task_factory.get_task(config.task)
+  if labels is not None:
+    task.set_labels(labels)
+  run_checks.check(config, placement, task.metric_names)
   with placement.strategy.scope():
-    task = task_factory.get_task(config.task)
     model = task.build_model()
     # Builds the head's variables too.
-    model(_example(config.task.train_data), training=False)
+    model(task.example(), training=False)
     optimizer = optimizers.build_optimizer(trainer.optimizer_config)
     optimizer._create_all_weights(task.trained_variables(model))  # pylint: disable=protected-access
     half = config.runtime.mixed_precision_dtype == "float16"
@@ -91,17 +106,10 @@ def fill_from_vocabulary(encoder, vocabulary):
         i for i in vocabulary.special_ids if i != vocabulary.pad_id)
 
 
-def _example(data) -> dict:
-  shape = [1, data.seq_length]
-  ids = tf.zeros(shape, tf.int32)
-  return dict(input_word_ids=ids, input_mask=tf.ones_like(ids),
-              input_type_ids=ids, masked_lm_positions=ids[:, :1])
-
-
 def keep_stages(config, model):
-  """Keep counts over the steps; None for an encoder that drops nothing."""
+  """Keep counts over the steps; None where nothing is dropped."""
   plan = getattr(model.encoder_network, "plan", None)
-  if plan is None:
+  if plan is None or not hasattr(config.task, "keep_schedule"):
     return None
   n = config.task.train_data.seq_length
   return token_schedule.keep_stages(

@@ -3,10 +3,10 @@
 from official_style.errors import UserError
 
 
-def check(config, placement):
+def check(config, placement, metric_names):
   """Raises `UserError` for what would fail, or be wrong, hours later."""
   _check_division(config, placement)
-  _check_best_metric(config)
+  _check_best_metric(config, metric_names)
 
 
 def _check_division(config, placement):
@@ -26,11 +26,8 @@ def _check_division(config, placement):
         f"{replicas} replicas: make it a multiple")
 
 
-def _check_best_metric(config):
+def _check_best_metric(config, names):
   """The metric that says which checkpoint is best is one there will be."""
-  names = ["mlm_loss", "mlm_accuracy"]
-  if config.task.validation_data.use_next_sentence_label:
-    names += ["next_sentence_loss", "next_sentence_accuracy"]
   name = config.trainer.best_checkpoint_eval_metric
   if name not in names:
     raise UserError(f"trainer.best_checkpoint_eval_metric={name}: must be one "

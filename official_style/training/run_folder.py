@@ -6,6 +6,7 @@
     metrics.jsonl    what was measured; tensorboard/ the same to look at
     checkpoints/     see `checkpoints.py`
     data/            vocabulary, token store, manifest with counts and digests
+    predictions.tsv  of a fine-tuned model, for each row it was evaluated on
 """
 
 import fcntl
@@ -30,11 +31,14 @@ _OURS = ("metrics.jsonl", "nonfinite_report.json", "tensorboard/train",
          "tensorboard/eval", "tensorboard", "checkpoints/ckpt-*",
          "checkpoints/checkpoint", "checkpoints/best.json", "checkpoints",
          "data/source.json", "data/store", "data/vocab.txt",
-         "data/text_report.json", "data/records.json", "data",
+         "data/text_report.json", "data/records.json", "data/labels.json",
+         "data/label_report.json", "data", "predictions.tsv",
+         "predictions_test.tsv",
          "config.gin", "run.json", "params.yaml")
 _FOLDERS = ("tensorboard", "checkpoints", "data")  # others may use them too
 _UNFINISHED = re.compile(
-    r"^(params\.yaml|config\.gin|run\.json|nonfinite_report\.json|data)"
+    r"^(params\.yaml|config\.gin|run\.json|nonfinite_report\.json|data|"
+    r"predictions(_test)?\.tsv)"
     r"\.tmp-\d+$")
 # What may differ when a run goes on: it changes neither weights nor data.
 _FREE = ("runtime.", "trainer.checkpoint_interval", "trainer.max_to_keep",

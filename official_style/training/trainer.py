@@ -15,6 +15,7 @@ from typing import Optional
 import tensorflow as tf
 
 from official_style.modeling import token_schedule
+from official_style.training import eval_step as eval_step_lib
 
 
 @dataclasses.dataclass
@@ -30,6 +31,7 @@ class RunState:
     last_eval_step: the step that was evaluated last.
     last_eval: what that gave.
     best_step: the step that evaluated best, and `best_metrics` what it gave.
+    evaluations_since_best: evaluations after that one.
     nonfinite_run: steps in a row, up to this one, that were skipped.
     metrics_size: bytes of `metrics.jsonl` that belong to this state.
   """
@@ -43,6 +45,7 @@ class RunState:
   last_eval: dict = dataclasses.field(default_factory=dict)
   best_step: Optional[int] = None
   best_metrics: dict = dataclasses.field(default_factory=dict)
+  evaluations_since_best: int = 0
   nonfinite_run: int = 0
   metrics_size: int = 0
 
@@ -52,7 +55,8 @@ class Trainer:
 
   Args:
     config: a `PretrainingTrainerConfig`, and `evaluates`: whether to.
-    task: turns sums into metrics with `means`.
+    task: turns sums into metrics with `means`, and these into words with
+      `describe` and `describe_evaluation`.
     train_step, eval_step: take distributed batches.
     learning_rate: float or a function of the step.
     keep_stages: `(first step, keep count)` stages, or None for dense.
@@ -110,6 +114,10 @@ class Trainer:
         self._stop_if_told(state, saved)
         if state.step >= self._config.train_steps:
           return state
+        if self._has_lost_patience(state):
+          if saved != state.step:
+            self._save(state)
+          return state
         self._step(state, next(batches))
     finally:
       self._interruption.saving = False
@@ -126,6 +134,11 @@ class Trainer:
       return False
     return step >= self._config.train_steps or (
         interval > 0 and step % interval == 0)
+
+  def _has_lost_patience(self, state: RunState) -> bool:
+    """Whether so many evaluations in a row were no better (early stopping)."""
+    patience = getattr(self._config, "early_stopping_patience", 0)
+    return bool(patience) and state.evaluations_since_best >= patience
 
   def _told_to_stop(self) -> bool:
     told = self._any_worker(self._interruption.requested)
@@ -187,11 +200,10 @@ class Trainer:
         skipped_steps=state.window_steps - state.window_finite)
     self._metrics_log.write(state.step, "train", metrics,
                             dict(tokens_per_second=speed))
-    if "mlm_loss" in metrics:
-      self._shown = (
-          f"loss {metrics['mlm_loss']:.3f}  "
-          f"accuracy {metrics['mlm_accuracy']:.3f}  "
-          f"{speed:,.0f} tokens/s  kept {metrics['kept_share']:.0%}")
+    if state.window:
+      self._shown = f"{self._task.describe(metrics)}  {speed:,.0f} tokens/s"
+      if self._keep_stages is not None:
+        self._shown += f"  kept {metrics['kept_share']:.0%}"
     state.window, state.window_steps = {}, 0
     state.window_norm, state.window_finite = 0.0, 0
     self._window_start, self._window_tokens = now, 0.0
@@ -213,8 +225,7 @@ class Trainer:
     start = time.monotonic()
     totals: dict = {}
     for i, batch in enumerate(self._eval_batches()):
-      for name, value in self._eval_step(batch).items():
-        totals[name] = totals.get(name, 0.0) + float(value)
+      eval_step_lib.add(totals, self._eval_step(batch))
       if self._told_to_stop():
         return False
       self._progress.show(
@@ -228,11 +239,12 @@ class Trainer:
     self._window_start += seconds
     improved = self._is_best(state, metrics)
     self._progress.say(
-        f"step {state.step}: held-out loss {metrics['mlm_loss']:.4f}, "
-        f"accuracy {metrics['mlm_accuracy']:.4f}"
+        f"step {state.step}: {self._task.describe_evaluation(metrics)}"
         + (" (best so far)" if improved else ""))
+    state.evaluations_since_best += 1
     if improved:
       state.best_step, state.best_metrics = state.step, metrics
+      state.evaluations_since_best = 0
     return improved
 
   def _is_best(self, state, metrics) -> bool:

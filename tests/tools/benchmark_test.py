@@ -260,6 +260,11 @@ def test_operations_are_sorted_by_where_they_were_made():
   assert sort(scaled.op.name, "Mul") == op_categories.ELEMENTWISE
   assert sort("bert/layer_0/output/einsum/Einsum",
               "_FusedMatMul") == op_categories.MATMUL
+  # A product that took an activation in has its name.
+  assert sort("bert/layer_0/Gelu/mul_2",
+              "_MklNativeFusedMatMul") == op_categories.MATMUL
+  assert sort("bert/layer_0/MatMul",
+              "_MklBatchMatMulV2") == op_categories.ATTENTION
   assert sort("gradient_tape/bert/cls/predictions/MatMul",
               "MatMul") == op_categories.HEAD
 

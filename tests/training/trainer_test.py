@@ -222,6 +222,26 @@ def test_the_best_is_by_the_metric_that_was_chosen(folders, comparison, best):
   assert loop.run().best_step == best
 
 
+def test_patience_ends_training_and_survives_a_resume(folders):
+  losses = {4: 2.0, 8: 1.0, 12: 3.0, 16: 4.0, 20: 0.0}
+
+  def loop(folder, **changes):
+    # Not a field of pretraining, which never stops early.
+    made = Loop(folder, eval_loss=losses.get, train_steps=20, **changes)
+    object.__setattr__(made.config, "early_stopping_patience", 2)
+    return made
+
+  one = loop(folders[0])
+  end = one.run()
+  assert (end.step, end.best_step, end.evaluations_since_best) == (16, 8, 2)
+  assert sorted(one.checkpoints.saved) == [4, 8, 12, 16]
+  again = loop(folders[0], state=copy.deepcopy(end))
+  assert again.run() == end and not again.asked
+  state = trainer_lib.RunState(**one.checkpoints.saved[12])
+  (folders[1] / "metrics.jsonl").write_bytes(one.lines)
+  assert loop(folders[1], state=state).run() == end
+
+
 @pytest.mark.parametrize("comparison", ["lower", "higher"])
 def test_an_evaluation_that_is_no_number_is_never_best(folders, comparison):
   losses = {4: NAN, 8: 1.0, 12: NAN}

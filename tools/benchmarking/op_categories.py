@@ -74,6 +74,8 @@ class OpCategories:
     if "embeddings/layer_norm" not in name and "embedding" in name and (
         name.startswith("gradient_tape")) or kind == "UnsortedSegmentSum":
       return TABLES
+    if _MATMUL_TYPES.search(kind):
+      return self._of_name(name, kind)
     return made or self._of_name(name, kind)
 
   def _of_stack(self, name):
@@ -94,6 +96,12 @@ class OpCategories:
     return None
 
   def _of_name(self, name, kind):
+    if _MATMUL_TYPES.search(kind):
+      # What is fused into a product is a part of it.
+      # Scores and weighted sums, not projections.
+      attends = "BatchMatMul" in kind or re.search(
+          r"self_attention/einsum(_\d+)?/", name)
+      return ATTENTION if attends else MATMUL
     lower = name.lower()
     for part, category in (
         ("dropout", DROPOUT), ("random_uniform", DROPOUT),
@@ -102,11 +110,6 @@ class OpCategories:
         ("adam", UPDATE), ("global_norm", UPDATE)):
       if part in lower:
         return category
-    if _MATMUL_TYPES.search(kind):
-      # Scores and weighted sums, not projections.
-      attends = "BatchMatMul" in kind or re.search(
-          r"self_attention/einsum(_\d+)?/", name)
-      return ATTENTION if attends else MATMUL
     if kind in ("BiasAdd", "BiasAddGrad") or re.search(
         r"/(query|key|value|attention_output|intermediate|output)/"
         r"(add|BiasAdd)", name):

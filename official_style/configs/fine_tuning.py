@@ -1,0 +1,137 @@
+"""What a fine-tuning run is made of, as dataclasses.
+
+Fields that Model Garden's `bert/sentence_prediction` has too have its names,
+so its YAML files load; its own dataclasses would bring along packages that
+nothing here uses.
+"""
+
+import dataclasses
+from typing import Optional
+
+from official.core import config_definitions as cfg
+from official.modeling.hyperparams import base_config
+from official.nlp.configs import encoders as official_encoders
+
+from official_style.configs import encoders
+from official_style.configs import pretraining
+
+
+@dataclasses.dataclass
+class SentencePredictionDataConfig(cfg.DataConfig):
+  """Labelled rows.
+
+  Attributes:
+    input_path: TSV, CSV or JSONL files (also `.gz`), or the folder of a named
+      task. Empty in `train_data` is the embedded labelled set; empty in
+      `validation_data` is the task's own dev file, or a held-out share of the
+      training rows.
+    seq_length: tokens a row; longer texts are cut.
+    held_out_share: share of the training rows held out when there is nothing
+      else to evaluate on.
+  """
+  input_path: str = ""
+  global_batch_size: int = 32
+  is_training: Optional[bool] = True
+  seq_length: int = 128
+  held_out_share: float = 0.1
+
+
+@dataclasses.dataclass
+class SentencePredictionModelConfig(base_config.Config):
+  """The classifier.
+
+  Attributes:
+    num_classes: of the labels; 0 counts them.
+    use_encoder_pooler: whether the head reads the encoder's pooler, or has a
+      new one of its own.
+    head_dropout_rate: before the last projection.
+  """
+  num_classes: int = 0
+  use_encoder_pooler: bool = True
+  head_dropout_rate: float = 0.1
+  encoder: official_encoders.EncoderConfig = dataclasses.field(
+      default_factory=lambda: official_encoders.EncoderConfig(
+          type="any", any=encoders.FastBertEncoderConfig()))
+
+
+@dataclasses.dataclass
+class SentencePredictionTaskConfig(cfg.TaskConfig):
+  """One label for one text, a pair, or one of several choices.
+
+  Attributes:
+    init_checkpoint: weights to start from: a run folder, a checkpoint folder or
+      prefix. `auto` takes those of the main job if there are any; empty starts
+      from random ones.
+    task_name: a task of GLUE, SuperGLUE or RACE; see `labelled_tasks`.
+    text_columns: one or two, separated by commas; names, or numbers from 0
+      where there is no header.
+    label_column: name or number.
+    choice_columns: two or more, for multiple choice.
+    has_header: None: if columns have names.
+    label_type: `class`, or `number` for regression; empty is what the task
+      has, else `class`.
+    label_names: classes in order, separated by commas; empty sorts those of
+      the training rows.
+    num_folds: parts of the training rows for cross-validation; 0 is none.
+    fold: the part that is held out of them.
+    test_path: files to predict at the end, with labels or without.
+    vocab_file, lower_case, trained_vocab_size: as in pretraining; without a
+      `vocab_file`, that of the run whose weights are started from.
+  """
+  model: SentencePredictionModelConfig = dataclasses.field(
+      default_factory=SentencePredictionModelConfig)
+  train_data: SentencePredictionDataConfig = dataclasses.field(
+      default_factory=SentencePredictionDataConfig)
+  validation_data: SentencePredictionDataConfig = dataclasses.field(
+      default_factory=lambda: SentencePredictionDataConfig(
+          is_training=False))
+  task_name: str = ""
+  text_columns: str = ""
+  label_column: str = ""
+  choice_columns: str = ""
+  has_header: Optional[bool] = None
+  label_type: str = ""
+  label_names: str = ""
+  num_folds: int = 0
+  fold: int = 0
+  test_path: str = ""
+  vocab_file: str = ""
+  lower_case: Optional[bool] = None
+  trained_vocab_size: int = 4000
+
+
+@dataclasses.dataclass
+class FineTuningTrainerConfig(pretraining.PretrainingTrainerConfig):
+  """The loop.
+
+  Attributes:
+    epochs: times every training row is seen; decides `train_steps` where that
+      is 0.
+    evaluations_per_epoch: how often to evaluate and save, where
+      `validation_interval` and `checkpoint_interval` are 0.
+    early_stopping_patience: evaluations without a better one after which
+      training ends; 0 is never.
+    best_checkpoint_eval_metric: empty is the first of the task's metrics.
+    best_checkpoint_metric_comp: empty is what that metric asks for.
+  """
+  epochs: float = 3.0
+  evaluations_per_epoch: float = 1.0
+  early_stopping_patience: int = 0
+  steps_per_loop: int = 1
+  summary_interval: int = 1
+  checkpoint_interval: int = 0
+  validation_interval: int = 0
+  max_to_keep: int = 1
+  best_checkpoint_eval_metric: str = ""
+  best_checkpoint_metric_comp: str = ""
+
+
+@dataclasses.dataclass
+class FineTuningConfig(cfg.ExperimentConfig):
+  """A whole fine-tuning experiment."""
+  task: SentencePredictionTaskConfig = dataclasses.field(
+      default_factory=SentencePredictionTaskConfig)
+  trainer: FineTuningTrainerConfig = dataclasses.field(
+      default_factory=FineTuningTrainerConfig)
+  runtime: pretraining.PretrainingRuntimeConfig = dataclasses.field(
+      default_factory=pretraining.PretrainingRuntimeConfig)

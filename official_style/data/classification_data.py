@@ -1,0 +1,164 @@
+"""From a configuration to batches of labelled rows.
+
+    labelled files or embedded set -> rows -> ids -> batches
+
+What is made on the way lies in one folder of the run: `vocab.txt`,
+`labels.json`, `label_report.json` and `source.json`, which says what the rows
+were, so that going on with others is refused.
+"""
+
+import dataclasses
+import hashlib
+import json
+import os
+import shutil
+from typing import Callable, Optional
+
+import numpy as np
+
+from official_style.data import classification_batches
+from official_style.data import data_source
+from official_style.data import encoded_rows
+from official_style.data import json_files
+from official_style.data import labelled_sources
+from official_style.data import labelled_tasks
+from official_style.data import tokenizer as tokenizer_lib
+from official_style.data import vocabulary as vocabulary_lib
+from official_style.data import vocabulary_training
+from official_style.errors import UserError
+
+
+@dataclasses.dataclass(frozen=True)
+class ClassificationData:
+  """What a run trains, evaluates and predicts on.
+
+  Attributes:
+    vocabulary: the `Vocabulary`.
+    source: the `LabelledSource` with rows and labels.
+    train, eval, test: `ClassificationBatches`; `test` may be None.
+    lines: what to tell a human.
+  """
+  vocabulary: vocabulary_lib.Vocabulary
+  source: labelled_sources.LabelledSource
+  train: classification_batches.ClassificationBatches
+  eval: classification_batches.ClassificationBatches
+  test: Optional[classification_batches.ClassificationBatches]
+  lines: tuple[str, ...]
+
+  def manifest(self) -> dict:
+    """JSON-able: counts and digests of everything the run reads."""
+    return dict(
+        vocabulary=dict(size=self.vocabulary.size,
+                        sha256=self.vocabulary.sha256),
+        labels=self.source.labels.to_dict(),
+        train=self.train.manifest(), eval=self.eval.manifest(),
+        rows_sha256=dict(train=_digest(self.source.train),
+                         eval=_digest(self.source.eval)))
+
+
+def prepare(task, folder: str, seed: int,
+            say: Callable[[str], None] = lambda line: None,
+            show: Callable[[str], None] = lambda line: None,
+            ) -> ClassificationData:
+  """Reads the rows, and makes what `folder` lacks.
+
+  Args:
+    task: a `SentencePredictionTaskConfig`.
+    folder: the run's data folder.
+    seed: of order and dropout keys.
+    say: takes lines worth keeping. show: takes passing ones.
+
+  Raises:
+    UserError: for anything wrong with rows or vocabulary, and if they are not
+      what `folder` was made from.
+  """
+  show("reading labelled rows")
+  source = labelled_sources.open_source(task)
+  made_from = _made_from(task, source)
+  if os.path.exists(os.path.join(folder, "source.json")):
+    data_source.check_unchanged(made_from, folder)
+  else:
+    _make(task, source, made_from, folder, say, show)
+  vocabulary = vocabulary_lib.Vocabulary.load(
+      os.path.join(folder, "vocab.txt"), task.lower_case)
+  show("tokenizing")
+  tokenizer = tokenizer_lib.WordPieceTokenizer(vocabulary)
+  made, lines = {}, list(source.lines)
+  for part, data in (("train", task.train_data),
+                     ("eval", task.validation_data),
+                     ("test", task.validation_data)):
+    rows = getattr(source, part)
+    made[part] = _batches(rows, source.labels, tokenizer, data, seed,
+                          part == "train") if rows else None
+    if rows:
+      lines.append(f"{part}: {made[part].describe()}")
+  return ClassificationData(vocabulary, source, lines=tuple(lines), **made)
+
+
+def _batches(rows, labels, tokenizer, data, seed, is_training):
+  number = labels.kind == labelled_tasks.NUMBER
+  targets = [labels.encode(row.label) for row in rows]
+  # Rows of a test file may have none; nobody looks at theirs.
+  targets = [0 if target is None else target for target in targets]
+  return classification_batches.ClassificationBatches(
+      encoded_rows.EncodedRows(
+          [row.inputs for row in rows], tokenizer, data.seq_length),
+      np.array(targets, np.float32 if number else np.int32),
+      global_batch_size=data.global_batch_size, seed=seed,
+      is_training=is_training)
+
+
+def _made_from(task, source) -> dict:
+  """What a change of would make it another run."""
+  settings = dict(lower_case=task.lower_case, train=_digest(source.train),
+                  eval=_digest(source.eval),
+                  labels=source.labels.to_dict())
+  if task.vocab_file:
+    settings["vocab_file"] = data_source.digest(task.vocab_file)
+  else:
+    settings["trained_vocab_size"] = task.trained_vocab_size
+  kind = "labelled" if task.train_data.input_path else "embedded"
+  return dict(kind=kind, settings=settings)
+
+
+def _digest(rows) -> str:
+  """SHA-256 of texts and labels, wherever their files lie."""
+  digest = hashlib.sha256()
+  for row in rows:
+    digest.update(json.dumps([row.inputs, row.label]).encode() + b"\n")
+  return digest.hexdigest()
+
+
+def _make(task, source, made_from, folder, say, show):
+  """Fills the data folder; under its name it is complete."""
+  if os.path.isdir(folder) and os.listdir(folder):
+    raise UserError(f"{folder}: holds files of something else: choose another "
+                    "--model_dir, or --restart if they are what is left of a "
+                    "run")
+  os.makedirs(os.path.dirname(os.path.abspath(folder)), exist_ok=True)
+  unfinished = f"{folder}.tmp-{os.getpid()}"
+  shutil.rmtree(unfinished, ignore_errors=True)
+  os.makedirs(unfinished)
+  try:
+    if task.vocab_file:
+      vocabulary = vocabulary_lib.Vocabulary.load(
+          task.vocab_file, task.lower_case)
+    else:
+      show("training a vocabulary")
+      vocabulary = vocabulary_training.train_vocabulary(
+          (text for row in source.train for texts in row.inputs
+           for text in texts), task.trained_vocab_size,
+          lower_case=task.lower_case is not False, allow_smaller=True)
+      say(f"vocabulary: {vocabulary.size} WordPieces trained on the training "
+          "rows")
+    vocabulary.save(os.path.join(unfinished, "vocab.txt"))
+    for name, value in (
+        ("labels.json", source.labels.to_dict()),
+        ("label_report.json", {part: report.to_dict() for part, report
+                               in source.reports.items()}),
+        ("source.json", made_from)):
+      json_files.save(os.path.join(unfinished, name), value)
+    os.replace(unfinished, folder)
+  except BaseException:
+    shutil.rmtree(unfinished, ignore_errors=True)
+    raise

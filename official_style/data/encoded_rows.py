@@ -1,0 +1,100 @@
+"""Texts as rows of ids: `[CLS] a [SEP]` or `[CLS] a [SEP] b [SEP]`.
+
+Letters: b rows asked for, c choices of a row, n sequence length.
+"""
+
+import numpy as np
+
+# [CLS], and a [SEP] after each text.
+_SPECIALS = {1: 2, 2: 3}
+
+
+def truncated_lengths(first, second, budget):
+  """How much of each of two texts fits, cutting the longer one first.
+
+  What BERT's `_truncate_seq_pair` arrives at a token at a time; of two that
+  are equally long it cuts the second.
+
+  Args:
+    first, second: int[...], tokens of each.
+    budget: tokens both may have together.
+
+  Returns:
+    (int[...], int[...]).
+  """
+  second = np.minimum(second, np.maximum(budget // 2, budget - first))
+  return np.minimum(first, budget - second), second
+
+
+class EncodedRows:
+  """Rows of ids, assembled when they are asked for.
+
+  Args:
+    inputs: a row each, see `LabelledRow.inputs`; all with c entries.
+    tokenizer: a `WordPieceTokenizer`.
+    seq_length: n.
+
+  Attributes:
+    num_rows, num_choices, seq_length: of them.
+    num_truncated: entries that were longer than n.
+    num_unknown, num_tokens: [UNK] among the tokens, and tokens.
+  """
+
+  def __init__(self, inputs, tokenizer, seq_length):
+    self.vocabulary = tokenizer.vocabulary
+    self.seq_length = seq_length
+    self.num_rows = len(inputs)
+    self.num_choices = len(inputs[0]) if inputs else 1
+    entries = [texts for row in inputs for texts in row]
+    self._is_pair = any(len(texts) == 2 for texts in entries)
+    self._first = tokenizer.encode_flat([texts[0] for texts in entries])
+    self._second = tokenizer.encode_flat(
+        [texts[1] if len(texts) == 2 else "" for texts in entries])
+    budget = seq_length - _SPECIALS[2 if self._is_pair else 1]
+    lengths = [np.diff(offsets) for _, offsets in (self._first, self._second)]
+    self._lengths = np.stack(truncated_lengths(*lengths, budget), axis=1)
+    self.num_truncated = int((sum(lengths) > budget).sum())
+    ids = [ids for ids, _ in (self._first, self._second)]
+    self.num_tokens = sum(len(part) for part in ids)
+    self.num_unknown = sum(
+        int((part == self.vocabulary.unk_id).sum()) for part in ids)
+
+  def rows(self, indices):
+    """Assembles rows.
+
+    Args:
+      indices: int[b], each in [0, num_rows), or -1 for a row of padding.
+
+    Returns:
+      `input_word_ids`, `input_mask`, `input_type_ids`, each int32[b n], or
+      [b c n] in multiple choice.
+    """
+    b, c, n = len(indices), self.num_choices, self.seq_length
+    ids = np.full((b * c, n), self.vocabulary.pad_id, np.int32)
+    mask, types = np.zeros((2, b * c, n), np.int32)
+    for i, index in enumerate(np.asarray(indices)):
+      for choice in range(c if index >= 0 else 0):
+        self._fill(ids[i * c + choice], mask[i * c + choice],
+                   types[i * c + choice], index * c + choice)
+    shape = (b, n) if c == 1 else (b, c, n)
+    return dict(input_word_ids=ids.reshape(shape),
+                input_mask=mask.reshape(shape),
+                input_type_ids=types.reshape(shape))
+
+  def _fill(self, ids, mask, types, entry):
+    a, b = self._lengths[entry]
+    ids[0] = self.vocabulary.cls_id
+    ids[1:1 + a] = _text(self._first, entry, a)
+    ids[1 + a] = self.vocabulary.sep_id
+    end = a + 2
+    if self._is_pair:
+      ids[end:end + b] = _text(self._second, entry, b)
+      ids[end + b] = self.vocabulary.sep_id
+      types[end:end + b + 1] = 1
+      end += b + 1
+    mask[:end] = 1
+
+
+def _text(flat, entry, length):
+  ids, offsets = flat
+  return ids[offsets[entry]:offsets[entry] + length]

@@ -1,0 +1,219 @@
+"""Labelled rows out of TSV, CSV and JSONL files, by their columns.
+
+    sentence<TAB>label          --text_columns=sentence --label_column=label
+    "a, b",c                    --text_columns=0 --label_column=1
+    {"question": ..., ...}      --text_columns=question,passage
+"""
+
+import dataclasses
+from typing import Callable, Optional
+
+from official_style.data import labelled_tasks
+from official_style.data import table_files
+from official_style.data.labelled_conversions import label_text
+from official_style.data.labelled_row import LabelledRow
+from official_style.errors import UserError
+
+# Columns looked for when none are named.
+_USUAL_TEXTS = (("sentence1", "sentence2"), ("text",), ("sentence",),
+                ("premise", "hypothesis"))
+_USUAL_LABELS = ("label", "class", "category", "score")
+_LETTERS = "ABCDEFGHIJ"
+
+
+@dataclasses.dataclass(frozen=True)
+class Layout:
+  """Which column is what.
+
+  Attributes:
+    texts: one or two names, or numbers from 0.
+    label: name or number; None where rows have none.
+    choices: columns of the choices, in multiple choice.
+    has_header: whether the first row names the columns.
+    convert: in place of columns; see `labelled_tasks.LabelledTask`.
+    choice_names: of the choices, once `choices` are numbers.
+  """
+  texts: tuple = ()
+  label: object = None
+  choices: tuple = ()
+  has_header: bool = True
+  convert: Optional[Callable] = None
+  choice_names: tuple = ()
+
+
+def layout_of(task_name: str, text_columns: str, label_column: str,
+              choice_columns: str, has_header: Optional[bool]) -> Layout:
+  """The layout that settings ask for; columns not named stay open.
+
+  Raises:
+    UserError: for settings that contradict each other.
+  """
+  if task_name:
+    task = labelled_tasks.find(task_name)
+    if text_columns or label_column or choice_columns:
+      raise UserError(f"--task_name={task.name} says which columns are read: "
+                      "drop --text_columns, --label_column and "
+                      "--choice_columns, or the task's name")
+    return Layout(task.texts, task.label, (), task.has_header, task.convert)
+  texts, choices = _columns(text_columns), _columns(choice_columns)
+  label = (_columns(label_column) or (None,))[0]
+  if len(texts) > 2:
+    raise UserError(f"--text_columns={text_columns}: one text or a pair, not "
+                    f"{len(texts)} columns")
+  if len(choices) == 1:
+    raise UserError(f"--choice_columns={choice_columns}: multiple choice needs "
+                    "two or more")
+  named = [c for c in (*texts, *choices, label)
+           if c is not None and not isinstance(c, int)]
+  numbered = [c for c in (*texts, *choices, label) if isinstance(c, int)]
+  if named and numbered and has_header is None:
+    raise UserError(
+        f"columns {named[0]!r} and {numbered[0]}: name all of them, or number "
+        "all of them, from 0, in a file without a header")
+  header = not numbered if has_header is None else has_header
+  return Layout(texts, label, choices, header)
+
+
+def _columns(text: str) -> tuple:
+  names = [part.strip() for part in text.split(",") if part.strip()]
+  return tuple(int(n) if n.isdigit() else n for n in names)
+
+
+def read_rows(paths, layout: Layout, report) -> list[LabelledRow]:
+  """Reads labelled rows.
+
+  Args:
+    paths: files, in order.
+    layout: which column is what.
+    report: a `LabelledReport` for what is wrong with rows; these are left out.
+
+  Raises:
+    UserError: a file can't be read, or a column isn't there.
+  """
+  rows = []
+  for path in paths:
+    rows += _read_file(path, layout, report)
+  return rows
+
+
+def _read_file(path, layout, report):
+  if layout.convert is not None:
+    return _converted(path, layout.convert, report)
+  rows, columns, width = [], None, None
+  for number, record in table_files.iter_records(path, report):
+    is_json = isinstance(record, dict)
+    if columns is None:
+      columns = _resolve(path, layout, list(record), is_json)
+      width = len(record)
+      if layout.has_header and not is_json:
+        continue
+    report.rows += 1
+    place = f"{path}:{number}"
+    row = (_json_row if is_json else _table_row)(
+        record, columns, width, place, report)
+    if row is not None:
+      rows.append(LabelledRow(*row, str(number), path))
+  return rows
+
+
+def _resolve(path, layout, header, is_json) -> Layout:
+  """The layout with every column found in the header."""
+  if not layout.has_header and not is_json:
+    if not layout.texts and not layout.choices:
+      raise UserError(f"{path}: without a header, say which columns hold the "
+                      "text: --text_columns=0")
+    return layout
+  texts, label = layout.texts, layout.label
+  if not texts:
+    texts = next((names for names in _USUAL_TEXTS
+                  if set(names) <= set(header)), ())
+    if not texts and not layout.choices:
+      raise UserError(f"{path}: which column is the text? Give --text_columns "
+                      f"with one or two of {_listed(header)}")
+  if label is None:
+    label = next((n for n in _USUAL_LABELS if n in header), None)
+  for column in (*texts, *layout.choices):
+    if not isinstance(column, int) and column not in header:
+      raise UserError(f"{path}: no column {column!r} in its first row; it has "
+                      f"{_listed(header)}")
+  if is_json:
+    return dataclasses.replace(layout, texts=texts, label=label)
+
+  def number(column):
+    if isinstance(column, int) or column is None:
+      return column
+    return header.index(column) if column in header else None
+
+  return dataclasses.replace(
+      layout, texts=tuple(map(number, texts)), label=number(label),
+      choices=tuple(map(number, layout.choices)),
+      choice_names=layout.choices)
+
+
+def _listed(names) -> str:
+  shown = ", ".join(repr(str(name)[:40]) for name in names[:12])
+  return shown + (", ..." if len(names) > 12 else "")
+
+
+def _table_row(fields, columns, width, place, report):
+  """(inputs, label) of a row of a table, or None if it is damaged."""
+  needed = max(c for c in (*columns.texts, *columns.choices,
+                           columns.label or 0))
+  if len(fields) <= needed:
+    report.add("too_few_columns", place, f"{len(fields)} columns")
+    return None
+  if len(fields) > width:
+    report.add("too_many_columns", place, f"{len(fields)} for {width}")
+    return None
+  label = None if columns.label is None else fields[columns.label].strip()
+  return _row([fields[c] for c in columns.texts],
+              [fields[c] for c in columns.choices], label, columns)
+
+
+def _json_row(record, columns, width, place, report):
+  del width
+  wanted = (*columns.texts, *columns.choices)
+  missing = [c for c in wanted if c not in record]
+  if missing:
+    report.add("missing_field", place, str(missing[0]))
+    return None
+  if not all(isinstance(record[c], str) for c in wanted):
+    report.add("wrong_type", place)
+    return None
+  try:
+    label = label_text(record.get(columns.label))
+  except TypeError:
+    raise UserError(
+        f"{place}: its label is a list or an object; a label for each token "
+        f"{labelled_tasks.TOKEN_LEVEL_REASON}") from None
+  return _row([record[c] for c in columns.texts],
+              [record[c] for c in columns.choices], label, columns)
+
+
+def _row(texts, choices, label, columns):
+  if not choices:
+    return (tuple(texts),), label
+  inputs = tuple((" ".join(texts), choice) if texts else (choice,)
+                 for choice in choices)
+  names = columns.choice_names or columns.choices
+  for names in (names, _LETTERS[:len(choices)]):
+    if label in tuple(names):
+      return inputs, str(names.index(label))
+  return inputs, label
+
+
+def _converted(path, convert, report):
+  """Rows of a published JSONL format."""
+  rows = []
+  for number, record in table_files.iter_records(path, report, as_json=True):
+    try:
+      found = convert(record)
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+      report.rows += 1
+      report.add("missing_field", f"{path}:{number}", str(error)[:40])
+      continue
+    report.rows += len(found)
+    for part, (inputs, label) in enumerate(found, 1):
+      place = f"{number}.{part}" if len(found) > 1 else str(number)
+      rows.append(LabelledRow(inputs, label, place, path))
+  return rows

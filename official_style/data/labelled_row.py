@@ -1,0 +1,24 @@
+"""One labelled example, as text."""
+
+from typing import NamedTuple, Optional
+
+
+class LabelledRow(NamedTuple):
+  """What a row of a file asks and answers.
+
+  Attributes:
+    inputs: one tuple of one or two texts; in multiple choice one for each
+      choice.
+    label: as the file has it; None where it has none.
+    place: which row of its file, as an editor counts; a row that holds several
+      examples gives them `12.1`, `12.2`, ...
+    path: the file.
+  """
+  inputs: tuple
+  label: Optional[str]
+  place: str
+  path: str
+
+  @property
+  def where(self) -> str:
+    return f"{self.path}:{self.place}"

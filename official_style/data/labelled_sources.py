@@ -1,0 +1,170 @@
+"""Which rows a run trains, evaluates and predicts on."""
+
+import dataclasses
+import os
+
+from official_style.data import embedded_labels
+from official_style.data import label_sets
+from official_style.data import label_splits
+from official_style.data import labelled_checks
+from official_style.data import labelled_files
+from official_style.data import labelled_tasks
+from official_style.data import table_files
+from official_style.data import text_paths
+from official_style.data.labelled_report import LabelledReport
+from official_style.errors import UserError
+
+_TOKEN_TYPES = ("token", "tokens", "span", "spans")
+
+
+@dataclasses.dataclass(frozen=True)
+class LabelledSource:
+  """The rows of a run.
+
+  Attributes:
+    labels: the `LabelSet`.
+    train, eval, test: lists of `LabelledRow`; `test` may be empty, and its rows
+      may have no label.
+    metrics: names of the task's metrics, the deciding one first; empty if any.
+    reports: split -> `LabelledReport`.
+    lines: what to tell a human.
+    baseline: share of the evaluation rows that the most frequent training
+      label gets right; None where labels are numbers.
+  """
+  labels: label_sets.LabelSet
+  train: list
+  eval: list
+  test: list
+  metrics: tuple
+  reports: dict
+  lines: tuple
+  baseline: float | None
+
+
+def open_source(task) -> LabelledSource:
+  """Reads the rows that a `SentencePredictionTaskConfig` asks for.
+
+  Raises:
+    UserError: for anything wrong with files, columns or labels.
+  """
+  check_settings(task)
+  named = labelled_tasks.find(task.task_name) if task.task_name else None
+  reports = {part: LabelledReport() for part in ("train", "eval", "test")}
+  if not task.train_data.input_path:
+    rows = dict(train=embedded_labels.embedded_rows(), eval=[], test=[])
+    reports["train"].rows = len(rows["train"])
+  else:
+    rows = _read(task, named, reports)
+  if not rows["train"]:
+    raise UserError(f"{task.train_data.input_path}: holds no row that can be "
+                    f"trained on ({reports['train'].rows:,} were read)")
+  kind = _kind(task, named)
+  given = tuple(n.strip() for n in task.label_names.split(",") if n.strip())
+  labels = label_sets.learn(
+      kind, rows["train"], given or (named.labels if named else ()))
+  train = labelled_checks.training_rows(rows["train"], labels, reports["train"])
+  lines, evaluation = [], rows["eval"]
+  if task.num_folds or not evaluation:
+    train, evaluation = _split(task, train, kind)
+    part = (f"part {task.fold + 1} of {task.num_folds}" if task.num_folds
+            else f"{task.train_data.held_out_share:.0%}")
+    lines.append(f"evaluation: {part} of the training rows, "
+                 f"{len(evaluation):,} rows that share no text with the rest")
+  else:
+    evaluation = labelled_checks.evaluation_rows(
+        evaluation, labels, reports["eval"], train)
+  if not evaluation:
+    raise UserError("no row is left to evaluate on: "
+                    + "; ".join(_damage_lines(reports)))
+  test = labelled_checks.unlabelled_rows(rows["test"], labels, reports["test"])
+  lines = (_damage_lines(reports) + lines
+           + labelled_checks.label_lines(train, labels, "train")
+           + labelled_checks.label_lines(evaluation, labels, "eval"))
+  return LabelledSource(
+      labels, train, evaluation, test, named.metrics if named else (),
+      reports, tuple(lines), None if kind == labelled_tasks.NUMBER
+      else labelled_checks.majority_share(evaluation, train))
+
+
+def check_settings(task):
+  """Refuses what contradicts itself, before any file is read."""
+  if task.label_type in _TOKEN_TYPES:
+    raise UserError(f"--label_type={task.label_type}: a label for each token "
+                    f"{labelled_tasks.TOKEN_LEVEL_REASON}")
+  if task.label_type not in ("", labelled_tasks.CLASS, labelled_tasks.NUMBER):
+    raise UserError(f"--label_type={task.label_type}: must be class or number")
+  named = labelled_tasks.find(task.task_name) if task.task_name else None
+  if named and not task.train_data.input_path:
+    raise UserError(f"--task_name={named.name}: its files aren't part of this "
+                    "program: give their folder with --train_data")
+  if task.num_folds and task.validation_data.input_path:
+    raise UserError("--folds evaluate on parts of the training rows: drop "
+                    "--eval_data, or --folds")
+  if task.choice_columns and task.label_type == labelled_tasks.NUMBER:
+    raise UserError("--choice_columns: choices are classes, not numbers: drop "
+                    "--label_type")
+  labelled_files.layout_of(
+      task.task_name, task.text_columns, task.label_column,
+      task.choice_columns, task.has_header)
+
+
+def _kind(task, named) -> str:
+  if task.choice_columns:
+    return labelled_tasks.CHOICE
+  return task.label_type or (named.kind if named else labelled_tasks.CLASS)
+
+
+def _read(task, named, reports) -> dict:
+  """{part: rows} of the files."""
+  layout = labelled_files.layout_of(
+      task.task_name, task.text_columns, task.label_column,
+      task.choice_columns, task.has_header)
+  wanted = dict(train=task.train_data.input_path,
+                eval=task.validation_data.input_path, test=task.test_path)
+  if os.path.isdir(wanted["train"]) and not (
+      wanted["eval"] or task.num_folds):
+    wanted["eval"] = wanted["train"]
+  rows = {}
+  for part, path in wanted.items():
+    used = layout
+    if part == "test" and named and named.name == "CoLA":
+      used = labelled_files.Layout(("sentence",))  # Its one odd file.
+    paths = _paths(path, part, named, optional=part == "eval"
+                   and not task.validation_data.input_path)
+    rows[part] = labelled_files.read_rows(paths, used, reports[part])
+  return rows
+
+
+def _paths(path, part, named, optional) -> list[str]:
+  """The files of one part."""
+  if not path:
+    return []
+  stem = dict(eval="dev").get(part, part)
+  if os.path.isdir(path):
+    found = (named or labelled_tasks.LabelledTask("your data")).files(
+        path, stem, optional or part == "test")
+    if part == "test" and not found:
+      raise UserError(f"--test_data={path}: no test file there")
+    return found
+  return text_paths.expand_paths(path, extensions=table_files.EXTENSIONS)
+
+
+def _split(task, rows, kind):
+  """Training and evaluation rows out of the training rows."""
+  embedded = not task.train_data.input_path
+  parts = task.num_folds or max(2, round(1 / task.train_data.held_out_share))
+  part = label_splits.parts_of(
+      rows, parts, stratify=kind != labelled_tasks.NUMBER,
+      groups=[row.path for row in rows] if embedded else None)
+  fold = task.fold if task.num_folds else 0
+  return ([row for row, p in zip(rows, part) if p != fold],
+          [row for row, p in zip(rows, part) if p == fold])
+
+
+def _damage_lines(reports) -> list[str]:
+  lines = []
+  for part, report in reports.items():
+    refused = (labelled_checks.REFUSED_IN_TRAINING if part == "train"
+               else labelled_checks.REFUSED_IN_EVALUATION)
+    lines += [f"{part}: {line}" for line in report.lines(refused)]
+  return lines

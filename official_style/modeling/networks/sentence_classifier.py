@@ -1,0 +1,72 @@
+"""An encoder with a head on [CLS].
+
+Axes: b batch, n tokens, d hidden_size, c choices, k classes.
+"""
+
+import tensorflow as tf
+import tf_keras
+
+from official_style.modeling.layers import classification_head
+
+
+class SentenceClassifier(tf_keras.Model):
+  """Scores whole rows: Model Garden's `BertClassifier`, with differences.
+
+  The last layer works on [CLS] only, as nobody reads the others. Every token
+  counts, in training too: an encoder that drops tokens does so to pretrain
+  faster. Dropout is applied once between pooler and projection, where upstream
+  applies it twice, and is drawn by row.
+
+  Args:
+    encoder_network: an encoder of ours.
+    num_classes: k; 1 for numbers, and for a score of each choice.
+    initializer: of the head.
+    dropout_rate: of the head.
+    use_encoder_pooler: whether [CLS] goes through the encoder's pooler, or
+      through a new one of the head's.
+
+  Call:
+    inputs: what the encoder takes, each [b n], or [b c n] for a score for each
+      choice.
+    -> dict of `logits` float32[b k], or [b c].
+  """
+
+  def __init__(self, encoder_network, num_classes, initializer,
+               dropout_rate=0.1, use_encoder_pooler=True, **kwargs):
+    super().__init__(**kwargs)
+    self.encoder_network = encoder_network
+    self._use_encoder_pooler = use_encoder_pooler
+    width = encoder_network.pooler_layer.units
+    self.classifier = classification_head.ClassificationHead(
+        inner_dim=0 if use_encoder_pooler else width,
+        num_classes=num_classes, initializer=initializer,
+        dropout_rate=dropout_rate, name="sentence_prediction")
+
+  def call(self, inputs, training=None, token_keep_k=None):
+    """`token_keep_k` is ignored: all are kept."""
+    del token_keep_k
+    shape = inputs["input_word_ids"].shape
+    if shape.rank == 3:
+      n = shape[2]
+      inputs = {name: tf.reshape(inputs[name], [-1, n]) for name in (
+          "input_word_ids", "input_mask", "input_type_ids")} | (
+              {"example_keys": tf.reshape(inputs["example_keys"], [-1])}
+              if "example_keys" in inputs else {})
+    first = tf.zeros_like(inputs["input_word_ids"][:, :1])
+    outputs = self.encoder_network(
+        inputs, training=training, read_positions=first,
+        token_keep_k=inputs["input_word_ids"].shape[1])
+    features = outputs["sequence_output"]  # [b 1 d]
+    if self._use_encoder_pooler:
+      features = self.encoder_network.pooler_layer(features[:, 0, :])
+    logits = self.classifier(
+        features, row_keys=self.encoder_network.row_keys(inputs, training))
+    logits = tf.cast(logits, tf.float32)
+    if shape.rank == 3:
+      logits = tf.reshape(logits, [-1, shape[1]])
+    return dict(logits=logits)
+
+  @property
+  def checkpoint_items(self):
+    """What other programs look for by name."""
+    return dict(encoder=self.encoder_network, classifier=self.classifier)

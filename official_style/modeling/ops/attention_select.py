@@ -1,0 +1,34 @@
+"""Keeping the tokens that others look at.
+
+PoWER-BERT (Goyal et al., 2020, https://arxiv.org/abs/2001.08950): a token's
+significance is the attention it receives.
+
+Axes: b batch, h heads, n tokens, k tokens kept.
+"""
+
+import tensorflow as tf
+
+from official_style.modeling.ops import token_selection
+
+
+def attention_select(x: tf.Tensor, mask: tf.Tensor, k: int,
+                     attention: tf.Tensor) -> token_selection.TokenSelection:
+  """Keeps the k tokens of the highest significance, [CLS] among them.
+
+  What padding looks at does not count; in the published code it does, so that
+  a longer bucket changes the choice.
+
+  Args:
+    x: float[b n d], states; only their number matters.
+    mask: int[b n], 1 for real tokens.
+    k: tokens kept.
+    attention: float[b h n n], the weights of queries over keys, after softmax.
+
+  Raises:
+    ValueError: if `k` is out of range.
+  """
+  token_selection.check_count(k, x.shape[1])
+  real = tf.cast(mask, tf.float32)[:, tf.newaxis, :, tf.newaxis]
+  received = tf.reduce_sum(
+      tf.cast(tf.stop_gradient(attention), tf.float32) * real, axis=[1, 2])
+  return token_selection.select_top_k(received, mask, k)

@@ -1,0 +1,172 @@
+"""Keeping the tokens that best cover a sequence.
+
+Pyramid-BERT (Huang et al., 2022, https://arxiv.org/abs/2203.14380): a core-set
+by greedy k-center, several centers a round.
+
+Axes: b batch, n tokens, k tokens kept, m chosen a round, d hidden_size.
+"""
+
+import math
+from typing import Optional
+
+import tensorflow as tf
+
+from official_style.modeling.ops import coreset_distances
+from official_style.modeling.ops import token_selection
+
+# Rounds that are taken where m is not given. Chosen at once, the m farthest
+# tokens may be neighbours: with 8 rounds the covering radius is up to a tenth
+# larger than with m = 1, with one it is half as large again and more.
+DEFAULT_ROUNDS = 8
+# More rounds than this become a loop: unrolled they take long to compile.
+_UNROLLED_ROUNDS = 8
+# Where more tokens are kept than this, exact distances may cost a CPU more
+# than 4 % of a BERT-base layer. A rule on n would change the choice with the
+# bucket, one on the device between training and serving.
+EXACT_UP_TO = 128
+# Up to here all inner products are faster at once than those that are needed.
+_GRAM_UP_TO_CPU = 256
+# Beyond, their table takes too much memory.
+_GRAM_UP_TO = 1024
+
+# The score of padding: below all distances, above what was chosen.
+_PADDING = -1.0
+
+
+def coreset_select(
+    x: tf.Tensor, mask: tf.Tensor, k: int, m: Optional[int] = None,
+    method: Optional[str] = None, metric: str = "euclidean",
+    operand_dtype: Optional[tf.DType] = None, with_clusters: bool = False,
+    projection_size: int = coreset_distances.PROJECTION_SIZE,
+) -> token_selection.TokenSelection:
+  """Keeps [CLS] and, round by round, the m tokens farthest from the kept.
+
+  With m = 1 the covering radius is at most twice the smallest possible one
+  (Gonzalez, 1985, https://doi.org/10.1016/0304-3975(85)90224-5). m = k - 1
+  takes what is farthest from [CLS], with no matrix product.
+
+  Left open, `m` follows from `k` alone, and whether distances are projected
+  too; `n` and the device only decide between two ways to the same distances.
+  So a sentence keeps the same tokens in a longer bucket and on another device.
+
+  Args:
+    x: float[b n d], states, or anything that tells tokens apart, such as the
+      mean of the heads' keys. No gradient flows back.
+    mask: int[b n], 1 for real tokens; padding comes last.
+    k: tokens kept, 1 <= k <= n.
+    m: centers of a round, the last takes what is left; None is about
+      (k - 1) / 8.
+    method: "gram": all inner products, memory n^2. "incremental": those with
+      the chosen, memory n. "projected": either, on `projection_size` random
+      directions; not the same tokens, and a covering radius that is some
+      percent larger. None: projected if k > 128, else exact.
+    metric: "euclidean" or "cosine".
+    operand_dtype: type the operands of products are rounded to, such as
+      tf.bfloat16; sums are float32. None keeps those of `x`.
+    with_clusters: also `cluster_ids`, `cluster_sizes` and `radius`; the latter
+      in units of the metric, a cosine's is the chord, and an estimate where
+      distances are projected.
+    projection_size: directions of "projected".
+
+  Returns:
+    `TokenSelection`. Ties go to the earlier position; where fewer than k
+    tokens are real, padding fills up.
+
+  Raises:
+    ValueError: if an argument is out of range.
+  """
+  n = x.shape[1]
+  token_selection.check_count(k, n)
+  _check(m, method, metric)
+  m = min(m or math.ceil((k - 1) / DEFAULT_ROUNDS), k - 1)
+  indices = token_selection.all_positions(mask)
+  if k == n and not with_clusters:
+    return token_selection.from_indices(indices, mask)
+  if k == 1 and not with_clusters:
+    return token_selection.from_indices(indices[:, :1], mask)
+  vectors = coreset_distances.prepare(x, metric, operand_dtype)
+  rounds = math.ceil((k - 1) / m) if 1 < k < n else 0
+  distances = None
+  if rounds > 1 or with_clusters:
+    distances = _distances(vectors, k, rounds, method, projection_size)
+  if rounds:
+    indices = _greedy(vectors, distances, mask, k, m)
+  selection = token_selection.from_indices(indices[:, :k], mask)
+  return _cluster(selection, distances, mask) if with_clusters else selection
+
+
+def _check(m, method, metric):
+  if m is not None and m < 1:
+    raise ValueError(f"m={m}: at least one center a round")
+  for name, value, allowed in (
+      ("method", method, (None,) + coreset_distances.METHODS),
+      ("metric", metric, coreset_distances.METRICS)):
+    if value not in allowed:
+      raise ValueError(f"{name}={value!r}: choose of {allowed}")
+
+
+def _has_accelerator() -> bool:
+  return any(tf.config.list_physical_devices(kind) for kind in ("GPU", "TPU"))
+
+
+def _distances(vectors, k, rounds, method, projection_size):
+  """The `TokenDistances` a method stands for."""
+  n = int(vectors.shape[1])
+  if method is None and k > EXACT_UP_TO:
+    method = "projected"
+  exact = method if method != "projected" else None
+  if exact is None:
+    # A loop of many rounds would read all vectors in each.
+    few = rounds <= 2 * DEFAULT_ROUNDS
+    limit = (_GRAM_UP_TO_CPU if few and method != "projected"
+             and not _has_accelerator() else _GRAM_UP_TO)
+    exact = "gram" if n <= limit else "incremental"
+  if method == "projected" and projection_size < vectors.shape[2]:
+    vectors = coreset_distances.project(vectors, projection_size)
+  return getattr(coreset_distances, exact)(vectors)
+
+
+def _greedy(vectors, distances, mask, k, m):
+  """int32[b k]: greedy k-center from position 0, ascending."""
+  first = tf.zeros_like(mask[:, :1], tf.int32)
+  if distances is None or k - 1 <= m:
+    gaps = coreset_distances.to_first(vectors)
+  else:
+    gaps = distances.to_nearest(first)
+  # Padding neither is far from anything nor comes nearer.
+  gaps = tf.minimum(gaps, tf.where(mask > 0, tf.float32.max, _PADDING))
+
+  def one_round(gaps):
+    farthest = tf.math.top_k(gaps, m).indices
+    return tf.minimum(gaps, distances.to_nearest(farthest))
+
+  # The last round only adds the farthest, and is part of the choice below.
+  num_updates = math.ceil((k - 1) / m) - 1
+  if num_updates < _UNROLLED_ROUNDS:
+    for _ in range(num_updates):
+      gaps = one_round(gaps)
+  else:
+    _, gaps = tf.while_loop(
+        lambda i, _: i < num_updates,
+        lambda i, gaps: (i + 1, one_round(gaps)),
+        (tf.constant(0), gaps), parallel_iterations=1)
+  chosen_first = tf.where(gaps < 2 * _PADDING, tf.float32.max, gaps)
+  return tf.sort(tf.math.top_k(chosen_first, k).indices, axis=1)
+
+
+def _cluster(selection, distances, mask):
+  """Adds the nearest kept token of each token, and the covering radius."""
+  k = int(selection.indices.shape[1])
+  gaps = distances.to_each(selection.indices)  # [b k n]
+  # Padding stands for nothing.
+  gaps = tf.where(selection.mask[:, :, tf.newaxis] > 0, gaps, tf.float32.max)
+  nearest = tf.reduce_min(gaps, axis=1)
+  # Of equally near centers the first; argmin leaves that open.
+  slots = tf.where(gaps <= nearest[:, tf.newaxis],
+                   tf.range(k)[:, tf.newaxis], k)
+  ids = tf.where(mask > 0, tf.reduce_min(slots, axis=1), -1)
+  gaps = tf.where(mask > 0, tf.maximum(nearest, 0.0), 0.0)
+  return token_selection.TokenSelection(
+      selection.indices, selection.mask, cluster_ids=ids,
+      cluster_sizes=token_selection.cluster_sizes(ids, k),
+      radius=tf.sqrt(2.0 * tf.reduce_max(gaps, axis=1)))

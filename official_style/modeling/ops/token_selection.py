@@ -1,0 +1,176 @@
+"""What a selector returns, and how states are gathered or merged by it.
+
+A selector is a pure function `(x, mask, k, ...) -> TokenSelection`: it decides
+which k of n tokens the layers above work on. All keep position 0, the [CLS]
+token, sort what they keep by position, and keep padding only when no real
+token is left; padding at the end of a row therefore stays at its end.
+
+Axes: b batch, n tokens, k tokens kept, d hidden_size.
+"""
+
+import dataclasses
+from typing import Optional
+
+import tensorflow as tf
+
+
+@dataclasses.dataclass(frozen=True)
+class TokenSelection:
+  """Which tokens are kept, and which others each of them stands for.
+
+  Attributes:
+    indices: int32[b k], positions of the kept tokens, ascending, distinct.
+    mask: int32[b k], 1 where a kept token is real.
+    cluster_ids: int32[b n], the slot of the kept token that stands for each
+      token; -1 for padding. None where the selector merges nothing.
+    cluster_sizes: float32[b k], real tokens of each cluster, itself included;
+      0 where the kept token is padding.
+    radius: float32[b], the largest distance of a real token to the kept token
+      that stands for it. Only core-sets have one.
+  """
+  indices: tf.Tensor
+  mask: tf.Tensor
+  cluster_ids: Optional[tf.Tensor] = None
+  cluster_sizes: Optional[tf.Tensor] = None
+  radius: Optional[tf.Tensor] = None
+
+
+def check_count(k: int, n: Optional[int]):
+  """Refuses a count that is no number of tokens to keep.
+
+  Raises:
+    ValueError: if n is not static or k not in [1, n].
+  """
+  if n is None:
+    raise ValueError("the number of tokens must be static")
+  if not 1 <= k <= n:
+    raise ValueError(f"k={k} of {n} tokens: must lie in [1, {n}]")
+
+
+def select_top_k(scores: tf.Tensor, mask: tf.Tensor, k: int) -> TokenSelection:
+  """Keeps position 0 and the real tokens of the highest scores.
+
+  Args:
+    scores: float[b n], any finite numbers. Among equals the earlier is kept.
+    mask: int[b n], 1 for real tokens.
+    k: tokens kept, 1 <= k <= n.
+
+  Raises:
+    ValueError: if `k` is out of range.
+  """
+  n = scores.shape[1]
+  check_count(k, n)
+  if k == n:
+    return from_indices(all_positions(mask), mask)
+  scores = tf.cast(tf.stop_gradient(scores), tf.float32)
+  scores = tf.where(mask > 0, scores, tf.float32.min)
+  first = tf.range(n) == 0
+  scores = tf.where(first[tf.newaxis], tf.float32.max, scores)
+  return from_indices(
+      tf.sort(tf.math.top_k(scores, k).indices, axis=1), mask)
+
+
+def all_positions(mask: tf.Tensor) -> tf.Tensor:
+  """int32[b n]: 0, 1, 2, ... in each row."""
+  return tf.zeros_like(mask, tf.int32) + tf.range(mask.shape[1])
+
+
+def from_indices(indices: tf.Tensor, mask: tf.Tensor) -> TokenSelection:
+  """A selection that merges nothing: int32[b k], int[b n]."""
+  kept = tf.gather(tf.cast(mask, tf.int32), indices, batch_dims=1)
+  return TokenSelection(indices=indices, mask=kept)
+
+
+def cluster_sizes(cluster_ids: tf.Tensor, k: int) -> tf.Tensor:
+  """float32[b k]: how many tokens of int32[b n] each slot stands for."""
+  member = cluster_ids[:, tf.newaxis] == tf.range(k)[:, tf.newaxis]
+  return tf.reduce_sum(tf.cast(member, tf.float32), axis=2)  # [b k n] -> [b k]
+
+
+def gather_tokens(x: tf.Tensor, selection: TokenSelection) -> tf.Tensor:
+  """The states of the kept tokens: [b n ...] -> [b k ...].
+
+  Indices are distinct, so the gradient of a floating `x` is a gather too,
+  where TensorFlow's own would be a scatter-add.
+  """
+  indices = selection.indices
+  if not x.dtype.is_floating:
+    return tf.gather(x, indices, batch_dims=1)
+  n, k = int(x.shape[1]), int(indices.shape[1])
+
+  @tf.custom_gradient
+  def gather(x):
+    def gradient(upstream):
+      hit = indices[:, tf.newaxis] == tf.range(n)[:, tf.newaxis]  # [b n k]
+      # A token that was dropped reads the row of zeros behind the kept.
+      slot = k + tf.reduce_sum(tf.where(hit, tf.range(k) - k, 0), axis=2)
+      padding = [[0, 0], [0, 1]] + [[0, 0]] * (len(x.shape) - 2)
+      return tf.gather(tf.pad(upstream, padding), slot, batch_dims=1)
+    return tf.gather(x, indices, batch_dims=1), gradient
+
+  return gather(x)
+
+
+def merge_tokens(x: tf.Tensor, selection: TokenSelection,
+                 sizes: Optional[tf.Tensor] = None) -> tf.Tensor:
+  """The mean of each cluster in place of the kept token itself.
+
+  Args:
+    x: float[b n d].
+    selection: one with clusters.
+    sizes: float[b n], how many tokens each of `x` stands for already, from
+      `merge_sizes` of the layer below; None is one each.
+
+  Returns:
+    float[b k d]; zeros where the kept token is padding.
+
+  Raises:
+    ValueError: if the selection has no clusters.
+  """
+  weights = _membership(selection, sizes)
+  total = tf.reduce_sum(weights, axis=2, keepdims=True)
+  weights = tf.cast(tf.math.divide_no_nan(weights, total), x.dtype)
+  return tf.matmul(weights, x)
+
+
+def merge_sizes(selection: TokenSelection,
+                sizes: Optional[tf.Tensor] = None) -> tf.Tensor:
+  """float32[b k]: how many tokens of the input each kept one stands for.
+
+  Args:
+    selection: one with clusters.
+    sizes: float[b n] of the layer below, or None for one each.
+
+  Raises:
+    ValueError: if the selection has no clusters.
+  """
+  return tf.reduce_sum(_membership(selection, sizes), axis=2)
+
+
+def log_sizes(sizes: tf.Tensor) -> tf.Tensor:
+  """What proportional attention adds to the logits of keys.
+
+  A key that stands for s equal tokens gets the attention of all of them if
+  log(s) is added to its logit: ToMe (Bolya et al., 2023,
+  https://arxiv.org/abs/2210.09461), section 3.
+
+  Args:
+    sizes: float[b k]; 0 for padding, which gets 0 and is left to the mask.
+
+  Returns:
+    float32[b 1 1 k], the shape of an attention bias.
+  """
+  return tf.math.log(tf.maximum(tf.cast(sizes, tf.float32), 1.0))[
+      :, tf.newaxis, tf.newaxis]
+
+
+def _membership(selection, sizes):
+  """float32[b k n]: the weight of each token in each cluster."""
+  if selection.cluster_ids is None:
+    raise ValueError("the selection has no clusters to merge")
+  k = int(selection.indices.shape[1])
+  member = tf.cast(selection.cluster_ids[:, tf.newaxis]
+                   == tf.range(k)[:, tf.newaxis], tf.float32)
+  if sizes is None:
+    return member
+  return member * tf.cast(sizes, tf.float32)[:, tf.newaxis]

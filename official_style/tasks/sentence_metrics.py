@@ -1,0 +1,84 @@
+"""Metrics of GLUE over a whole set, in NumPy and in double precision.
+
+None of them is a mean over batches: F1 and correlations of parts don't add up.
+
+Letters: r rows, k classes.
+"""
+
+import numpy as np
+
+
+def confusion(labels, predictions, num_classes) -> np.ndarray:
+  """int64[k k]: rows by (label, prediction)."""
+  pairs = np.asarray(labels) * num_classes + np.asarray(predictions)
+  return np.bincount(pairs, minlength=num_classes ** 2).reshape(
+      num_classes, num_classes)
+
+
+def accuracy(counts) -> float:
+  """Share of the confusion matrix `counts` [k k] on its diagonal."""
+  return float(np.trace(counts) / max(1, counts.sum()))
+
+
+def f1(counts) -> float:
+  """Of the second of two classes; of more, the mean over classes.
+
+  A class that is neither there nor predicted has an F1 of 0.
+  """
+  right = np.diag(counts).astype(np.float64)
+  found = counts.sum(axis=0) + counts.sum(axis=1)
+  scores = 2 * right / np.maximum(found, 1)
+  return float(scores[1] if len(scores) == 2 else scores.mean())
+
+
+def matthews_correlation(counts) -> float:
+  """Of k classes (Gorodkin, 2004, https://doi.org/10.1016/j.compbiolchem.2004.09.006).
+
+  0 where labels or predictions are all the same.
+  """
+  counts = counts.astype(np.float64)
+  labels, predictions = counts.sum(axis=1), counts.sum(axis=0)
+  total = counts.sum()
+  above = np.trace(counts) * total - labels @ predictions
+  below = (total ** 2 - predictions @ predictions) * (
+      total ** 2 - labels @ labels)
+  return float(above / np.sqrt(below)) if below > 0 else 0.0
+
+
+def pearson(labels, predictions) -> float:
+  """Linear correlation of float[r]; 0 where one of them is constant."""
+  x = np.asarray(labels, np.float64) - np.mean(labels, dtype=np.float64)
+  y = np.asarray(predictions, np.float64)
+  y = y - np.mean(y)
+  below = np.sqrt((x @ x) * (y @ y))
+  return float(x @ y / below) if below > 0 else 0.0
+
+
+def spearman(labels, predictions) -> float:
+  """Correlation of ranks; equal values share their mean rank."""
+  return pearson(ranks(labels), ranks(predictions))
+
+
+def ranks(values) -> np.ndarray:
+  """float64[r], from 1; equal values get the mean of their places."""
+  values = np.asarray(values)
+  _, inverse, counts = np.unique(
+      values, return_inverse=True, return_counts=True)
+  ends = np.cumsum(counts)
+  return (ends - (counts - 1) / 2)[inverse.reshape(-1)]
+
+
+def of_classes(labels, predictions, num_classes) -> dict:
+  """`accuracy`, `f1` and `matthews_correlation` of int[r] each."""
+  counts = confusion(labels, predictions, num_classes)
+  return dict(accuracy=accuracy(counts), f1=f1(counts),
+              matthews_correlation=matthews_correlation(counts))
+
+
+def of_numbers(labels, predictions) -> dict:
+  """`pearson`, `spearman`, their mean as GLUE has it, and `mean_error`."""
+  linear, by_rank = pearson(labels, predictions), spearman(labels, predictions)
+  return dict(
+      pearson_spearman=(linear + by_rank) / 2, pearson=linear,
+      spearman=by_rank, mean_error=float(np.mean(np.abs(
+          np.asarray(labels, np.float64) - predictions))))

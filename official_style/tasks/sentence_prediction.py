@@ -1,0 +1,181 @@
+"""One label for a whole text: model, loss, metrics.
+
+Axes: b batch, n tokens, k classes or choices.
+"""
+
+import numpy as np
+import tensorflow as tf
+import tf_keras
+from official.core import base_task
+from official.core import task_factory
+
+from official_style.configs import fine_tuning
+from official_style.modeling.networks import sentence_classifier
+from official_style.tasks import sentence_metrics
+
+LOWER_IS_BETTER = ("loss", "mean_error")
+
+
+@task_factory.register_task_cls(fine_tuning.SentencePredictionTaskConfig)
+class SentencePredictionTask(base_task.Task):
+  """Classification, regression and multiple choice.
+
+  Losses are sums, which add up over micro-batches, replicas and workers.
+  Evaluation collects the logits of every row instead, and takes its metrics
+  over all of them at once.
+
+  Args:
+    params: a `SentencePredictionTaskConfig`.
+  """
+
+  def __init__(self, params, **kwargs):
+    super().__init__(params, **kwargs)
+    self.kind = "class"
+    self.num_outputs, self.num_choices = params.model.num_classes or 2, 1
+    self.scale = 1.0
+
+  def set_labels(self, labels):
+    """Tells what the labels are: a `data.label_sets.LabelSet`."""
+    self.kind, self.scale = labels.kind, labels.scale
+    self.num_outputs = labels.num_outputs
+    self.num_choices = labels.num_choices
+
+  def build_model(self):
+    """The encoder of the config with its head."""
+    config = self.task_config.model
+    encoder = config.encoder.get()
+    return sentence_classifier.SentenceClassifier(
+        encoder_network=encoder.BUILDER(encoder),
+        num_classes=self.num_outputs,
+        initializer=tf_keras.initializers.TruncatedNormal(
+            stddev=encoder.initializer_range),
+        dropout_rate=config.head_dropout_rate,
+        use_encoder_pooler=config.use_encoder_pooler)
+
+  def build_inputs(self, params, input_context=None):
+    """Model Garden's way to data; ours is `official_style.data`."""
+    raise NotImplementedError("see official_style.data.classification_data")
+
+  def example(self) -> dict:
+    """A row that builds every variable of the model."""
+    shape = [1, self.task_config.train_data.seq_length]
+    if self.num_choices > 1:
+      shape.insert(1, self.num_choices)
+    ids = tf.zeros(shape, tf.int32)
+    return dict(input_word_ids=ids, input_mask=tf.ones_like(ids),
+                input_type_ids=ids)
+
+  def trained_variables(self, model) -> list:
+    """The variables the loss depends on, in order."""
+    unused = set()
+    if not self.task_config.model.use_encoder_pooler:
+      unused = {id(v) for v in model.encoder_network.pooler_layer.variables}
+    return [v for v in model.trainable_variables if id(v) not in unused]
+
+  def normalizers(self, batch) -> dict:
+    """float32 scalars: what losses are divided by, summed over replicas."""
+    return dict(rows=tf.reduce_sum(batch["weights"]))
+
+  def objective(self, sums, normalizers) -> tf.Tensor:
+    """The share of the loss that `sums` has in the whole global batch."""
+    return sums["loss"] / tf.maximum(normalizers["rows"], 1.0)
+
+  def sums(self, batch, outputs, vocab_size=None) -> dict:
+    """Everything of a batch that adds up.
+
+    Args:
+      batch: dict with `labels` and `weights`, each [b], and `input_mask`.
+      outputs: of the model.
+      vocab_size: unused; nothing is learnt about single tokens here.
+
+    Returns:
+      float32 scalars `loss` (cross entropy in nats, or squared error in units
+      of the labels' spread), `rows`, `tokens`, and `correct` or `error`.
+    """
+    del vocab_size
+    logits, labels = outputs["logits"], batch["labels"]
+    weights = batch["weights"]
+    if self.kind == "number":
+      difference = logits[:, 0] - labels
+      losses, name = tf.square(difference), "error"
+      measured = tf.abs(difference) * self.scale
+    else:
+      losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
+      name, measured = "correct", tf.cast(
+          tf.argmax(logits, -1, output_type=labels.dtype) == labels,
+          tf.float32)
+    return {
+        # Not a plain product: padding may have an infinite loss.
+        "loss": tf.reduce_sum(tf.where(weights > 0, losses * weights, 0.0)),
+        name: tf.reduce_sum(measured * weights),
+        "rows": tf.reduce_sum(weights),
+        "tokens": tf.reduce_sum(tf.cast(batch["input_mask"], tf.float32))}
+
+  def rows(self, batch, outputs) -> dict:
+    """What evaluation collects of each row: logits, label and number."""
+    return dict(logits=outputs["logits"], labels=batch["labels"],
+                example_ids=batch["example_ids"])
+
+  def means(self, sums) -> dict:
+    """What is reported, from sums over batches, and collected rows if any.
+
+    Returns:
+      Of sums alone `loss`, and `accuracy` or `mean_error`. Of a whole set also
+      the other metrics of `sentence_metrics`.
+    """
+    count = max(float(sums["rows"]), 1.0)
+    means = dict(loss=float(sums["loss"]) / count)
+    if "logits" in sums:
+      return means | self._exact(sums)
+    if self.kind == "number":
+      return means | dict(mean_error=float(sums["error"]) / count)
+    return means | dict(accuracy=float(sums["correct"]) / count)
+
+  def _exact(self, collected) -> dict:
+    logits, labels = in_order(collected)
+    if self.kind == "number":
+      metrics = sentence_metrics.of_numbers(labels, logits[:, 0])
+      metrics["mean_error"] *= self.scale
+      return metrics
+    metrics = sentence_metrics.of_classes(
+        labels, logits.argmax(axis=1), logits.shape[1])
+    if self.kind == "choice":  # The number of a choice means nothing.
+      return dict(accuracy=metrics["accuracy"])
+    return metrics
+
+  @property
+  def metric_names(self) -> tuple[str, ...]:
+    """What an evaluation gives; the first decides unless told otherwise."""
+    if self.kind == "number":
+      return ("pearson_spearman", "pearson", "spearman", "mean_error", "loss")
+    if self.kind == "choice":
+      return ("accuracy", "loss")
+    return ("accuracy", "f1", "matthews_correlation", "loss")
+
+  @staticmethod
+  def describe(metrics) -> str:
+    """What the live line shows of a window of training."""
+    return "  ".join(f"{name.replace('_', ' ')} {metrics[name]:.3f}"
+                     for name in ("loss", "accuracy", "mean_error")
+                     if name in metrics)
+
+  @staticmethod
+  def describe_evaluation(metrics) -> str:
+    return ", ".join(f"{name.replace('_', ' ')} {value:.4f}"
+                     for name, value in metrics.items())
+
+
+def in_order(collected):
+  """Rows without padding, in the order of their numbers.
+
+  Args:
+    collected: dict of lists of `logits` [b k], `labels` [b] and `example_ids`
+      [b].
+
+  Returns:
+    float64[r k] and [r].
+  """
+  ids = np.concatenate(collected["example_ids"])
+  order = np.argsort(ids, kind="stable")[(ids < 0).sum():]
+  logits = np.concatenate(collected["logits"]).astype(np.float64)
+  return logits[order], np.concatenate(collected["labels"])[order]

@@ -1,0 +1,70 @@
+"""What a fine-tuning run says when it is done."""
+
+import os
+
+from official_style.training import progress
+
+
+def of(run, state, result, seconds) -> str:
+  """What was reached, where everything lies, and what to run next."""
+  trainer, folder = run.config.trainer, run.folder
+  source, deciding = run.data.source, trainer.best_checkpoint_eval_metric
+  ended = "" if state.step >= trainer.train_steps else (
+      f", early: {state.evaluations_since_best} evaluations were no better")
+  lines = ["", f"Done: {state.step} of {trainer.train_steps} steps{ended}, "
+               f"{progress.duration(seconds)} in this process.", ""]
+  at = "" if result.step == state.step else ", the best"
+  lines.append(f"  On the {len(source.eval):,} evaluation rows, at step "
+               f"{result.step}{at}:")
+  names = sorted(result.metrics, key=lambda name: (
+      name != deciding, name == "loss"))
+  for name in names:
+    title = name.replace("_", " ")
+    if name == "f1" and len(result.labels.names) == 2:
+      title += f" of {result.labels.names[1]!r}"[:20]
+    lines.append(f"  {title:<24} {result.metrics[name]:8.4f}")
+  if source.baseline is not None:
+    lines.append(f"  {'always the commonest':<24} {source.baseline:8.4f} "
+                 "accuracy")
+    if result.metrics["accuracy"] <= source.baseline:
+      lines.append("  It has learned no more than which label is commonest: "
+                   "train longer, or start\n  from a checkpoint.")
+  for name, value in result.test_metrics.items():
+    lines.append(f"  test {name.replace('_', ' '):<19} {value:8.4f}")
+  lines += ["", "Where things are:",
+            f"  {folder.file('predictions.tsv')}  a line for each evaluation "
+            "row"]
+  if result.test_metrics or source.test:
+    lines.append(f"  {folder.file('predictions_test.tsv')}  for each test row")
+  best = f"checkpoints/ckpt-{result.step}"
+  lines += [f"  {folder.file(best)}  the weights, best by "
+            f"{deciding.replace('_', ' ')}",
+            f"  {folder.file('data/labels.json')}  the labels in order",
+            f"  {folder.file('params.yaml')}  the configuration",
+            "", "What to run next:"]
+  return "\n".join(lines + _next(run))
+
+
+def _next(run) -> list[str]:
+  config, options = run.config, run.options
+  name = options.experiment or "bert/sentence_prediction"
+  command = f"  python train.py --experiment={name}"
+  if not config.task.train_data.input_path:
+    lines = [f"{command} --train_data=my.tsv --text_columns=text "
+             "--label_column=label --model_dir=runs/mine"]
+  else:
+    given = [word for word in options.argv[1:]
+             if not word.startswith(("--model_dir", "--seeds", "--restart"))]
+    words = " ".join(_quoted(word) for word in given)
+    folder = os.path.normpath(options.model_dir) + "-seeds"
+    lines = [f"  python train.py {words} --seeds=3 --model_dir={folder}"]
+  if not config.task.init_checkpoint:
+    lines.append("  python train.py --experiment=token_drop_bert"
+                 "   weights to start from; they are found where they are")
+  return lines
+
+
+def _quoted(word: str) -> str:
+  flag, equals, value = word.partition("=")
+  odd = set(value) & set(" *?'\"$&;|<>()#")
+  return f"{flag}={value!r}" if equals and odd else word

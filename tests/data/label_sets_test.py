@@ -1,0 +1,134 @@
+"""Labels: their order, their numbers, and rows that don't fit."""
+
+import numpy as np
+import pytest
+
+from official_style.data import label_sets
+from official_style.data import label_splits
+from official_style.data import labelled_checks
+from official_style.data.labelled_report import LabelledReport
+from official_style.data.labelled_row import LabelledRow
+from official_style.errors import UserError
+
+
+def _rows(*pairs, path="f.tsv"):
+  return [LabelledRow(((text,),), label, str(i), path)
+          for i, (text, label) in enumerate(pairs, 2)]
+
+
+def _labelled(*labels):
+  return _rows(*((f"text {i}", label) for i, label in enumerate(labels)))
+
+
+def test_classes_are_in_order_whatever_the_rows_are():
+  assert label_sets.learn("class", _labelled(*"cabac")).names == (
+      "a", "b", "c")
+  numbers = label_sets.learn("class", _labelled("10", "9", "-1", "9"))
+  assert numbers.names == ("-1", "9", "10")
+  assert [numbers.encode(x) for x in ("-1", "10", "11", None)] == [
+      0, 2, None, None]
+
+
+def test_given_classes_keep_their_order():
+  assert label_sets.learn("class", _labelled("a", "a"), ("b", "a")).names == (
+      "b", "a")
+
+
+def test_numbers_are_brought_to_one_scale():
+  labels = label_sets.learn("number", _labelled("1000", "3000", "oops"))
+  assert (labels.mean, labels.scale) == (2000, 1000)
+  assert labels.encode("2500") == 0.5
+  assert labels.encode("nan") is None and labels.encode("x") is None
+
+
+def test_choices_are_as_many_as_most_rows_have():
+  rows = [LabelledRow((("a",),) * n, "0", "1", "f") for n in (2, 4, 4)]
+  labels = label_sets.learn("choice", rows)
+  assert labels.names == ("0", "1", "2", "3")
+  assert (labels.num_choices, labels.num_outputs) == (4, 1)
+
+
+def test_they_survive_being_written_down():
+  for labels in (label_sets.LabelSet("class", ("a", "b")),
+                 label_sets.LabelSet("number", (), 2.0, 3.0)):
+    assert label_sets.LabelSet.from_dict(labels.to_dict()) == labels
+
+
+@pytest.mark.parametrize("kind, labels, said", [
+    ("class", [None, ""], "--label_column"),
+    ("class", ["x", "x"], "every training row has the label 'x'"),
+    ("class", list("abc"), "no two training rows"),
+    ("class", [str(i // 2) for i in range(120)], "--label_type=number"),
+    ("number", ["a", "b"], "no label is a number"),
+    ("number", ["2", "2.0"], "every training label is 2.0")])
+def test_what_nothing_can_be_learnt_from_is_one_line(kind, labels, said):
+  with pytest.raises(UserError, match=said) as caught:
+    label_sets.learn(kind, _labelled(*labels))
+  assert "\n" not in str(caught.value)
+
+
+def test_training_rows_that_cannot_be_used_are_counted():
+  rows = _rows(("a", "0"), ("", "0"), ("b", None), ("a", "1"), ("a", "0"),
+               ("c", "1"))
+  report = LabelledReport()
+  kept = labelled_checks.training_rows(
+      rows, label_sets.LabelSet("class", ("0", "1")), report)
+  assert [row.place for row in kept] == ["2", "5", "6", "7"]
+  assert report.counts == dict(
+      empty_text=1, missing_label=1, contradiction=1, repeated=1)
+  assert report.places["empty_text"] == ["f.tsv:3"]
+
+
+def test_an_unknown_label_in_the_dev_file_is_counted_with_its_name():
+  training = _rows(("a", "0"), ("b", "1"))
+  report = LabelledReport()
+  kept = labelled_checks.evaluation_rows(
+      _rows(("x", "0"), ("y", "2"), ("a", "1"), ("", "1"), path="dev.tsv"),
+      label_sets.LabelSet("class", ("0", "1")), report, training)
+  # An empty text is evaluated as one.
+  assert [row.place for row in kept] == ["2", "4", "5"]
+  assert report.places == dict(
+      unknown_label=["dev.tsv:3 ('2')"], in_training=["dev.tsv:4"],
+      empty_text=["dev.tsv:5"])
+  lines = "\n".join(report.lines(labelled_checks.REFUSED_IN_EVALUATION))
+  assert "1 row with a label the training rows don't have, left out" in lines
+  assert "1 row found among the training rows, kept" in lines
+
+
+def test_classes_are_counted_aloud_and_an_imbalance_is_a_warning():
+  labels = label_sets.LabelSet("class", ("0", "1"))
+  even = labelled_checks.label_lines(_labelled("0", "1", "1"), labels, "train")
+  assert even == ["train labels: 0 1 (33.3%), 1 2 (66.7%)"]
+  odd = labelled_checks.label_lines(
+      _labelled("0", *["1"] * 11), labels, "train")
+  assert "imbalanced" in odd[1] and "'0' has 1 of 12 rows" in odd[1]
+
+
+def test_the_majority_is_that_of_the_training_rows():
+  training = _labelled("a", "b", "b")
+  assert labelled_checks.majority_share(
+      _labelled("a", "a", "b", "a"), training) == 0.25
+
+
+def test_parts_are_alike_and_share_no_text():
+  rows = _rows(*((f"text {i % 40}", str(i % 40 % 4)) for i in range(80)))
+  parts = label_splits.parts_of(rows, 5, stratify=True)
+  for part in range(5):
+    inside = {rows[i].inputs for i in np.flatnonzero(parts == part)}
+    outside = {rows[i].inputs for i in np.flatnonzero(parts != part)}
+    assert not inside & outside
+    counts = np.bincount([int(rows[i].label) for i in np.flatnonzero(
+        parts == part)], minlength=4)
+    assert counts.sum() == 16 and (counts == 4).all()
+
+
+def test_the_part_of_a_row_does_not_depend_on_where_it_stands():
+  rows = _labelled(*"ab" * 10)
+  parts = label_splits.parts_of(rows, 4, stratify=True)
+  back = label_splits.parts_of(rows[::-1], 4, stratify=True)
+  np.testing.assert_array_equal(parts, back[::-1])
+
+
+def test_too_few_texts_for_the_parts_is_one_line():
+  with pytest.raises(UserError, match="2 different texts"):
+    label_splits.parts_of(_rows(("a", "0"), ("b", "1"), ("a", "0")), 3, True)

@@ -1,0 +1,147 @@
+"""TSV, CSV and JSONL by columns, with whatever is wrong in them."""
+
+import gzip
+import json
+
+import pytest
+
+from official_style.data import labelled_files
+from official_style.data.labelled_report import LabelledReport
+from official_style.errors import UserError
+
+
+def _read(path, content, *, texts="", label="", choices="", header=None,
+          report=None):
+  if str(path).endswith(".gz"):
+    path.write_bytes(gzip.compress(content.encode()))
+  else:
+    path.write_bytes(content.encode())
+  layout = labelled_files.layout_of("", texts, label, choices, header)
+  return labelled_files.read_rows(
+      [str(path)], layout, report or LabelledReport())
+
+
+def _pairs(rows):
+  return [(row.inputs, row.label) for row in rows]
+
+
+def test_tsv_by_names_is_read_without_quoting(tmp_path):
+  rows = _read(tmp_path / "a.tsv",
+               'id\ttext\tlabel\n1\t"He said \t0\n2\tb" c\t1\n',
+               texts="text", label="label")
+  assert _pairs(rows) == [((('"He said ',),), "0"), ((('b" c',),), "1")]
+  assert [row.place for row in rows] == ["2", "3"]
+  assert rows[0].where == f"{tmp_path}/a.tsv:2"
+
+
+@pytest.mark.parametrize("name", ["a.tsv", "a.tsv.gz", "a.txt"])
+def test_numbers_mean_that_there_is_no_header(tmp_path, name):
+  rows = _read(tmp_path / name, "gj04\t1\t\tOne.\ngj04\t0\t*\tTwo.\n",
+               texts="3", label="1")
+  assert _pairs(rows) == [((("One.",),), "1"), ((("Two.",),), "0")]
+
+
+def test_numbers_can_skip_a_header_that_is_there(tmp_path):
+  rows = _read(tmp_path / "a.tsv", "x\ty\nOne.\t0\n", texts="0", label="1",
+               header=True)
+  assert _pairs(rows) == [((("One.",),), "0")]
+
+
+def test_csv_fields_hold_commas_quotes_and_line_breaks(tmp_path):
+  rows = _read(tmp_path / "a.csv",
+               'text,label\n"a, ""b""\nc",yes\nplain,no\n')
+  assert _pairs(rows) == [((('a, "b"\nc',),), "yes"), ((("plain",),), "no")]
+  # The row is where it starts, as an editor shows it.
+  assert [row.place for row in rows] == ["2", "4"]
+
+
+def test_csv_with_semicolons_is_seen(tmp_path):
+  rows = _read(tmp_path / "a.csv", "text;label\na, b;1\n")
+  assert _pairs(rows) == [((("a, b",),), "1")]
+
+
+def test_jsonl_labels_of_every_kind_are_text(tmp_path):
+  lines = [dict(question="q", passage="p", label=label)
+           for label in (True, 3, 2.5, "x", None)]
+  rows = _read(tmp_path / "a.jsonl", "\n".join(map(json.dumps, lines)),
+               texts="question,passage")
+  assert [row.label for row in rows] == ["true", "3", "2.5", "x", None]
+  assert rows[0].inputs == (("q", "p"),)
+
+
+def test_usual_names_need_not_be_given(tmp_path):
+  rows = _read(tmp_path / "a.tsv",
+               "idx\tsentence2\tsentence1\tscore\n0\tb\ta\t1.5\n")
+  assert _pairs(rows) == [((("a", "b"),), "1.5")]
+
+
+def test_choices_are_columns_and_labels_name_or_number_one(tmp_path):
+  content = "q\tx\ty\tlabel\nwhy\ta\tb\t1\nwhy\ta\tb\tx\nwhy\ta\tb\tB\n"
+  rows = _read(tmp_path / "a.tsv", content, texts="q", choices="x,y",
+               label="label")
+  assert rows[0].inputs == (("why", "a"), ("why", "b"))
+  assert [row.label for row in rows] == ["1", "0", "1"]
+
+
+def test_every_damage_is_counted_with_its_row(tmp_path):
+  report = LabelledReport()
+  rows = _read(tmp_path / "a.tsv",
+               "text\tlabel\nfine\t0\nshort\nlong\ttab\t1\n\nfine\t1\n",
+               report=report)
+  assert len(rows) == 2 and report.rows == 4
+  assert report.counts == dict(too_few_columns=1, too_many_columns=1)
+  assert report.places["too_few_columns"] == [
+      f"{tmp_path}/a.tsv:3 (1 columns)"]
+  lines = "\n".join(report.lines(("too_few_columns", "too_many_columns")))
+  assert "1 row with too few columns, left out" in lines
+  assert "a.tsv:4 (3 for 2)" in lines
+
+
+def test_damaged_json_rows_are_counted(tmp_path):
+  report = LabelledReport()
+  content = '{"text": "a", "label": 0}\n{oops\n[1]\n{"label": 1}\n' \
+            '{"text": 5, "label": 1}\n'
+  rows = _read(tmp_path / "a.jsonl", content, report=report)
+  assert len(rows) == 1
+  assert report.counts == dict(not_json=2, missing_field=1, wrong_type=1)
+  assert report.rows == 5
+
+
+def test_bytes_that_are_no_utf8_are_counted_and_kept(tmp_path):
+  path, report = tmp_path / "a.tsv", LabelledReport()
+  path.write_bytes(b"\xef\xbb\xbftext\tlabel\nna\xefve\t1\n")
+  layout = labelled_files.layout_of("", "", "", "", None)
+  rows = labelled_files.read_rows([str(path)], layout, report)
+  assert rows[0].inputs == (("na\ufffdve",),)
+  assert report.counts == dict(invalid_utf8=1)
+
+
+@pytest.mark.parametrize("settings, content, parts", [
+    (dict(texts="txt"), "text\tlabel\na\t0\n",
+     ["a.tsv", "'txt'", "'text', 'label'"]),
+    (dict(), "a\tb\nx\ty\n", ["--text_columns", "'a', 'b'"]),
+    (dict(texts="a,b,c"), "a\tb\tc\n", ["a pair, not 3"]),
+    (dict(texts="text,1"), "text\n", ["name all of them, or number"]),
+    (dict(choices="x"), "x\n", ["two or more"]),
+    (dict(header=False), "x\n", ["--text_columns=0"])])
+def test_a_column_that_is_not_there_is_one_line(
+    tmp_path, settings, content, parts):
+  with pytest.raises(UserError) as caught:
+    _read(tmp_path / "a.tsv", content, **settings)
+  assert "\n" not in str(caught.value)
+  for part in parts:
+    assert part in str(caught.value)
+
+
+def test_a_label_for_each_token_is_refused_with_the_reason(tmp_path):
+  with pytest.raises(UserError, match=r"a\.jsonl:1: .*\[CLS\] only"):
+    _read(tmp_path / "a.jsonl", '{"text": "a b", "label": ["X", "Y"]}\n')
+
+
+def test_a_broken_gz_is_an_error_that_names_it(tmp_path):
+  path = tmp_path / "a.tsv.gz"
+  whole = gzip.compress(b"text\tlabel\n" + b"some text\t0\n" * 999)
+  path.write_bytes(whole[:-20])
+  layout = labelled_files.layout_of("", "", "", "", None)
+  with pytest.raises(UserError, match="a.tsv.gz: damaged"):
+    labelled_files.read_rows([str(path)], layout, LabelledReport())

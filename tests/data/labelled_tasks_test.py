@@ -1,0 +1,125 @@
+"""Published tasks by name: their files as their authors ship them."""
+
+import json
+
+import pytest
+
+from official_style.data import labelled_files
+from official_style.data import labelled_tasks
+from official_style.data.labelled_report import LabelledReport
+from official_style.errors import UserError
+
+GLUE = {
+    "CoLA": ("gj04\t1\t\tOne.\n", (("One.",),), "1"),
+    "SST-2": ("sentence\tlabel\nOne. \t0\n", (("One. ",),), "0"),
+    "MRPC": ("Quality\t#1 ID\t#2 ID\t#1 String\t#2 String\n1\t7\t8\tA\tB\n",
+             (("A", "B"),), "1"),
+    "QQP": ("id\tqid1\tqid2\tquestion1\tquestion2\tis_duplicate\n"
+            "0\t1\t2\tA\tB\t0\n", (("A", "B"),), "0"),
+    "STS-B": ("index\tgenre\tsentence1\tsentence2\tscore\n0\tx\tA\tB\t2.5\n",
+              (("A", "B"),), "2.5"),
+    "MNLI": ("index\tsentence1\tsentence2\tlabel1\tgold_label\n"
+             "0\tA\tB\tneutral\tentailment\n", (("A", "B"),), "entailment"),
+    "QNLI": ("index\tquestion\tsentence\tlabel\n0\tA\tB\tentailment\n",
+             (("A", "B"),), "entailment"),
+    "RTE": ("index\tsentence1\tsentence2\tlabel\n0\tA\tB\tnot_entailment\n",
+            (("A", "B"),), "not_entailment"),
+    "WNLI": ("index\tsentence1\tsentence2\tlabel\n0\tA\tB\t1\n",
+             (("A", "B"),), "1")}
+SUPERGLUE = {
+    "BoolQ": (dict(question="A", passage="B", label=True),
+              [((("A", "B"),), "true")]),
+    "CB": (dict(premise="A", hypothesis="B", label="neutral"),
+           [((("A", "B"),), "neutral")]),
+    "COPA": (dict(premise="A", choice1="B", choice2="C", question="cause",
+                  label=1),
+             [((("A What was the cause of this?", "B"),
+                ("A What was the cause of this?", "C")), "1")]),
+    "WiC": (dict(word="w", sentence1="A", sentence2="B", label=False),
+            [((("w: A", "B"),), "false")]),
+    "WSC": (dict(text="Mark saw him .", label=True, target=dict(
+        span1_text="Mark", span2_text="him", span2_index=2, span1_index=0)),
+            [((("Mark saw * him * .", "Mark"),), "true")]),
+    "MultiRC": (dict(passage=dict(text="P", questions=[dict(
+        question="Q", answers=[dict(text="A", label=0),
+                               dict(text="B", label=1)])])),
+                [((("P", "Q A"),), "0"), ((("P", "Q B"),), "1")]),
+    "RACE": (dict(article="T", questions=["It is _ .", "Why?"],
+                  options=[["x", "y"], ["v", "w"]], answers=["B", "A"]),
+             [((("T", "It is x ."), ("T", "It is y .")), "1"),
+              ((("T", "Why? v"), ("T", "Why? w")), "0")])}
+
+
+def _rows(folder, name, part="train"):
+  task = labelled_tasks.find(name)
+  layout = labelled_files.layout_of(name, "", "", "", None)
+  return labelled_files.read_rows(
+      task.files(str(folder), part), layout, LabelledReport())
+
+
+@pytest.mark.parametrize("name", GLUE)
+def test_a_glue_file_gives_texts_and_label(name, tmp_path):
+  content, inputs, label = GLUE[name]
+  (tmp_path / "train.tsv").write_text(content)
+  (row,) = _rows(tmp_path, name)
+  assert (row.inputs, row.label) == (inputs, label)
+  task = labelled_tasks.find(name)
+  assert task.kind == "number" or label in task.labels
+
+
+@pytest.mark.parametrize("name", SUPERGLUE)
+def test_a_superglue_file_gives_texts_and_labels(name, tmp_path):
+  record, wanted = SUPERGLUE[name]
+  (tmp_path / "train.jsonl").write_text(json.dumps(record) + "\n")
+  rows = _rows(tmp_path, name)
+  assert [(row.inputs, row.label) for row in rows] == wanted
+  if len(rows) > 1:
+    assert [row.place for row in rows] == ["1.1", "1.2"]
+
+
+def test_a_row_that_lacks_something_is_counted(tmp_path):
+  (tmp_path / "train.jsonl").write_text('{"premise": "A"}\n')
+  report, task = LabelledReport(), labelled_tasks.find("copa")
+  layout = labelled_files.layout_of("COPA", "", "", "", None)
+  assert not labelled_files.read_rows(
+      task.files(str(tmp_path), "train"), layout, report)
+  assert report.counts == dict(missing_field=1) and report.rows == 1
+
+
+def test_files_are_found_by_the_names_each_task_gives_them(tmp_path):
+  for name in ("dev_matched.tsv", "dev_mismatched.tsv", "val.jsonl"):
+    (tmp_path / name).write_text("x\n")
+  for folder in ("middle", "high"):
+    (tmp_path / "race" / "dev" / folder).mkdir(parents=True)
+    (tmp_path / "race" / "dev" / folder / "1.txt").write_text("{}")
+
+  def dev(name, folder=tmp_path):
+    return [path.removeprefix(f"{tmp_path}/") for path in
+            labelled_tasks.find(name).files(str(folder), "dev")]
+
+  assert dev("MNLI") == ["dev_matched.tsv"]
+  assert dev("mnli-mm") == ["dev_mismatched.tsv"]
+  assert dev("CB") == ["val.jsonl"]
+  assert dev("RACE-high", tmp_path / "race") == ["race/dev/high/1.txt"]
+  assert len(dev("RACE", tmp_path / "race")) == 2
+
+
+@pytest.mark.parametrize("name, parts", [
+    ("CoLa2", ["did you mean CoLA?", "SST-2"]),
+    ("SQuAD", ["each token", "[CLS] only"]),
+    ("ner", ["each token"])])
+def test_a_task_that_cannot_be_is_told_with_the_reason(name, parts):
+  with pytest.raises(UserError) as caught:
+    labelled_tasks.find(name)
+  for part in parts:
+    assert part in str(caught.value)
+
+
+def test_a_missing_file_names_the_task_and_the_folder(tmp_path):
+  with pytest.raises(UserError, match=f"{tmp_path}: no train file of RTE"):
+    labelled_tasks.find("RTE").files(str(tmp_path), "train")
+
+
+def test_a_task_and_columns_contradict_each_other():
+  with pytest.raises(UserError, match="drop --text_columns"):
+    labelled_files.layout_of("RTE", "a", "", "", None)

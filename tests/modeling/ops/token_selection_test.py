@@ -1,0 +1,119 @@
+"""Gathering and merging by a selection, and attention in proportion."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from official_style.modeling.ops import token_selection as ts
+
+
+def _selection(ids=None, indices=((0, 2, 4), (0, 1, 2))):
+  indices = tf.constant(indices)
+  mask = tf.constant([[1, 1, 1, 1, 1], [1, 1, 0, 0, 0]])
+  chosen = ts.from_indices(indices, mask)
+  if ids is None:
+    return chosen
+  ids = tf.constant(ids)
+  return ts.TokenSelection(chosen.indices, chosen.mask, cluster_ids=ids,
+                           cluster_sizes=ts.cluster_sizes(ids, 3))
+
+
+IDS = ((0, 0, 1, 2, 2), (0, 1, -1, -1, -1))
+
+
+def _states():
+  return tf.constant(
+      np.random.default_rng(0).normal(size=(2, 5, 4)), tf.float32)
+
+
+def test_the_mask_of_what_is_kept_is_gathered():
+  assert _selection().mask.numpy().tolist() == [[1, 1, 1], [1, 1, 0]]
+
+
+def test_states_and_integers_are_gathered():
+  x = _states()
+  np.testing.assert_array_equal(
+      ts.gather_tokens(x, _selection())[0], x.numpy()[0, [0, 2, 4]])
+  ids = tf.constant([[7, 8, 9, 10, 11]] * 2)
+  assert ts.gather_tokens(ids, _selection()).numpy().tolist() == [
+      [7, 9, 11], [7, 8, 9]]
+
+
+@pytest.mark.parametrize("rank", [2, 3, 4])
+def test_the_gradient_is_that_of_gather(rank):
+  x = tf.reshape(_states(), [2, 5, 4, 1][:rank] if rank > 2 else [2, 5, 4])
+  x = x[..., 0] if rank == 2 else x
+  chosen = _selection()
+  weights = tf.constant(np.random.default_rng(1).normal(
+      size=[2, 3] + x.shape[2:]), tf.float32)
+  gradients = []
+  for gather in (lambda x: ts.gather_tokens(x, chosen),
+                 lambda x: tf.gather(x, chosen.indices, batch_dims=1)):
+    with tf.GradientTape() as tape:
+      tape.watch(x)
+      y = gather(x) * weights
+    gradients.append(tf.convert_to_tensor(tape.gradient(y, x)).numpy())
+  np.testing.assert_array_equal(*gradients)
+  assert np.abs(gradients[0]).sum() > 0
+
+
+def test_merged_states_are_the_means_of_clusters():
+  x = _states()
+  merged = ts.merge_tokens(x, _selection(IDS)).numpy()
+  np.testing.assert_allclose(merged[0, 0], x.numpy()[0, :2].mean(0), rtol=1e-5)
+  np.testing.assert_allclose(merged[0, 1], x.numpy()[0, 2], rtol=1e-5)
+  np.testing.assert_allclose(merged[0, 2], x.numpy()[0, 3:].mean(0), rtol=1e-5)
+  np.testing.assert_allclose(merged[1, :2], x.numpy()[1, :2], rtol=1e-5)
+  np.testing.assert_array_equal(merged[1, 2], 0)
+
+
+def test_merging_twice_is_merging_once():
+  x = _states()
+  once = _selection(IDS)
+  twice = ts.TokenSelection(
+      tf.constant([[0, 1]] * 2), tf.constant([[1, 1]] * 2),
+      cluster_ids=tf.constant([[0, 1, 1], [0, 1, -1]]))
+  at_once = ts.TokenSelection(
+      twice.indices, twice.mask,
+      cluster_ids=tf.constant([[0, 0, 1, 1, 1], [0, 1, -1, -1, -1]]))
+  np.testing.assert_allclose(
+      ts.merge_tokens(ts.merge_tokens(x, once), twice,
+                      ts.merge_sizes(once)),
+      ts.merge_tokens(x, at_once), rtol=1e-5)
+  np.testing.assert_array_equal(
+      ts.merge_sizes(twice, ts.merge_sizes(once)), ts.merge_sizes(at_once))
+
+
+def test_what_merges_nothing_cannot_merge():
+  with pytest.raises(ValueError, match="no clusters"):
+    ts.merge_tokens(_states(), _selection())
+
+
+def test_a_key_of_size_s_gets_the_attention_of_s_equal_keys():
+  keys = np.random.default_rng(2).normal(size=(3, 4)).astype(np.float32)
+  many = keys[[0, 0, 1, 2, 2]]
+  query = np.ones(4, np.float32)
+  full = tf.nn.softmax(many @ query).numpy()
+  sizes = ts.merge_sizes(_selection(IDS))[:1]
+  bias = ts.log_sizes(sizes)
+  assert bias.shape == [1, 1, 1, 3]
+  weights = tf.nn.softmax(keys @ query + bias[0, 0, 0]).numpy()
+  np.testing.assert_allclose(weights @ keys, full @ many, rtol=1e-5)
+
+
+def test_padding_has_size_and_log_size_zero():
+  chosen = _selection(IDS)
+  assert chosen.cluster_sizes.numpy()[1].tolist() == [1, 1, 0]
+  assert ts.log_sizes(chosen.cluster_sizes).numpy()[1].tolist() == [[[0] * 3]]
+
+
+@pytest.mark.parametrize("k", [0, 6])
+def test_a_count_out_of_range_is_refused(k):
+  with pytest.raises(ValueError, match=rf"k={k} of 5"):
+    ts.select_top_k(tf.zeros([1, 5]), tf.ones([1, 5], tf.int32), k)
+
+
+def test_negative_scores_still_rank_above_padding():
+  got = ts.select_top_k(tf.constant([[-9.0, -5, -1e9, 7]]),
+                        tf.constant([[1, 1, 1, 0]]), 3)
+  assert got.indices.numpy().tolist() == [[0, 1, 2]]

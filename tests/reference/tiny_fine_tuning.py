@@ -1,0 +1,90 @@
+"""Whole fine-tuning runs, seconds long, through the program's front door."""
+
+import csv
+import os
+import random
+
+import tf_keras
+
+from official_style import train
+
+_FILLER = [a + b for a in ("ba", "ke", "ti", "mo", "su", "ra") for b in (
+    "n", "l", "st", "nd")]
+_GIN = dict(HIDDEN_SIZE=16, NUM_LAYERS=2, NUM_ATTENTION_HEADS=2, INNER_DIM=32,
+            SEQ_LENGTH=16, BATCH_SIZE=8, EPOCHS=2.0, LEARNING_RATE=1e-2,
+            DROPOUT_RATE=0.0)
+_PARAMS = {"trainer.log_interval": 2, "task.trained_vocab_size": 128,
+           "task.model.encoder.any.initializer_range": 0.2}
+
+
+def _words(draw, count):
+  return [draw.choice(_FILLER) for _ in range(count)]
+
+
+def classes(folder, rows=60, seed=0, name="train.tsv") -> str:
+  """A file whose label is a word of the text."""
+  draw = random.Random(seed)
+  lines = ["text\tlabel"]
+  for i in range(rows):
+    label = ("good", "bad", "odd")[i % 3]
+    words = _words(draw, 1) + [label] * 3
+    draw.shuffle(words)
+    lines.append(f"{' '.join(words)} {i}\t{label.upper()}")
+  return _write(folder, name, lines)
+
+
+def numbers(folder, rows=64, name="train.tsv") -> str:
+  """A file whose label is 100 and 50 for each `good` in a pair of texts."""
+  draw = random.Random(1)
+  lines = ["sentence1\tsentence2\tscore"]
+  for i in range(rows):
+    count = i % 4
+    lines.append(f"{' '.join(['good'] * count + _words(draw, 3))}\t"
+                 f"{' '.join(_words(draw, 3))} {i}\t{100 + 50 * count}")
+  return _write(folder, name, lines)
+
+
+def choices(folder, rows=48, name="train.tsv") -> str:
+  """A file whose right choice holds the word `good`."""
+  draw = random.Random(2)
+  lines = ["question\tone\ttwo\tthree\tanswer"]
+  for i in range(rows):
+    right = draw.randrange(3)
+    options = [f"{' '.join(_words(draw, 2))} {'good' if j == right else 'bad'}"
+               for j in range(3)]
+    lines.append("\t".join([f"which {i}", *options, str(right)]))
+  return _write(folder, name, lines)
+
+
+def _write(folder, name, lines) -> str:
+  path = os.path.join(folder, name)
+  with open(path, "w", encoding="utf-8") as f:
+    f.write("\n".join(lines) + "\n")
+  return path
+
+
+def flags(model_dir, data, *more, params=None, **gin) -> list[str]:
+  """The arguments of a tiny run; a macro that is None is left out."""
+  given = ["train.py", "--experiment=bert/sentence_prediction",
+           f"--model_dir={model_dir}"]
+  given += [f"--train_data={data}"] if data else []
+  if not any(flag.startswith("--init_checkpoint") for flag in more):
+    given.append("--init_checkpoint=")
+  for name, value in (_GIN | gin).items():
+    if value is not None:
+      given.append(f"--gin_params={name} = {value!r}")
+  for name, value in (_PARAMS | (params or {})).items():
+    given.append(f"--params_override={name}={value}")
+  return given + list(more)
+
+
+def run(*args, **kwargs) -> int:
+  """Runs in this process; returns the exit code."""
+  tf_keras.backend.clear_session()
+  return train.main(flags(*args, **kwargs))
+
+
+def table(*path) -> list[dict]:
+  """The rows of a `predictions.tsv`."""
+  with open(os.path.join(*path), encoding="utf-8", newline="") as f:
+    return list(csv.DictReader(f, delimiter="\t", quoting=csv.QUOTE_NONE))

@@ -1,0 +1,49 @@
+"""The last words of a fine-tuning run."""
+
+import types
+
+import pytest
+
+from official_style.data.label_sets import LabelSet
+from official_style.training import fine_tuning_words
+from official_style.training import trainer as trainer_lib
+
+
+def _words(labels=LabelSet("class", ("no", "yes")), baseline=0.5, step=10,
+           data="a b.tsv", init="", **metrics):
+  name = types.SimpleNamespace
+  trainer = name(train_steps=20, best_checkpoint_eval_metric="accuracy")
+  run = name(
+      config=name(trainer=trainer, task=name(
+          init_checkpoint=init, train_data=name(input_path=data))),
+      folder=name(file=lambda path: f"r/{path}"),
+      options=name(experiment="bert/sentence_prediction", model_dir="r",
+                   argv=("train.py", f"--train_data={data}",
+                         "--model_dir=r")),
+      data=name(source=name(eval=[1, 2], test=[], baseline=baseline)))
+  result = name(step=step, test_metrics={}, labels=labels, metrics=dict(
+      loss=0.7, f1=0.6, accuracy=0.8) | metrics)
+  state = trainer_lib.RunState(step=20, evaluations_since_best=3)
+  return fine_tuning_words.of(run, state, result, 61)
+
+
+def test_the_deciding_metric_comes_first_and_f1_says_whose_it_is():
+  lines = [line.split() for line in _words().splitlines()]
+  names = [line[0] for line in lines if line][2:5]
+  assert names == ["accuracy", "f1", "loss"]
+  assert "f1 of 'yes'" in _words()
+  assert "at step 10, the best:" in _words()
+  assert "at step 20:" in _words(step=20)
+
+
+@pytest.mark.parametrize("accuracy, said", [(0.5, True), (0.6, False)])
+def test_no_better_than_the_commonest_label_is_said(accuracy, said):
+  assert ("no more than which label" in _words(accuracy=accuracy)) == said
+
+
+def test_the_next_command_can_be_copied():
+  text = _words()
+  assert "--train_data='a b.tsv' --seeds=3 --model_dir=r-seeds" in text
+  assert "--experiment=token_drop_bert" in text
+  assert "--experiment=token_drop_bert" not in _words(init="runs/x")
+  assert "--train_data=my.tsv" in _words(data="")
