@@ -59,6 +59,50 @@ _ABLATIONS = {
 }
 
 
+@dataclasses.dataclass(frozen=True)
+class FineTuning:
+  """A pretrained model on the rows of a task of GLUE.
+
+  Attributes:
+    model: name of the `Job`. seed: of it.
+    task: of GLUE; its folder has the same name.
+    metric: what is reported, on the dev file, of the last step: nothing is
+      chosen on these rows.
+    gin: bindings.
+  """
+  model: str
+  seed: int
+  task: str
+  metric: str
+  gin: tuple
+
+  @property
+  def name(self) -> str:
+    return f"{self.model}/{self.task}"
+
+  def arguments(self, glue: str, model_dir: str, folder: str) -> list[str]:
+    """Of train.py."""
+    gin = (*self.gin, f"SEED = {self.seed}", "LEARNING_RATE = 2e-4",
+           "BATCH_SIZE = 32", "EVALUATIONS_PER_EPOCH = 1.0")
+    return ["--experiment=bert/sentence_prediction",
+            f"--task_name={self.task}", f"--train_data={glue}/{self.task}",
+            f"--init_checkpoint={model_dir}",
+            *(f"--gin_params={binding}" for binding in gin),
+            f"--model_dir={folder}"]
+
+
+# CoLA four times; of SST-2's 67,000 rows three tenths, once.
+_TASKS = (
+    ("CoLA", "matthews_correlation", ("EPOCHS = 4.0", "SEQ_LENGTH = 32")),
+    ("SST-2", "accuracy", ("EPOCHS = 0.3", "SEQ_LENGTH = 64")))
+
+
+def fine_tunings(jobs: list[Job]) -> list[FineTuning]:
+  """Both tasks for every model."""
+  return [FineTuning(job.name, job.seed, task, metric, gin)
+          for job in jobs for task, metric, gin in _TASKS]
+
+
 def main_jobs(time_ratio: float) -> list[Job]:
   """Dense against token dropping.
 

@@ -23,14 +23,13 @@ _COLORS = {"dense": "tab:blue", "token dropping, equal steps": "tab:orange",
            "token dropping, equal time": "tab:red"}
 
 
-def evaluations(folder: pathlib.Path) -> list[tuple[int, float, float]]:
-  """(step, held-out loss, accuracy) of a run, in order; all tokens kept."""
+def evaluations(folder: pathlib.Path) -> list[dict]:
+  """Metrics of a run on held-out rows, in order; all tokens are kept."""
   path = folder / "metrics.jsonl"
   if not path.exists():
     return []
   rows = map(json.loads, path.open(encoding="utf-8"))
-  return [(row["step"], row["mlm_loss"], row["mlm_accuracy"])
-          for row in rows if row["split"] == "eval"]
+  return [row for row in rows if row["split"] == "eval"]
 
 
 def spread(values) -> str:
@@ -45,12 +44,15 @@ def collect(runs, seconds) -> list[dict]:
   found = []
   ratio = seconds[1] / seconds[0]
   for job in jobs_lib.main_jobs(ratio) + jobs_lib.ablation_jobs():
-    curve = evaluations(runs / job.name)
+    curve = [(row["step"], row["mlm_loss"], row["mlm_accuracy"])
+             for row in evaluations(runs / job.name)]
     if not curve or curve[-1][0] < job.steps:
       continue
     finetuned = {}
-    for path in sorted((runs / job.name).glob("finetuned-*.json")):
-      finetuned |= json.loads(path.read_text(encoding="utf-8"))
+    for tuning in jobs_lib.fine_tunings([job]):
+      if (runs / f"{tuning.name.replace('/', '-')}.done").exists():
+        finetuned[f"{tuning.task} {tuning.metric.replace('_', ' ')}"] = (
+            evaluations(runs / tuning.name)[-1][tuning.metric])
     found.append(dict(
         name=job.name, kind=job.kind, seed=job.seed, steps=job.steps,
         step_seconds=seconds[0] if job.kind == "dense" else seconds[1],

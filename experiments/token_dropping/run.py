@@ -1,6 +1,6 @@
 """Trains all models of the claim, two at a time on a core each; resumable.
 
-    python experiments/token_dropping/run.py --corpus=novels.txt.gz
+    python experiments/token_dropping/run.py --corpus=novels.txt.gz --glue=glue
 
 Makes the vocabulary, times both kinds of step in turns, then runs the jobs of
 jobs.py; stopped at any moment, the same command goes on. Then report.py.
@@ -18,21 +18,6 @@ import jobs as jobs_lib
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
-
-
-def last_step(folder: pathlib.Path) -> int:
-  """Of the newest evaluation in a run's metrics; 0 before there is one."""
-  path = folder / "metrics.jsonl"
-  if not path.exists():
-    return 0
-  steps = [row["step"] for row in map(json.loads, path.open(encoding="utf-8"))
-           if row["split"] != "train"]
-  return max(steps, default=0)
-
-
-def command(job, args) -> list[str]:
-  return [sys.executable, "train.py", *job.arguments(
-      args.corpus, str(args.runs / "vocab.txt"), str(args.runs / job.name))]
 
 
 def prepare(args) -> float:
@@ -55,42 +40,61 @@ def prepare(args) -> float:
   return case["contenders"][1]["summary"]["time_ratio"]["median"]
 
 
+def command(job, args) -> list[str]:
+  """Of a pretraining or fine-tuning job."""
+  folder = str(args.runs / job.name)
+  if isinstance(job, jobs_lib.FineTuning):
+    arguments = job.arguments(args.glue, str(args.runs / job.model), folder)
+  else:
+    arguments = job.arguments(
+        args.corpus, str(args.runs / "vocab.txt"), folder)
+  return [sys.executable, "train.py", *arguments]
+
+
 def run_all(jobs, args):
-  """A job a core, each with one thread, until none is left."""
-  waiting = [job for job in jobs
-             if last_step(args.runs / job.name) < job.steps]
-  print(f"{len(jobs) - len(waiting)} of {len(jobs)} jobs are done", flush=True)
-  cores = sorted(os.sched_getaffinity(0))[:args.parallel]
-  running = {}
-  start, done = time.monotonic(), 0
-  total = sum(job.steps - last_step(args.runs / job.name) for job in waiting)
+  """A job a core, each with one thread, in order, until none is left."""
+  waiting = [job for job in jobs if not _done_file(job, args).exists()]
+  done, total, start = 0, len(waiting), time.monotonic()
+  print(f"{len(jobs) - total} of {len(jobs)} jobs are done", flush=True)
+  cores, running = sorted(os.sched_getaffinity(0))[:args.parallel], {}
   try:
     while waiting or running:
       for core in cores:
         if core not in running and waiting:
           running[core] = _start(waiting.pop(0), core, args)
-      time.sleep(5)
+      time.sleep(2)
       for core, (job, process) in list(running.items()):
         if process.poll() is None:
           continue
         del running[core]
         if process.returncode:
           raise SystemExit(f"{job.name}: exit code {process.returncode}, see "
-                           f"{args.runs / job.name}.log")
-        done += job.steps
-        left = (time.monotonic() - start) / done * max(0, total - done)
-        print(f"{job.name} is done; {left / 60:.0f} minutes left", flush=True)
+                           f"{_log(job, args)}")
+        _done_file(job, args).touch()
+        done += 1
+        left = (time.monotonic() - start) / done * (total - done)
+        print(f"{job.name} is done; about {left / 60:.0f} minutes left",
+              flush=True)
   finally:
     for _, process in running.values():
       process.terminate()
+    for _, process in running.values():
       process.wait()
+
+
+def _done_file(job, args):
+  return args.runs / f"{job.name.replace('/', '-')}.done"
+
+
+def _log(job, args):
+  return args.runs / f"{job.name.replace('/', '-')}.log"
 
 
 def _start(job, core, args):
   environment = os.environ | {
       "OMP_NUM_THREADS": "1", "TF_NUM_INTRAOP_THREADS": "1",
       "TF_NUM_INTEROP_THREADS": "1"}
-  with open(f"{args.runs / job.name}.log", "ab") as log:
+  with open(_log(job, args), "ab") as log:
     process = subprocess.Popen(
         command(job, args), cwd=ROOT, env=environment, stdout=log, stderr=log)
   os.sched_setaffinity(process.pid, {core})
@@ -100,15 +104,18 @@ def _start(job, core, args):
 def main():
   parser = argparse.ArgumentParser(
       description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-  parser.add_argument("--corpus", required=True, help="the text")
-  parser.add_argument("--runs", type=lambda path: pathlib.Path(path).resolve(),
-                      default=ROOT / "runs" / "token_dropping_claim")
-  parser.add_argument("--parallel", type=int, default=2)
+  add = parser.add_argument
+  add("--corpus", required=True, type=os.path.abspath, help="the text")
+  add("--glue", required=True, type=os.path.abspath,
+      help="folder of CoLA and SST-2, as GLUE has them")
+  add("--runs", type=lambda path: pathlib.Path(path).resolve(),
+      default=ROOT / "runs" / "token_dropping_claim")
+  add("--parallel", type=int, default=2)
   args = parser.parse_args()
-  args.corpus = os.path.abspath(args.corpus)
   ratio = prepare(args)
   print(f"a token-dropping step takes {ratio:.3f} of a dense one", flush=True)
-  run_all(jobs_lib.main_jobs(ratio) + jobs_lib.ablation_jobs(), args)
+  jobs = jobs_lib.main_jobs(ratio)
+  run_all(jobs + jobs_lib.fine_tunings(jobs) + jobs_lib.ablation_jobs(), args)
 
 
 if __name__ == "__main__":

@@ -36,17 +36,17 @@ def of(config, options, folder, data, state, seconds) -> str:
       f"  {folder.file('params.yaml')}  the configuration",
       f"  {folder.file('metrics.jsonl')}  loss and accuracy by step",
       "", "What to run next:",
-      f"  tensorboard --logdir={folder.path}/tensorboard"]
+      f"  tensorboard --logdir={folder.path}/tensorboard",
+      "  python train.py --experiment=bert/sentence_prediction "
+      f"--init_checkpoint={folder.path}",
+      "                    fine-tune it, on rows of your own with "
+      "--train_data"]
   if not task.train_data.input_path:
     name = options.experiment or "token_drop_bert"
     lines += [
         f"  python train.py --experiment={name} --train_data='your/*.txt' "
         "--model_dir=runs/mine",
-        "  python train.py --experiment=bert"
+        "                    the same on your own text",
+        "  python train.py --experiment=bert",
         "                    the dense model, to compare"]
-  else:
-    lines += [
-        "  python train.py --experiment=... "
-        f"--init_checkpoint={folder.path} --vocab_file="
-        f"{folder.file('data/vocab.txt')}"]
   return "\n".join(lines)
