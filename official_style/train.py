@@ -65,8 +65,9 @@ def _run(options: command_line.Options) -> int:
                     "--experiment=bert/sentence_prediction")
   else:
     from official_style.training import pretraining_run as job
-  return job.run(
-      resolved.config,
+  from official_style.training import run_frame
+  return run_frame.guarded(
+      job.work, resolved.config,
       dataclasses.replace(options, gin_text=resolved.gin_text))
 
 

@@ -120,7 +120,8 @@ def fake_run(monkeypatch):
   def install(function):
     from official_style import training
     module = types.ModuleType("official_style.training.pretraining_run")
-    module.run = function
+    module.work = lambda config, options, interruption: function(
+        config, options)
     monkeypatch.setitem(sys.modules, module.__name__, module)
     monkeypatch.setattr(training, "pretraining_run", module, raising=False)
   return install

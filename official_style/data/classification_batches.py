@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from official_style.data import batch_places
 from official_style.data import counter_random
 from official_style.errors import UserError
 
@@ -77,15 +78,9 @@ class ClassificationBatches:
     Raises:
       ValueError: if the step or the rows are outside what exists.
     """
-    size, rows = self.global_batch_size, self.num_rows
-    count = size - first if count is None else count
-    if not 0 <= first <= first + count <= size:
-      raise ValueError(f"rows [{first}, {first + count}) are not in a batch of "
-                       f"{size}")
-    if step < 0 or not self.is_training and step >= self.num_batches:
-      raise ValueError(f"there is no batch {step}")
-    place = first + np.arange(count, dtype=np.int64)
-    row = step * size + place
+    place = batch_places.batch_places(step, first, count, self)
+    rows = self.num_rows
+    row = step * self.global_batch_size + place
     if self.is_training:
       epoch, index = np.divmod(row, rows)
       row = counter_random.permutation_index(index, rows, self._seed, epoch)

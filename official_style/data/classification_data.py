@@ -140,17 +140,9 @@ def _make(task, source, made_from, folder, say, show):
   shutil.rmtree(unfinished, ignore_errors=True)
   os.makedirs(unfinished)
   try:
-    if task.vocab_file:
-      vocabulary = vocabulary_lib.Vocabulary.load(
-          task.vocab_file, task.lower_case)
-    else:
-      show("training a vocabulary")
-      vocabulary = vocabulary_training.train_vocabulary(
-          (text for row in source.train for texts in row.inputs
-           for text in texts), task.trained_vocab_size,
-          lower_case=task.lower_case is not False, allow_smaller=True)
-      say(f"vocabulary: {vocabulary.size} WordPieces trained on the training "
-          "rows")
+    vocabulary = vocabulary_training.load_or_train(
+        task, lambda: (text for row in source.train for texts in row.inputs
+                       for text in texts), "the training rows", say, show)
     vocabulary.save(os.path.join(unfinished, "vocab.txt"))
     for name, value in (
         ("labels.json", source.labels.to_dict()),

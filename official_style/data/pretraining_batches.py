@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from official_style.data import batch_places
 from official_style.data import counter_random
 from official_style.data import masking
 from official_style.errors import UserError
@@ -93,15 +94,8 @@ class PretrainingBatches:
       ValueError: if the step or the rows are outside what exists.
       UserError: if the data are damaged.
     """
-    size = self.global_batch_size
-    count = size - first if count is None else count
-    if not 0 <= first <= first + count <= size:
-      raise ValueError(f'Rows [{first}, {first + count}) are not in a batch of '
-                       f'{size}.')
-    if step < 0 or not self.is_training and step >= self.num_batches:
-      raise ValueError(f'There is no batch {step}.')
-    place = first + np.arange(count, dtype=np.int64)
-    example = step * size + place
+    place = batch_places.batch_places(step, first, count, self)
+    example = step * self.global_batch_size + place
     if self.is_training:
       epoch, index = np.divmod(example, self.source.num_rows)
       row = counter_random.permutation_index(
@@ -110,10 +104,10 @@ class PretrainingBatches:
       keys = counter_random.bits(self._seed, _TRAIN_MASKS, epoch, row)
     else:
       present = np.flatnonzero(example < self.source.num_rows)
-      row = np.zeros(count, np.int64)
+      row = np.zeros(len(place), np.int64)
       row[present] = counter_random.permutation_index(
           example[present], self.source.num_rows, self._seed, _EVAL_ORDER)
-      rows = self._fill_up(self.source.rows(row[present]), count)
+      rows = self._fill_up(self.source.rows(row[present]), len(place))
       keys = counter_random.bits(self._seed, _EVAL_MASKS, row)
     batch = masking.mask_tokens(rows, self._vocabulary, keys, **self._masking)
     batch['example_keys'] = (

@@ -151,16 +151,9 @@ def _make_store(task, folder, say, show, max_documents):
     say(f"text: {corpus.describe()}")
     embedded = corpus.manifest()
     read = lambda report: iter(corpus.documents)  # noqa: E731
-  if task.vocab_file:
-    vocabulary = vocabulary_lib.Vocabulary.load(
-        task.vocab_file, task.lower_case)
-  else:
-    show("training a vocabulary")
-    vocabulary = vocabulary_training.train_vocabulary(
-        read(None), task.trained_vocab_size,
-        lower_case=task.lower_case is not False,
-        allow_smaller=not data.input_path or max_documents is not None)
-    say(f"vocabulary: {vocabulary.size} WordPieces trained on the text")
+  vocabulary = vocabulary_training.load_or_train(
+      task, lambda: read(None), "the text", say, show,
+      allow_smaller=not data.input_path or max_documents is not None)
   vocabulary.save(os.path.join(folder, "vocab.txt"))
   eval_documents, eval_report = None, text_report.TextReport()
   if task.validation_data.input_path:

@@ -51,7 +51,7 @@ def _lines(file, path, report):
   """(number, text with its line end) of a binary file."""
   for number, raw in enumerate(_read(file, path), 1):
     if number == 1:
-      raw = _without_bom(raw, path)
+      raw = text_files.without_bom(raw, path)
     try:
       yield number, raw.decode("utf-8")
     except UnicodeDecodeError:
@@ -67,15 +67,6 @@ def _read(file, path):
       yield raw
   except text_files.READ_ERRORS as error:
     raise text_files.damaged(path, done, error) from error
-
-
-def _without_bom(raw, path):
-  if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
-    raise UserError(f"{path}: this is UTF-16, not UTF-8; convert it with "
-                    "`iconv -f UTF-16 -t UTF-8`")
-  if raw.startswith(b"\x1f\x8b"):
-    raise UserError(f"{path}: this is gzip data; end the name in .gz")
-  return raw.removeprefix(b"\xef\xbb\xbf")
 
 
 def _json_records(lines, path, report):

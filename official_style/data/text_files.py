@@ -203,7 +203,7 @@ def _rows(file, path, counts, limit, first_row):
       row += 1
       counts["rows"] = row - first_row + 1
       if row == 1:
-        piece = _without_bom(piece, path)
+        piece = without_bom(piece, path)
     ends = read.endswith(b"\n") or len(read) < asked
     if not ends:
       end = cut_place(piece, b" ")
@@ -237,7 +237,7 @@ def cut_place(text, space):
   return len(text)
 
 
-def _without_bom(start, path):
+def without_bom(start, path):
   """Drops a UTF-8 byte order mark; refuses what is no UTF-8 text at all."""
   if start.startswith((b"\xff\xfe", b"\xfe\xff")):
     raise UserError(f"{path}: this is UTF-16, not UTF-8; convert it with "

@@ -13,6 +13,26 @@ from official_style.errors import UserError
 _MAX_ALPHABET = 1000
 
 
+def load_or_train(task, texts, what, say, show, allow_smaller=True):
+  """The vocabulary that a task names, or one that is trained for it.
+
+  Args:
+    task: has `vocab_file`, `lower_case` and `trained_vocab_size`.
+    texts: called for the texts to train on.
+    what: what they are, for the line that says so.
+    say: called with a line. show: called with what is going on.
+    allow_smaller: see `train_vocabulary`.
+  """
+  if task.vocab_file:
+    return Vocabulary.load(task.vocab_file, task.lower_case)
+  show("training a vocabulary")
+  vocabulary = train_vocabulary(
+      texts(), task.trained_vocab_size,
+      lower_case=task.lower_case is not False, allow_smaller=allow_smaller)
+  say(f"vocabulary: {vocabulary.size} WordPieces trained on {what}")
+  return vocabulary
+
+
 def train_vocabulary(texts, size, lower_case=True, allow_smaller=False,
                      max_characters=100_000_000, min_frequency=2):
   """Learns the `size` WordPieces that best cut up the texts.

@@ -4,13 +4,16 @@ Plain arithmetic on sizes and on the token schedule, without TensorFlow, so a
 dry run and a report can say what a run will take before anything is built.
 
 Letters: n tokens, p predictions a row, v vocabulary, d hidden_size,
-e embedding_width, f inner_dim, h heads; q queries and s keys of a layer.
+e embedding_width, f inner_dim, h heads; q queries and s keys of a layer, r
+tokens of its feed-forward half.
 """
 
 import dataclasses
 from typing import Optional, Sequence
 
-TokenSchedule = Sequence[tuple[int, int]]
+# (queries, keys) of each layer, or (queries, keys, fed) where tokens are
+# dropped between the halves of a layer.
+TokenSchedule = Sequence[tuple[int, ...]]
 
 # A multiply and an add.
 _FLOPS_PER_MAC = 2
@@ -53,6 +56,18 @@ class ForwardFlops:
     return self.encoder + self.head
 
 
+def sizes_of(encoder, vocab_size: int) -> ModelSizes:
+  """The sizes of a configured encoder with a vocabulary of `vocab_size`."""
+  return ModelSizes(
+      vocab_size=vocab_size, hidden_size=encoder.hidden_size,
+      num_layers=encoder.num_layers,
+      num_attention_heads=encoder.num_attention_heads,
+      inner_dim=encoder.intermediate_size,
+      max_sequence_length=encoder.max_position_embeddings,
+      type_vocab_size=encoder.type_vocab_size,
+      embedding_width=encoder.embedding_size)
+
+
 def encoder_parameters(sizes: ModelSizes) -> int:
   """Trainable parameters of the encoder, embeddings and pooler included."""
   d, e, f = sizes.hidden_size, sizes.width, sizes.inner_dim
@@ -86,12 +101,13 @@ def forward_flops(sizes: ModelSizes, schedule: TokenSchedule, seq_length: int,
                   num_predictions: int) -> ForwardFlops:
   """Matrix-multiply FLOPs of one row, forward.
 
-  A layer of q queries over s keys multiplies
+  A layer of q queries over s keys, r of which go on to the feed-forward half
+  (all, unless the schedule says so), multiplies
 
       2 q d d   queries, and as much for the output projection
       4 s d d   keys and values
       4 q s d   scores and weighted sum
-      4 q d f   feed-forward
+      4 r d f   feed-forward
 
   and the head `2 p d e + 2 p e v`. Softmax, normalisation, activations, the
   choice of tokens and the pooler are left out: less than a percent at BERT's
@@ -99,7 +115,7 @@ def forward_flops(sizes: ModelSizes, schedule: TokenSchedule, seq_length: int,
 
   Args:
     sizes: of the model.
-    schedule: `(queries, keys)` of each layer, see `token_schedule`.
+    schedule: of each layer, see `token_schedule` and `retention_schedule`.
     seq_length: n.
     num_predictions: p, prediction slots of a row.
 
@@ -111,10 +127,10 @@ def forward_flops(sizes: ModelSizes, schedule: TokenSchedule, seq_length: int,
                      f"of {sizes.num_layers}")
   d, e, f = sizes.hidden_size, sizes.width, sizes.inner_dim
   macs = seq_length * e * d if e != d else 0
-  for queries, keys in schedule:
+  for queries, keys, *fed in schedule:
     macs += 2 * queries * d * d + 2 * keys * d * d
     macs += 2 * queries * keys * d
-    macs += 2 * queries * d * f
+    macs += 2 * (fed[0] if fed else queries) * d * f
   head = num_predictions * (d * e + e * sizes.vocab_size)
   return ForwardFlops(_FLOPS_PER_MAC * macs, _FLOPS_PER_MAC * head)
 
@@ -132,10 +148,10 @@ def training_memory(sizes: ModelSizes, schedule: TokenSchedule,
   """Bytes a replica needs to train, about.
 
       16 P                        weights, gradients, two Adam slots, float32
-      b a (10 d + 2 f) per query  what the backward pass of a layer reads:
-      b a 2 d per key             projections, residuals, both normalisations,
-      b a 3 h q s                 the feed-forward's inside; attention weights,
-                                  before and after dropout, and its mask
+      b a 6 d per query           what the backward pass of a layer reads:
+      b a (4 d + 2 f) per token   projections, residuals, both normalisations,
+      fed, b a 2 d per key,       the feed-forward's inside; attention weights,
+      b a 3 h q s                 before and after dropout, and its mask
       b a 3 n e                   embeddings
       b 8 p v + b a 3 p e         head: logits and their softmax in float32
 
@@ -144,7 +160,7 @@ def training_memory(sizes: ModelSizes, schedule: TokenSchedule,
 
   Args:
     sizes: of the model.
-    schedule: `(queries, keys)` of each layer.
+    schedule: of each layer, as for `forward_flops`.
     seq_length: n.
     num_predictions: p.
     batch_size: b, rows of a replica's micro-batch.
@@ -152,8 +168,9 @@ def training_memory(sizes: ModelSizes, schedule: TokenSchedule,
   """
   d, e, f = sizes.hidden_size, sizes.width, sizes.inner_dim
   numbers = 3 * seq_length * e + 3 * num_predictions * e
-  for queries, keys in schedule:
-    numbers += queries * (10 * d + 2 * f) + 2 * keys * d
+  for queries, keys, *fed in schedule:
+    numbers += queries * 6 * d + 2 * keys * d
+    numbers += (fed[0] if fed else queries) * (4 * d + 2 * f)
     numbers += 3 * sizes.num_attention_heads * queries * keys
   logits = 8 * num_predictions * sizes.vocab_size
   return (16 * parameters(sizes)

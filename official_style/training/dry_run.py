@@ -86,14 +86,7 @@ def describe(config, model, placement, vocab_size: int) -> str:
   """Parameters, tokens a layer, FLOPs and memory, as text."""
   task, encoder = config.task, config.task.model.encoder.get()
   data = task.train_data
-  sizes = cost_model.ModelSizes(
-      vocab_size=vocab_size, hidden_size=encoder.hidden_size,
-      num_layers=encoder.num_layers,
-      num_attention_heads=encoder.num_attention_heads,
-      inner_dim=encoder.intermediate_size,
-      max_sequence_length=encoder.max_position_embeddings,
-      type_vocab_size=encoder.type_vocab_size,
-      embedding_width=encoder.embedding_size)
+  sizes = cost_model.sizes_of(encoder, vocab_size)
   n = data.seq_length
   slots = data.max_predictions_per_seq or pretraining_data.max_predictions(
       data)

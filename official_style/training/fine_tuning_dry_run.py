@@ -57,14 +57,7 @@ def describe(config, data, machinery, placement) -> str:
   """Parameters, steps and FLOPs, as text."""
   encoder = config.task.model.encoder.get()
   n = config.task.train_data.seq_length
-  sizes = cost_model.ModelSizes(
-      vocab_size=encoder.vocab_size, hidden_size=encoder.hidden_size,
-      num_layers=encoder.num_layers,
-      num_attention_heads=encoder.num_attention_heads,
-      inner_dim=encoder.intermediate_size,
-      max_sequence_length=encoder.max_position_embeddings,
-      type_vocab_size=encoder.type_vocab_size,
-      embedding_width=encoder.embedding_size)
+  sizes = cost_model.sizes_of(encoder, encoder.vocab_size)
   # The last layer works on [CLS] only.
   schedule = token_schedule.dense_plan(encoder.num_layers).token_schedule(
       n, n, 1)

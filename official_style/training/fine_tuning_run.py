@@ -34,34 +34,20 @@ class FineTuningResult:
   logits: object
 
 
-def run(config, options) -> int:
-  """Does what the command line asked for.
-
-  Args:
-    config: a resolved `FineTuningConfig`.
-    options: a `command_line.Options`.
-
-  Returns:
-    The exit code: 0, or `interruption.EXIT_CODE` when told to stop.
-
-  Raises:
-    UserError: for anything the user can mend.
-  """
-  def work(interruption) -> int:
-    if options.dry_run:
-      from official_style.training import fine_tuning_dry_run
-      return fine_tuning_dry_run.run(config, options)
-    placement = machinery_lib.place(config)
-    if options.seeds or options.folds:
-      from official_style.training import repetitions
-      return repetitions.run(config, options, interruption, placement)
-    result = run_frame.execute(
-        FineTuningJob(), config, options, interruption, placement)
-    if result is not None and placement.is_chief:
-      print(result.words)
-    return 0
-
-  return run_frame.guarded(options, work)
+def work(config, options, interruption) -> int:
+  """Does what was asked for, of a `FineTuningConfig`; see `run_frame`."""
+  if options.dry_run:
+    from official_style.training import fine_tuning_dry_run
+    return fine_tuning_dry_run.run(config, options)
+  placement = machinery_lib.place(config)
+  if options.seeds or options.folds:
+    from official_style.training import repetitions
+    return repetitions.run(config, options, interruption, placement)
+  result = run_frame.execute(
+      FineTuningJob(), config, options, interruption, placement)
+  if result is not None and placement.is_chief:
+    print(result.words)
+  return 0
 
 
 class FineTuningJob:

@@ -6,31 +6,16 @@ from official_style.training import machinery as machinery_lib
 from official_style.training import run_frame
 
 
-def run(config, options) -> int:
-  """Does what the command line asked for.
-
-  Args:
-    config: a resolved `PretrainingConfig`.
-    options: a `command_line.Options`.
-
-  Returns:
-    The exit code: 0, or `interruption.EXIT_CODE` when told to stop.
-
-  Raises:
-    UserError: for anything the user can mend.
-  """
-  def work(interruption) -> int:
-    if options.dry_run:
-      from official_style.training import dry_run
-      return dry_run.run(config, options)
-    placement = machinery_lib.place(config)
-    words = run_frame.execute(
-        PretrainingJob(), config, options, interruption, placement)
-    if words:
-      print(words)
-    return 0
-
-  return run_frame.guarded(options, work)
+def work(config, options, interruption) -> int:
+  """Does what was asked for, of a `PretrainingConfig`; see `run_frame`."""
+  if options.dry_run:
+    from official_style.training import dry_run
+    return dry_run.run(config, options)
+  words = run_frame.execute(PretrainingJob(), config, options, interruption,
+                            machinery_lib.place(config))
+  if words:
+    print(words)
+  return 0
 
 
 class PretrainingJob:

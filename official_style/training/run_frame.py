@@ -50,8 +50,14 @@ class Run:
   checkpoints: checkpoints_lib.CheckpointFolder
 
 
-def guarded(options, work: Callable) -> int:
-  """Does `work(interruption)`, whatever may come from outside.
+def guarded(work: Callable, config, options) -> int:
+  """Does what the command line asked for, whatever may come from outside.
+
+  Args:
+    work: called with a configuration, options and an `Interruption`; returns
+      an exit code.
+    config: resolved, of the family that `work` is for.
+    options: a `command_line.Options`.
 
   Returns:
     The exit code: that of `work`, or `interruption.EXIT_CODE` when told to
@@ -62,7 +68,7 @@ def guarded(options, work: Callable) -> int:
   """
   with interruption_lib.Interruption() as interruption:
     try:
-      return work(interruption)
+      return work(config, options, interruption)
     except Exception as error:  # pylint: disable=broad-except
       # No more exceptions from signals while this one is dealt with.
       interruption.saving = True

@@ -4,9 +4,7 @@ import csv
 import os
 import random
 
-import tf_keras
-
-from official_style import train
+from tests.reference import tiny_runs
 
 _FILLER = [a + b for a in ("ba", "ke", "ti", "mo", "su", "ra") for b in (
     "n", "l", "st", "nd")]
@@ -65,23 +63,16 @@ def _write(folder, name, lines) -> str:
 
 def flags(model_dir, data, *more, params=None, **gin) -> list[str]:
   """The arguments of a tiny run; a macro that is None is left out."""
-  given = ["train.py", "--experiment=bert/sentence_prediction",
-           f"--model_dir={model_dir}"]
-  given += [f"--train_data={data}"] if data else []
   if not any(flag.startswith("--init_checkpoint") for flag in more):
-    given.append("--init_checkpoint=")
-  for name, value in (_GIN | gin).items():
-    if value is not None:
-      given.append(f"--gin_params={name} = {value!r}")
-  for name, value in (_PARAMS | (params or {})).items():
-    given.append(f"--params_override={name}={value}")
-  return given + list(more)
+    more = ("--init_checkpoint=", *more)
+  macros = {k: v for k, v in (_GIN | gin).items() if v is not None}
+  return tiny_runs.arguments("bert/sentence_prediction", model_dir, data, more,
+                             _PARAMS | (params or {}), macros)
 
 
 def run(*args, **kwargs) -> int:
   """Runs in this process; returns the exit code."""
-  tf_keras.backend.clear_session()
-  return train.main(flags(*args, **kwargs))
+  return tiny_runs.run_here(flags(*args, **kwargs))
 
 
 def table(*path) -> list[dict]:

@@ -44,21 +44,29 @@ def corpus(folder, documents=60, seed=0) -> str:
 
 def flags(model_dir, data, *more, params=None, **gin) -> list[str]:
   """The arguments of a tiny run; `gin` are macros, `params` dotted keys."""
-  given = ["train.py", "--experiment=token_drop_bert",
-           f"--model_dir={model_dir}"]
-  given += [f"--train_data={data}"] if data else []
-  for name, value in (_GIN | gin).items():
-    given.append(f"--gin_params={name} = {value!r}")
-  for name, value in (_PARAMS | (params or {})).items():
-    given.append(f"--params_override={name}={value}")
-  return given + list(more)
+  return arguments("token_drop_bert", model_dir, data, more,
+                   _PARAMS | (params or {}), _GIN | gin)
+
+
+def arguments(experiment, model_dir, data, more, params, gin) -> list[str]:
+  """The arguments of any run."""
+  return ["train.py", f"--experiment={experiment}", f"--model_dir={model_dir}",
+          *([f"--train_data={data}"] if data else []),
+          *(f"--gin_params={name} = {value!r}" for name, value in gin.items()),
+          *(f"--params_override={name}={value}"
+            for name, value in params.items()), *more]
 
 
 def run(*args, **kwargs) -> int:
   """Runs in this process; returns the exit code."""
+  return run_here(flags(*args, **kwargs))
+
+
+def run_here(command) -> int:
+  """Runs these arguments in this process."""
   # Names of layers count up in a process, and are part of a checkpoint.
   tf_keras.backend.clear_session()
-  return train.main(flags(*args, **kwargs))
+  return train.main(command)
 
 
 def start(*args, env=None, **kwargs) -> subprocess.Popen:
