@@ -16,6 +16,7 @@ the dataclass a function returns, so a default is written once, there.
     experiment.config = @fine_tuning()
       fine_tuning.task = @sentence_prediction_task()
         sentence_prediction_task.encoder = @bert_encoder()
+                                           or @pyramid_bert_encoder()
         sentence_prediction_task.train_data = @train/labelled_data()
         sentence_prediction_task.validation_data = @eval/labelled_data()
       fine_tuning.trainer = @fine_tuning_trainer()
@@ -55,14 +56,25 @@ def bert_encoder(**fields) -> encoders.FastBertEncoderConfig:
   return encoders.FastBertEncoderConfig(**fields)
 
 
+def _fields_of(dense: encoders.FastBertEncoderConfig) -> dict:
+  return {field.name: getattr(dense, field.name)
+          for field in dataclasses.fields(encoders.FastBertEncoderConfig)}
+
+
 @gin_evaluation.configurable
 def token_drop_bert_encoder(
     dense: encoders.FastBertEncoderConfig,
     **fields) -> encoders.TokenDropBertEncoderConfig:
   """The dense encoder `dense`, dropping tokens in its middle layers."""
-  sizes = {field.name: getattr(dense, field.name)
-           for field in dataclasses.fields(encoders.FastBertEncoderConfig)}
-  return encoders.TokenDropBertEncoderConfig(**(sizes | fields))
+  return encoders.TokenDropBertEncoderConfig(**(_fields_of(dense) | fields))
+
+
+@gin_evaluation.configurable
+def pyramid_bert_encoder(
+    dense: encoders.FastBertEncoderConfig,
+    **fields) -> encoders.PyramidBertEncoderConfig:
+  """The dense encoder `dense`, keeping fewer tokens from layer to layer."""
+  return encoders.PyramidBertEncoderConfig(**(_fields_of(dense) | fields))
 
 
 @gin_evaluation.configurable

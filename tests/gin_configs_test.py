@@ -10,7 +10,10 @@ from official_style import experiment_configs
 from official_style.configs import encoders
 from official_style.configs import gin_files
 from official_style.configs import resolve
+from official_style.configs import retention
 from official_style.errors import UserError
+from official_style.modeling import cost_model
+from official_style.modeling import retention_schedule
 
 EXPERIMENTS = gin_files.experiment_names()
 OWN_DATA = ("--train_data=corpus.txt", "--vocab_file=vocab.txt")
@@ -50,7 +53,7 @@ def test_every_experiment_resolves_and_validates(name):
   config = _resolve(*_flags(name)).config
   dropping = isinstance(config.task.model.encoder.get(),
                         encoders.TokenDropBertEncoderConfig)
-  assert dropping == (not name.startswith("bert"))
+  assert dropping == name.startswith(("token_drop", "random_ltd"))
   assert config.task.train_data.is_training
   assert not config.task.validation_data.is_training
 
@@ -67,7 +70,8 @@ def test_every_experiment_is_a_document(name):
 
 
 @pytest.mark.parametrize("name", [n for n in EXPERIMENTS if n not in (
-    "bert", "token_drop_bert", "random_ltd_bert", "bert/sentence_prediction")])
+    "bert", "token_drop_bert", "random_ltd_bert", "bert/sentence_prediction",
+    "pyramid_bert")])
 def test_real_sizes_never_train_on_the_embedded_corpus(name):
   message = _refused(f"--experiment={name}")
   assert "has to be set" in message and "--train_data" in message
@@ -133,6 +137,112 @@ def test_what_fine_tuning_cannot_work_with_is_one_line(flags, parts):
   assert "\n" not in message
   for part in parts:
     assert part in message
+
+
+# ---------------------------------------------------------------------------
+# Tokens kept from layer to layer
+# ---------------------------------------------------------------------------
+
+_PYRAMID = ("--experiment=pyramid_bert", "--init_checkpoint=")
+_ENCODER = "--params_override=task.model.encoder.any."
+
+
+def _encoder(*flags):
+  return _resolve(*_PYRAMID, *flags).config.task.model.encoder.get()
+
+
+def _fewer_flops(encoder, n):
+  return retention_schedule.flops_speedup(
+      cost_model.sizes_of(encoder, 0), encoder.token_schedule, n,
+      retention.place_of(encoder))
+
+
+@pytest.mark.parametrize("n, speedup", [(128, 2.0), (64, 2.0), (128, 1.5)])
+@pytest.mark.parametrize("selector, place", [
+    ("coreset", "post_attention"), ("coreset", "query_only"),
+    ("input_first_k", "post_attention"), ("bipartite_merge", "pre_layer")])
+def test_the_list_of_tokens_follows_from_the_target(
+    n, speedup, selector, place):
+  encoder = _encoder(
+      f"--gin_params=SEQ_LENGTH = {n}",
+      f"--gin_params=RETENTION_SPEEDUP = {speedup}",
+      f"--gin_params=TOKEN_SELECTOR = '{selector}'",
+      f"--gin_params=SELECTION_PLACE = '{place}'")
+  assert speedup <= _fewer_flops(encoder, n) < speedup * 1.06
+  assert len(encoder.token_schedule) == encoder.num_layers == 4
+  assert encoder.token_schedule_length == n
+  constant = len(set(encoder.token_schedule)) == 1
+  assert constant == (selector == "input_first_k")
+
+
+def test_pyramid_bert_is_the_dense_experiment_but_for_its_encoder():
+  ours, dense = (resolve.flatten(_resolve(
+      f"--experiment={name}", "--init_checkpoint=").config)
+                 for name in ("pyramid_bert", "bert/sentence_prediction"))
+  different = {key.rpartition(".")[2] for key in ours.keys() | dense.keys()
+               if ours.get(key) != dense.get(key)}
+  assert different == {
+      "token_selector", "selection_place", "coreset_metric", "merge_tokens",
+      "proportional_attention", "retention_speedup", "retention_multiple",
+      "token_schedule", "token_schedule_length"}
+
+
+def test_a_list_or_a_share_wins_over_the_target():
+  assert _encoder("--gin_params=TOKEN_SCHEDULE = [90, 60, 30, 8]"
+                  ).token_schedule == (90, 60, 30, 8)
+  assert _encoder(_ENCODER + "retention_share=0.0625").token_schedule == (
+      64, 32, 16, 8)
+  assert _encoder(_ENCODER + "retention_share=0.25",
+                  _ENCODER + "retention_depth=2").token_schedule == (
+                      64, 32, 32, 32)
+  assert _encoder(_ENCODER + "retention_share=0.0625",
+                  _ENCODER + "retention_multiple=24").token_schedule == (
+                      72, 48, 24, 24)
+
+
+def test_a_list_that_was_filled_in_is_scaled_to_another_length(tmp_path):
+  resolved = _resolve(*_PYRAMID, "--gin_params=TOKEN_SCHEDULE = [90, 60, 9, 8]")
+  path = tmp_path / "params.yaml"
+  path.write_text(resolve.params_text(resolved.config))
+  assert _encoder(f"--config_file={path}").token_schedule == (90, 60, 9, 8)
+  assert _encoder(
+      f"--config_file={path}",
+      "--params_override=task.train_data.seq_length=64",
+      "--params_override=task.validation_data.seq_length=64"
+  ).token_schedule == (45, 30, 5, 4)
+
+
+@pytest.mark.parametrize("flags, parts", [
+    (["--gin_params=TOKEN_SCHEDULE = [90, 60]"], ["2 entries for 4 layers"]),
+    (["--gin_params=TOKEN_SCHEDULE = [9, 60, 5, 5]"], ["don't come back"]),
+    (["--gin_params=TOKEN_SCHEDULE = [129, 60, 5, 5]"], ["length, 128"]),
+    (["--gin_params=TOKEN_SCHEDULE = [9, 6, 5, 0]"], ["keeps 0 tokens"]),
+    (["--gin_params=RETENTION_SPEEDUP = 90.0"], ["at most", "lower it"]),
+    (["--gin_params=RETENTION_SPEEDUP = 0.5"], ["retention_speedup=0.5"]),
+    (["--gin_params=TOKEN_SELECTOR = 'corset'"],
+     ["any.token_selector=corset", "did you mean coreset?"]),
+    (["--gin_params=SELECTION_PLACE = 'pre_layers'"],
+     ["did you mean pre_layer?"]),
+    ([_ENCODER + "coreset_m=0"], ["coreset_m=0"]),
+    ([_ENCODER + "retention_share=1.5"], ["retention_share=1.5"]),
+    ([_ENCODER + "retention_depth=5"], ["retention_depth=5", "at most 4"]),
+    (["--gin_params=TOKEN_SELECTOR = 'first_k'",
+      _ENCODER + "merge_tokens=true"], ["merge_tokens=True", "coreset"]),
+    (["--gin_params=TOKEN_SELECTOR = 'bipartite_merge'",
+      "--gin_params=TOKEN_SCHEDULE = [9, 6, 5, 1]"], ["at least 2"]),
+    (["--gin_params=NUM_LAYERS = -1"], ["num_layers=-1"])])
+def test_tokens_that_cannot_be_kept_are_told_in_one_line(flags, parts):
+  message = _refused(*_PYRAMID, *flags)
+  assert "\n" not in message and "task.model.encoder.any" in message
+  for part in parts:
+    assert part in message
+
+
+def test_what_never_comes_back_cannot_be_pretrained(gin_file):
+  path = gin_file('include "experiments/bert.gin"\n'
+                  "pretraining_task.encoder = @pyramid_bert_encoder()\n"
+                  "pyramid_bert_encoder.dense = @bert_encoder()\n")
+  assert "drops tokens for good" in _refused(f"--gin_file={path}")
 
 
 def test_labels_are_not_for_pretraining():

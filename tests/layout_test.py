@@ -21,6 +21,7 @@ LEVELS = {
     "official_style.modeling.ops": 1,
     "official_style.modeling.token_schedule": 1,
     "official_style.modeling.cost_model": 1,
+    "official_style.modeling.retention_schedule": 1,
     "official_style.modeling.layers": 2,
     "official_style.modeling.networks": 3,
     "official_style.configs": 4,
@@ -43,7 +44,8 @@ NO_TENSORFLOW = [
     "official_style.configs.gin_program",
     "official_style.configs.overrides", "official_style.configs.suggestions",
     "official_style.modeling.token_schedule",
-    "official_style.modeling.cost_model"]
+    "official_style.modeling.cost_model",
+    "official_style.modeling.retention_schedule"]
 
 
 def _name(path):

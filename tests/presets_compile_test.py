@@ -20,7 +20,7 @@ from official_style.training import machinery as machinery_lib
 from official_style.training import strategies
 
 _QUICK = ("token_drop_bert", "bert", "random_ltd_bert")
-_FINE_TUNING = ("bert/sentence_prediction",)
+_FINE_TUNING = ("bert/sentence_prediction", "pyramid_bert")
 _VOCABULARY = vocabulary_lib.Vocabulary(
     ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
     + [f"w{i}" for i in range(59)])
@@ -104,3 +104,8 @@ def test_fine_tuning_is_one_static_xla_program(name, labels):
       jit_compile=True, autograph=False)
   hlo = program.experimental_get_compiler_ir(batch)(stage="hlo")
   assert "ENTRY" in hlo and not re.search(r"\[[^\]]*<=", hlo)
+  # What feeds forward really is what was kept.
+  rows = b * (2 if labels.kind == "choice" else 1)
+  for kept in getattr(config.task.model.encoder.get(), "token_schedule",
+                      (n,))[:-1]:
+    assert f"f32[{rows},{kept},16]" in hlo

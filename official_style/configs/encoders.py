@@ -8,9 +8,11 @@ from official.modeling import tf_utils
 from official.modeling.hyperparams import base_config
 from official.nlp.configs import encoders as official_encoders
 
+from official_style.configs import retention
 from official_style.errors import UserError
 from official_style.modeling import token_schedule
 from official_style.modeling.networks import bert_encoder
+from official_style.modeling.networks import pyramid_bert_encoder
 from official_style.modeling.networks import token_drop_bert_encoder
 
 
@@ -61,6 +63,45 @@ class TokenDropBertEncoderConfig(FastBertEncoderConfig):
   token_routing: str = "token_dropping"
   first_drop_layer: Optional[int] = None
   last_full_layer: Optional[int] = None
+
+
+@dataclasses.dataclass
+class PyramidBertEncoderConfig(FastBertEncoderConfig):
+  """A BERT that keeps fewer tokens from layer to layer, for whole-row tasks.
+
+  Attributes:
+    token_selector: `coreset`, `attention`, `average_pool`, `first_k`,
+      `input_first_k`, `random` or `bipartite_merge`.
+    selection_place: `post_attention`, `pre_layer` or `query_only`.
+    coreset_m: centers a round of `coreset`; None is about eight rounds, 1 the
+      best cover, and any number of at least k - 1 a single round.
+    coreset_metric: `euclidean` or `cosine`.
+    merge_tokens: whether kept tokens become means of those they stand for.
+    proportional_attention: whether they are looked at as all of those would.
+    retention_speedup: times fewer matrix products than with all tokens, both
+      with a last layer on [CLS] only; decides the list below.
+    retention_share: of the tokens that is left in the end; wins over
+      `retention_speedup`.
+    retention_depth: layers that reduce; None is all, and one of
+      `input_first_k`.
+    retention_multiple: lengths are rounded up to multiples of it.
+    token_schedule: tokens each layer keeps; wins over the others. What the
+      others come to is filled in here.
+    token_schedule_length: tokens of the rows `token_schedule` is for; for
+      others it is scaled. 0 is those of the training data.
+  """
+  token_selector: str = "coreset"
+  selection_place: str = "post_attention"
+  coreset_m: Optional[int] = None
+  coreset_metric: str = "euclidean"
+  merge_tokens: bool = False
+  proportional_attention: bool = False
+  retention_speedup: float = 2.0
+  retention_share: Optional[float] = None
+  retention_depth: Optional[int] = None
+  retention_multiple: int = 1
+  token_schedule: Optional[Sequence[int]] = None
+  token_schedule_length: int = 0
 
 
 def _bert_arguments(config: FastBertEncoderConfig) -> dict:
@@ -116,4 +157,24 @@ def build_token_drop_bert_encoder(config: TokenDropBertEncoderConfig):
       token_loss_beta=config.token_loss_beta,
       token_allow_list=tuple(config.token_allow_list or ()),
       token_deny_list=tuple(config.token_deny_list or ()),
+      **_bert_arguments(config))
+
+
+@base_config.bind(PyramidBertEncoderConfig)
+def build_pyramid_bert_encoder(config: PyramidBertEncoderConfig):
+  """Builds the Pyramid-BERT of `config`.
+
+  A list that was not filled in is that of the longest rows, or of rows of
+  `token_schedule_length`.
+  """
+  lengths = retention.lengths_of(
+      config, config.token_schedule_length or config.max_position_embeddings)
+  return pyramid_bert_encoder.PyramidBertEncoder(
+      token_schedule=lengths,
+      token_selector=config.token_selector,
+      selection_place=config.selection_place,
+      coreset_m=config.coreset_m,
+      coreset_metric=config.coreset_metric,
+      merge_tokens=config.merge_tokens,
+      proportional_attention=config.proportional_attention,
       **_bert_arguments(config))

@@ -22,6 +22,7 @@ from official_style.configs import gin_files
 from official_style.configs import gin_program
 from official_style.configs import overrides
 from official_style.configs import pretraining
+from official_style.configs import retention
 from official_style.configs import suggestions
 from official_style.configs import validation
 from official_style.errors import UserError
@@ -127,11 +128,12 @@ def _resolve(program: gin_program.GinProgram, source: str,
       if key not in before or before[key] != value:
         provenance[key] = change.where
   if is_fine_tuning(config):
-    before = flatten(config)
-    checkpoint_sizes.fill(config.task, model_dir)
-    for key, value in flatten(config).items():
-      if before[key] != value:
-        provenance[key] = "task.init_checkpoint"
+    for fill, source in ((checkpoint_sizes.fill, "task.init_checkpoint"),
+                         (retention.fill, "task.train_data.seq_length")):
+      before = flatten(config)
+      fill(config.task, model_dir)
+      provenance |= {key: source for key, value in flatten(config).items()
+                     if before[key] != value}
   if config.trainer.train_steps:
     for key in complete_schedule(config.trainer):
       provenance[key] = "trainer.train_steps"

@@ -34,6 +34,12 @@ def validate(config: pretraining.PretrainingConfig):
   validate_batch(config)
   _validate_inputs(config.task)
   validate_encoder(config.task)
+  if isinstance(config.task.model.encoder.get(),
+                encoders.PyramidBertEncoderConfig):
+    raise UserError(
+        "task.model.encoder: Pyramid-BERT drops tokens for good, and with them "
+        "masked words to predict: pretrain with bert_encoder or "
+        "token_drop_bert_encoder, and fine-tune with this one")
   _validate_keep_schedule(config)
   validate_runtime(config.runtime)
 

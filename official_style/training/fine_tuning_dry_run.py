@@ -8,8 +8,11 @@ import tempfile
 
 import tensorflow as tf
 
+from official_style.configs import encoders
 from official_style.configs import resolve
+from official_style.configs import retention
 from official_style.modeling import cost_model
+from official_style.modeling import retention_schedule
 from official_style.modeling import token_schedule
 from official_style.training import fine_tuning_run
 from official_style.training import initial_weights
@@ -61,6 +64,11 @@ def describe(config, data, machinery, placement) -> str:
   # The last layer works on [CLS] only.
   schedule = token_schedule.dense_plan(encoder.num_layers).token_schedule(
       n, n, 1)
+  kept = []
+  if isinstance(encoder, encoders.PyramidBertEncoderConfig):
+    schedule = retention_schedule.layer_counts(
+        encoder.token_schedule, n, retention.place_of(encoder), 1)
+    kept = retention.describe(encoder, n)
   batch = config.task.train_data.global_batch_size
   choices = data.source.labels.num_choices
   flops = cost_model.step_flops(sizes, schedule, n, 0, batch * choices)
@@ -72,6 +80,7 @@ def describe(config, data, machinery, placement) -> str:
       f"parameters   {weights:,} trained",
       f"batch        {batch} rows of {n} tokens"
       + (f" for each of {choices} choices" if choices > 1 else ""),
+      *kept,
       f"run          {trainer.train_steps:,} steps, evaluated every "
       f"{trainer.validation_interval:,}, best by "
       f"{trainer.best_checkpoint_eval_metric}",

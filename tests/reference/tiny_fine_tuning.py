@@ -61,12 +61,13 @@ def _write(folder, name, lines) -> str:
   return path
 
 
-def flags(model_dir, data, *more, params=None, **gin) -> list[str]:
+def flags(model_dir, data, *more, params=None,
+          experiment="bert/sentence_prediction", **gin) -> list[str]:
   """The arguments of a tiny run; a macro that is None is left out."""
   if not any(flag.startswith("--init_checkpoint") for flag in more):
     more = ("--init_checkpoint=", *more)
   macros = {k: v for k, v in (_GIN | gin).items() if v is not None}
-  return tiny_runs.arguments("bert/sentence_prediction", model_dir, data, more,
+  return tiny_runs.arguments(experiment, model_dir, data, more,
                              _PARAMS | (params or {}), macros)
 
 

@@ -10,6 +10,7 @@ from official.nlp.modeling import networks
 
 from official_style.modeling import token_schedule
 from official_style.modeling.networks import bert_encoder
+from official_style.modeling.networks import pyramid_bert_encoder
 from official_style.modeling.networks import token_drop_bert_encoder
 
 VOCAB, HIDDEN, MAX_LENGTH = 40, 16, 16
@@ -56,6 +57,14 @@ def token_drop_bert(num_layers=3, token_keep_k=4, routing="token_dropping",
     order = np.random.default_rng(seed).permutation(VOCAB)
     encoder.token_importance.table.assign(1.0 + 0.2 * order)
   return encoder
+
+
+def pyramid_bert(token_schedule=(7, 5, 3), seed=0, settings=None, **changes):
+  encoder = pyramid_bert_encoder.PyramidBertEncoder(
+      token_schedule=token_schedule, **(settings or {}),
+      **arguments(len(token_schedule), **changes))
+  encoder(rows(1, 8))
+  return randomize(encoder, seed)
 
 
 def official_bert(num_layers=3, seed=1, **changes):

@@ -55,7 +55,8 @@ class MultiHeadAttention(tf_keras.layers.Layer):
     queries: float[b q d]. keys_values: float[b s d].
     bias: float32[b 1 1 s] or [b 1 q s] of `attention_bias`.
     row_keys: int32[b], or None for no dropout.
-    -> float[b q d].
+    with_weights: whether to return the attention weights too.
+    -> float[b q d]; then also float32[b h q s], before dropout.
   """
 
   def __init__(self, num_heads, dropout=0.0,
@@ -91,7 +92,8 @@ class MultiHeadAttention(tf_keras.layers.Layer):
     layer.built = True
     return layer
 
-  def call(self, queries, keys_values, bias, row_keys=None):
+  def call(self, queries, keys_values, bias, row_keys=None,
+           with_weights=False):
     scale = (queries.shape[-1] // self._num_heads) ** -0.5
     queries = tf.cast(queries, self.compute_dtype)
     keys_values = tf.cast(keys_values, self.compute_dtype)
@@ -102,13 +104,14 @@ class MultiHeadAttention(tf_keras.layers.Layer):
         _project(keys_values, self._value_dense), [0, 2, 1, 3])
     logits = tf.matmul(query, key, transpose_b=True)  # [b h q s]
     # In half precision the softmax would lose small probabilities.
-    weights = tf.nn.softmax(tf.cast(logits, tf.float32) + bias)
-    weights = tf.cast(weights, value.dtype)
+    probabilities = tf.nn.softmax(tf.cast(logits, tf.float32) + bias)
+    weights = tf.cast(probabilities, value.dtype)
     if row_keys is not None:
       weights = row_dropout.row_dropout(
           weights, self._dropout, row_keys, self._salt)
     attended = tf.transpose(tf.matmul(weights, value), [0, 2, 1, 3])
-    return _project(attended, self._output_dense, 2)  # [b q h c] -> [b q d]
+    attended = _project(attended, self._output_dense, 2)  # -> [b q d]
+    return (attended, probabilities) if with_weights else attended
 
   def get_config(self):
     return super().get_config() | dict(

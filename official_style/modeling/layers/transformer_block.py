@@ -126,16 +126,22 @@ class TransformerBlock(tf_keras.layers.Layer):
 
   def attend(self, queries, keys_values, bias, row_keys=None):
     """The attention half; see the class for shapes."""
+    return self.attend_with_weights(queries, keys_values, bias, row_keys)[0]
+
+  def attend_with_weights(self, queries, keys_values, bias, row_keys=None):
+    """The attention half, and float32[b h q s], what looked at what."""
     if self._norm_first:
       norm = functools.partial(self._normalise, self._attention_layer_norm)
       normed = norm(queries)
       normed_keys = normed if keys_values is queries else norm(keys_values)
-      attended = self._attention_layer(normed, normed_keys, bias, row_keys)
-      return self._residual(queries, attended, row_keys, _ATTENDED)
-    attended = self._attention_layer(queries, keys_values, bias, row_keys)
+      attended, weights = self._attention_layer(
+          normed, normed_keys, bias, row_keys, with_weights=True)
+      return self._residual(queries, attended, row_keys, _ATTENDED), weights
+    attended, weights = self._attention_layer(
+        queries, keys_values, bias, row_keys, with_weights=True)
     return self._normalise(
         self._attention_layer_norm,
-        self._residual(queries, attended, row_keys, _ATTENDED))
+        self._residual(queries, attended, row_keys, _ATTENDED)), weights
 
   def feed_forward(self, x, row_keys=None):
     """The feed-forward half: float[b q d] -> float32[b q d]."""

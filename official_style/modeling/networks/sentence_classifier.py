@@ -12,10 +12,11 @@ from official_style.modeling.layers import classification_head
 class SentenceClassifier(tf_keras.Model):
   """Scores whole rows: Model Garden's `BertClassifier`, with differences.
 
-  The last layer works on [CLS] only, as nobody reads the others. Every token
-  counts, in training too: an encoder that drops tokens does so to pretrain
-  faster. Dropout is applied once between pooler and projection, where upstream
-  applies it twice, and is drawn by row.
+  The last layer works on [CLS] only, as nobody reads the others. An encoder
+  that drops tokens to pretrain faster keeps them all here, in training too; one
+  whose selection is part of it, Pyramid-BERT, selects here too. Dropout is
+  applied once between pooler and projection, where upstream applies it twice,
+  and is drawn by row.
 
   Args:
     encoder_network: an encoder of ours.
@@ -43,7 +44,7 @@ class SentenceClassifier(tf_keras.Model):
         dropout_rate=dropout_rate, name="sentence_prediction")
 
   def call(self, inputs, training=None, token_keep_k=None):
-    """`token_keep_k` is ignored: all are kept."""
+    """`token_keep_k` is ignored: the encoder is asked to keep all."""
     del token_keep_k
     shape = inputs["input_word_ids"].shape
     if shape.rank == 3:

@@ -1,0 +1,158 @@
+"""Carrying tokens past a selection, whichever selector makes it.
+
+Axes: b batch, h heads, n tokens, k tokens kept, d hidden_size.
+"""
+
+import dataclasses
+from typing import Optional
+
+import tensorflow as tf
+
+from official_style.modeling.layers import multi_head_attention
+from official_style.modeling.ops import attention_select
+from official_style.modeling.ops import average_pool_select
+from official_style.modeling.ops import bipartite_merge_select
+from official_style.modeling.ops import coreset_distances
+from official_style.modeling.ops import coreset_select
+from official_style.modeling.ops import first_k_select
+from official_style.modeling.ops import random_select
+from official_style.modeling.ops import token_selection
+
+SELECTORS = ("coreset", "attention", "average_pool", "first_k",
+             "input_first_k", "random", "bipartite_merge")
+# Those that say which kept token stands for a dropped one,
+_CLUSTERING = ("coreset", "average_pool", "bipartite_merge")
+# and those that are nothing without the means of the clusters.
+_MERGING = ("average_pool", "bipartite_merge")
+METRICS = coreset_distances.METRICS
+
+# Tells draws of layers apart, and from those of dropout.
+_SALT = 0x2000
+
+
+@dataclasses.dataclass(frozen=True)
+class Tokens:
+  """What is left of each row.
+
+  Attributes:
+    states: float[b n d].
+    mask: int[b n], 1 for real tokens.
+    positions: int32[b n], where the tokens were in the row.
+    sizes: float32[b n], how many tokens each stands for; None is one each.
+  """
+  states: tf.Tensor
+  mask: tf.Tensor
+  positions: tf.Tensor
+  sizes: Optional[tf.Tensor] = None
+
+  @property
+  def count(self) -> int:
+    return int(self.mask.shape[1])
+
+  def with_states(self, states: tf.Tensor) -> "Tokens":
+    return dataclasses.replace(self, states=states)
+
+
+@dataclasses.dataclass(frozen=True)
+class TokenSelector:
+  """A selector with its parameters; all have one interface here.
+
+  Attributes:
+    name: one of `SELECTORS`.
+    m: centers a round of `coreset`; None is about an eighth of those to
+      choose, and k - 1 or more is a single round.
+    metric: of `coreset`, one of `METRICS`.
+    merge_tokens: whether a kept token becomes the mean of those it stands for.
+      Always so where the selector is a merge. [CLS] stays itself.
+    proportional_attention: whether a token that stands for s others is looked
+      at as s tokens would be: log(s) is added to its logit.
+
+  Raises:
+    ValueError: if they don't go together.
+  """
+  name: str = "coreset"
+  m: Optional[int] = None
+  metric: str = "euclidean"
+  merge_tokens: bool = False
+  proportional_attention: bool = False
+
+  def __post_init__(self):
+    for field, value, allowed in (
+        ("token_selector", self.name, SELECTORS),
+        ("coreset_metric", self.metric, METRICS)):
+      if value not in allowed:
+        raise ValueError(
+            f"{field}={value!r}: must be one of {', '.join(allowed)}")
+    if self.m is not None and self.m < 1:
+      raise ValueError(f"coreset_m={self.m}: at least one center a round")
+    if self.m is not None and self.name != "coreset":
+      raise ValueError(f"coreset_m={self.m}: token_selector={self.name} has "
+                       "no rounds: leave it out")
+    for field in ("merge_tokens", "proportional_attention"):
+      if getattr(self, field) and self.name not in _CLUSTERING:
+        raise ValueError(
+            f"{field}=True: token_selector={self.name} does not say which "
+            "token stands for a dropped one; choose of "
+            f"{', '.join(_CLUSTERING)}")
+
+  @property
+  def merges(self) -> bool:
+    return self.merge_tokens or self.name in _MERGING
+
+  @property
+  def least(self) -> int:
+    """The smallest number of tokens it can keep."""
+    return 2 if self.name == "bipartite_merge" else 1
+
+  @property
+  def reads_attention(self) -> bool:
+    return self.name == "attention"
+
+  def bias(self, tokens: Tokens) -> tf.Tensor:
+    """float32[b 1 1 n]: the attention bias of these tokens as keys."""
+    bias = multi_head_attention.attention_bias(tokens.mask)
+    if self.proportional_attention and tokens.sizes is not None:
+      bias += token_selection.log_sizes(tokens.sizes)
+    return bias
+
+  def select(self, tokens: Tokens, k: int, layer: int, row_keys: tf.Tensor,
+             attention: Optional[tf.Tensor] = None) -> Tokens:
+    """Keeps k of n tokens.
+
+    Args:
+      tokens: of n.
+      k: 1 <= k <= n.
+      layer: its number, for the random ones.
+      row_keys: int32[b], for the random ones.
+      attention: float32[b h n n], for those that read it.
+    """
+    selection = self._selection(tokens, k, layer, row_keys, attention)
+    states = token_selection.gather_tokens(tokens.states, selection)
+    if self.merges:
+      # What is read of [CLS] in the end must not be that of its likes.
+      merged = token_selection.merge_tokens(
+          tokens.states, selection, tokens.sizes)
+      states = tf.concat([states[:, :1], merged[:, 1:]], axis=1)
+    sizes = None
+    if self.merges or self.proportional_attention:
+      sizes = token_selection.merge_sizes(selection, tokens.sizes)
+    return Tokens(
+        states, selection.mask,
+        tf.gather(tokens.positions, selection.indices, batch_dims=1), sizes)
+
+  def _selection(self, tokens, k, layer, row_keys, attention):
+    x, mask = tokens.states, tokens.mask
+    if self.name == "coreset":
+      return coreset_select.coreset_select(
+          x, mask, k, m=self.m, metric=self.metric,
+          with_clusters=self.merges or self.proportional_attention)
+    if self.name == "attention":
+      return attention_select.attention_select(x, mask, k, attention)
+    if self.name == "random":
+      return random_select.random_select(
+          x, mask, k, row_keys, salt=_SALT + layer)
+    select = {"average_pool": average_pool_select.average_pool_select,
+              "bipartite_merge": bipartite_merge_select.bipartite_merge_select,
+              "first_k": first_k_select.first_k_select,
+              "input_first_k": first_k_select.input_first_k_select}[self.name]
+    return select(x, mask, k)

@@ -1,0 +1,171 @@
+"""BERT whose layers work on ever fewer tokens.
+
+Pyramid-BERT (Huang et al., 2022, https://arxiv.org/abs/2203.14380). A layer
+keeps the tokens that best cover the others, and what it drops never comes back.
+Where in the layer it selects:
+
+    post_attention   x = select(attend(x, x));  x = feed_forward(x)
+    pre_layer        x = select(x);             x = block(x, x)
+    query_only       q = select(x);             x = block(q, x)
+
+Axes: b batch, n tokens, d hidden_size.
+"""
+
+import tensorflow as tf
+
+from official_style.modeling import retention_schedule
+from official_style.modeling.layers import token_selector as selector_layer
+from official_style.modeling.networks import bert_encoder
+from official_style.modeling.ops import counter_bits
+
+
+class PyramidBertEncoder(bert_encoder.BertEncoder):
+  """A `BertEncoder` that keeps fewer tokens from layer to layer.
+
+  It holds the variables of `BertEncoder`. The selection is part of the model
+  and runs always, in training and out of it. A layer that keeps as many tokens
+  as come in is exactly one of `BertEncoder`'s.
+
+  Args:
+    token_schedule: tokens each layer keeps, `retention_schedule`. Rows of
+      fewer tokens keep all they have, so that a sentence keeps the same tokens
+      whatever it is padded to.
+    token_selector: one of `token_selector.SELECTORS`. `input_first_k` cuts
+      what enters a layer, whatever the place.
+    selection_place: one of `retention_schedule.PLACES`. Elsewhere than after
+      attention, `attention` costs an attention map more.
+    coreset_m: centers a round of `coreset`; None is about eight rounds.
+    coreset_metric: "euclidean" or "cosine".
+    merge_tokens: whether kept tokens become means of those they stand for.
+    proportional_attention: whether they are looked at as all of those would.
+    **kwargs: those of `BertEncoder`.
+
+  Call: as `BertEncoder`, and
+    inputs: n is static; one document a row.
+    read_positions: int[b 1] of zeros: [CLS] is what is left for sure. The last
+      layer then works on it only.
+    Entries of `encoder_outputs` and `kept_positions` are as long as the
+    schedule says: the states a layer gives, and where in the row they were.
+
+  Raises:
+    ValueError: if arguments don't go together.
+  """
+
+  def __init__(self, token_schedule, token_selector="coreset",
+               selection_place=retention_schedule.POST_ATTENTION,
+               coreset_m=None, coreset_metric="euclidean",
+               merge_tokens=False, proportional_attention=False, **kwargs):
+    super().__init__(**kwargs)
+    self._lengths = retention_schedule.check_lengths(
+        token_schedule, len(self._transformer_layers))
+    if selection_place not in retention_schedule.PLACES:
+      raise ValueError(f"selection_place={selection_place!r}: must be one of "
+                       f"{', '.join(retention_schedule.PLACES)}")
+    self._selector = selector_layer.TokenSelector(
+        token_selector, coreset_m, coreset_metric, merge_tokens,
+        proportional_attention)
+    if self._lengths[-1] < self._selector.least:
+      raise ValueError(
+          f"token_schedule keeps {self._lengths[-1]} tokens in the end: "
+          f"token_selector={token_selector} keeps at least "
+          f"{self._selector.least}")
+    self._place = (retention_schedule.PRE_LAYER
+                   if token_selector == "input_first_k" else selection_place)
+    self._selection_settings = dict(
+        token_selector=token_selector, selection_place=selection_place,
+        coreset_m=coreset_m, coreset_metric=coreset_metric,
+        merge_tokens=merge_tokens,
+        proportional_attention=proportional_attention)
+
+  @property
+  def token_schedule(self) -> tuple[int, ...]:
+    """Tokens each layer keeps of a row that is long enough."""
+    return tuple(self._lengths)
+
+  def call(self, inputs, training=None, token_keep_k=None,
+           read_positions=None):
+    """`token_keep_k` is ignored: the schedule says what is kept."""
+    del token_keep_k
+    n = self._checked_length(inputs, read_positions)
+    row_keys = self.row_keys(inputs, training)
+    tokens = selector_layer.Tokens(
+        self._embed(inputs, row_keys), inputs["input_mask"],
+        self._all_positions(inputs))
+    chance = _selection_keys(inputs) if row_keys is None else row_keys
+    states, kept_positions = [], []
+    lengths = retention_schedule.lengths_at(self._lengths, n)
+    for layer, k in enumerate(lengths):
+      only_cls = read_positions is not None and layer == len(lengths) - 1
+      tokens = self._layer(layer, tokens, k, chance, row_keys, only_cls)
+      states.append(tokens.states)
+      kept_positions.append(tokens.positions)
+    return self._outputs(states, kept_positions, read_positions)
+
+  def _checked_length(self, inputs, read_positions):
+    """n, of inputs this encoder can work on."""
+    n = inputs["input_word_ids"].shape[1]
+    if n is None:
+      raise ValueError("input_word_ids: the number of tokens must be static")
+    if "document_ids" in inputs:
+      raise ValueError("document_ids: rows of several documents would lose all "
+                       "[CLS] but the first; give one document a row")
+    if read_positions is not None and read_positions.shape[1] != 1:
+      raise ValueError(f"read_positions of {read_positions.shape[1]} a row: "
+                       "this encoder drops tokens, and only [CLS], position 0, "
+                       "can be read")
+    return n
+
+  def _layer(self, layer, tokens, k, chance, row_keys, only_cls):
+    """One layer on `Tokens`, of which k are left.
+
+    Args:
+      layer: its number.
+      tokens: what the layer before left.
+      k: at most as many.
+      chance: int32[b], what random selections are drawn by.
+      row_keys: int32[b] for dropout, or None.
+      only_cls: whether [CLS] alone goes on.
+    """
+    block, place = self._transformer_layers[layer], self._place
+    x, bias = tokens.states, self._selector.bias(tokens)
+    selects = k < tokens.count
+    if place == retention_schedule.POST_ATTENTION and selects and not only_cls:
+      attended, weights = block.attend_with_weights(x, x, bias, row_keys)
+      tokens = self._selector.select(
+          tokens.with_states(attended), k, layer, chance, weights)
+      return tokens.with_states(block.feed_forward(tokens.states, row_keys))
+    queries = tokens
+    if only_cls and place != retention_schedule.PRE_LAYER:
+      queries = _first(tokens)
+    elif selects:
+      weights = None
+      if self._selector.reads_attention:
+        _, weights = block.attend_with_weights(x, x, bias)
+      queries = self._selector.select(tokens, k, layer, chance, weights)
+    if place == retention_schedule.PRE_LAYER:
+      x, bias = queries.states, self._selector.bias(queries)
+      queries = _first(queries) if only_cls else queries
+    return queries.with_states(block(queries.states, x, bias, row_keys))
+
+  def get_config(self):
+    return super().get_config() | dict(
+        self._selection_settings, token_schedule=list(self._lengths))
+
+
+def _first(tokens):
+  """[CLS] of each row."""
+  return selector_layer.Tokens(
+      tokens.states[:, :1], tokens.mask[:, :1], tokens.positions[:, :1])
+
+
+def _selection_keys(inputs):
+  """int32[b]: a number of a row's words, the same whatever the padding."""
+  ids = tf.cast(inputs["input_word_ids"], tf.int32)
+  places = tf.range(ids.shape[1], dtype=tf.int32) * 0x10001
+  bits = tf.bitwise.right_shift(
+      counter_bits.row_bits(ids + places, salt=0x3000),
+      tf.constant(12, tf.uint32))
+  # 20 bits of each of at most 2,048 tokens don't overflow a sum.
+  return tf.reduce_sum(
+      tf.cast(bits, tf.int32) * tf.cast(inputs["input_mask"], tf.int32),
+      axis=1)

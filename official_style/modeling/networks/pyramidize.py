@@ -1,0 +1,86 @@
+"""Making a Pyramid-BERT of an encoder that was trained without selection.
+
+Pyramid-BERT (Huang et al., 2022, https://arxiv.org/abs/2203.14380) adds no
+variables, so trained weights run with it as they are.
+"""
+
+import inspect
+from typing import Optional, Sequence
+
+from official_style.modeling import cost_model
+from official_style.modeling import retention_schedule
+from official_style.modeling.layers import token_selector as selector_layer
+from official_style.modeling.networks import bert_encoder
+from official_style.modeling.networks import pyramid_bert_encoder
+
+
+def pyramidize(encoder: bert_encoder.BertEncoder, speedup: float = 3.0,
+               seq_length: Optional[int] = None,
+               token_schedule: Optional[Sequence[int]] = None,
+               **settings) -> pyramid_bert_encoder.PyramidBertEncoder:
+  """An encoder with the same weights that keeps ever fewer tokens.
+
+  Nothing is trained: how much quality that costs is to be measured, and
+  fine-tuning gets some of it back.
+
+  Args:
+    encoder: any of ours, with variables. It stays as it is; weights are copied.
+    speedup: times fewer matrix products on rows of `seq_length`, when [CLS] is
+      read.
+    seq_length: tokens of the rows it is meant for; None is the most the
+      encoder takes. Shorter rows gain less: the list holds numbers of tokens,
+      not shares.
+    token_schedule: tokens each layer keeps, instead of a speed-up.
+    **settings: of the selection, see `PyramidBertEncoder`.
+
+  Raises:
+    ValueError: for an encoder without variables, or a speed-up or list it
+      can't have.
+  """
+  if not isinstance(encoder, bert_encoder.BertEncoder):
+    raise ValueError(f"{type(encoder).__name__}: give an encoder of "
+                     "official_style, as a classifier's `encoder_network`")
+  if not encoder.built:
+    raise ValueError(f"{encoder.name} has no weights yet: call it, or load a "
+                     "checkpoint, first")
+  shared = inspect.signature(bert_encoder.BertEncoder).parameters
+  config = {name: value for name, value in encoder.get_config().items()
+            if name in shared}
+  if token_schedule is None:
+    token_schedule = _lengths(config, speedup, seq_length, settings)
+  ours = pyramid_bert_encoder.PyramidBertEncoder(
+      token_schedule=token_schedule, **settings, **config)
+  ours.build(None)
+  for theirs, mine in zip(_parts(encoder), _parts(ours), strict=True):
+    mine.set_weights(theirs.get_weights())
+  return ours
+
+
+def _lengths(config, speedup, seq_length, settings):
+  """The longest exponential list of a speed-up."""
+  name = settings.get("token_selector", "coreset")
+  cuts_input = name == "input_first_k"
+  sizes = cost_model.ModelSizes(
+      vocab_size=config["vocab_size"], hidden_size=config["hidden_size"],
+      num_layers=config["num_layers"],
+      num_attention_heads=config["num_attention_heads"],
+      inner_dim=config["inner_dim"],
+      max_sequence_length=config["max_sequence_length"],
+      type_vocab_size=config["type_vocab_size"],
+      embedding_width=config["embedding_width"])
+  place = settings.get("selection_place", retention_schedule.POST_ATTENTION)
+  return retention_schedule.lengths_for_speedup(
+      sizes, seq_length or config["max_sequence_length"], speedup,
+      depth=1 if cuts_input else None,
+      place=retention_schedule.PRE_LAYER if cuts_input else place,
+      at_least=selector_layer.TokenSelector(name).least)
+
+
+def _parts(encoder):
+  """Layers with variables, in the same order for all encoders."""
+  # pylint: disable=protected-access
+  return [layer for layer in (
+      encoder._embedding_layer, encoder._position_embedding_layer,
+      encoder._type_embedding_layer, encoder._embedding_norm_layer,
+      encoder._embedding_projection, *encoder.transformer_layers,
+      encoder.pooler_layer) if layer is not None]
