@@ -20,3 +20,13 @@ def pytest_collection_modifyitems(config, items):
   for item in items:
     if "slow" in item.keywords:
       item.add_marker(skip)
+
+
+@pytest.fixture
+def gin_file(tmp_path):
+  """A function that writes a Gin file and returns its path."""
+  def write(text, name="mine.gin"):
+    path = tmp_path / name
+    path.write_text(text, encoding="utf-8")
+    return str(path)
+  return write

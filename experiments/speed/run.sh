@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes every file in results/: about an hour on 2 cores that do nothing else.
+# Makes every file in results/: about 40 minutes on 2 cores that do nothing else.
 # Needs pip install -e '.[bench]'. With arguments, only the parts named.
 set -euo pipefail
 cd "$(dirname "$0")/../.."

@@ -122,22 +122,24 @@ def _resolve(program: gin_program.GinProgram, source: str,
   _normalise(config)
   provenance = _differences(config, source)
   for change in changes:
-    before = flatten(config)
-    _apply(config, change)
-    for key, value in flatten(config).items():
-      if key not in before or before[key] != value:
-        provenance[key] = change.where
+    provenance |= _changed(config, change.where, _apply, config, change)
   if is_fine_tuning(config):
-    for fill, source in ((checkpoint_sizes.fill, "task.init_checkpoint"),
-                         (retention.fill, "task.train_data.seq_length")):
-      before = flatten(config)
-      fill(config.task, model_dir)
-      provenance |= {key: source for key, value in flatten(config).items()
-                     if before[key] != value}
+    provenance |= _changed(config, "task.init_checkpoint",
+                           checkpoint_sizes.fill, config.task, model_dir)
+    provenance |= _changed(config, "task.train_data.seq_length",
+                           retention.fill, config.task)
   if config.trainer.train_steps:
     for key in complete_schedule(config.trainer):
       provenance[key] = "trainer.train_steps"
   return ResolvedConfig(config, program.text, provenance)
+
+
+def _changed(config, where: str, change, *arguments) -> dict:
+  """Key -> `where`, of all that `change(*arguments)` changes in `config`."""
+  before = flatten(config)
+  change(*arguments)
+  return {key: where for key, value in flatten(config).items()
+          if key not in before or before[key] != value}
 
 
 def _normalise(config: pretraining.PretrainingConfig):

@@ -55,17 +55,15 @@ def lengths_of(config: Any, seq_length: int) -> tuple[int, ...]:
       multiple=config.retention_multiple, at_least=least)
 
 
-def fill(task: Any, model_dir: str = ""):
+def fill(task: Any):
   """Fills in the `token_schedule` of a task's encoder, if it has one.
 
   Args:
     task: a `SentencePredictionTaskConfig`, its encoder's sizes filled in.
-    model_dir: unused; the list follows from the configuration alone.
 
   Raises:
     UserError: if the fields don't fit each other.
   """
-  del model_dir
   config, seq_length = task.model.encoder.get(), task.train_data.seq_length
   # What is no size at all, validation tells.
   if not hasattr(config, "retention_speedup") or min(

@@ -2,15 +2,15 @@
 
 import numpy as np
 
-from official_style.data import batch_places
 from official_style.data import counter_random
+from official_style.data import numbered_batches
 from official_style.errors import UserError
 
 # What a random number is for; other numbers than in pretraining.
 _EXAMPLE_KEYS = 4
 
 
-class ClassificationBatches:
+class ClassificationBatches(numbered_batches.NumberedBatches):
   """Labelled rows, shuffled and addressed by step.
 
   `batch(step)` depends on the rows, the seed and the step only, so a run
@@ -40,22 +40,12 @@ class ClassificationBatches:
                       f"{'train' if is_training else 'evaluate'} on")
     if len(targets) != source.num_rows:
       raise ValueError(f"{len(targets)} targets for {source.num_rows} rows")
-    self.source = source
+    super().__init__(source, global_batch_size, seed, is_training)
     self.targets = np.asarray(targets)
-    self.global_batch_size = global_batch_size
-    self.is_training = is_training
-    self._seed = seed
 
   @property
   def num_rows(self):
     return self.source.num_rows
-
-  @property
-  def num_batches(self):
-    """Batches that hold every row once; None in training, which has no end."""
-    if self.is_training:
-      return None
-    return -(-self.num_rows // self.global_batch_size)
 
   def steps_of(self, epochs: float) -> int:
     """Steps in which every row is seen so many times; at least one."""
@@ -78,7 +68,7 @@ class ClassificationBatches:
     Raises:
       ValueError: if the step or the rows are outside what exists.
     """
-    place = batch_places.batch_places(step, first, count, self)
+    place = self._places(step, first, count)
     rows = self.num_rows
     row = step * self.global_batch_size + place
     if self.is_training:

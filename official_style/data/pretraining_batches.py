@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from official_style.data import batch_places
 from official_style.data import counter_random
 from official_style.data import masking
+from official_style.data import numbered_batches
 from official_style.errors import UserError
 
 # What a random number is for. They keep the draws of training apart from those
@@ -13,7 +13,7 @@ _TRAIN_MASKS, _EVAL_MASKS, _EXAMPLE_KEYS = 1, 2, 3
 _EVAL_ORDER = -1  # in place of an epoch, which is never negative
 
 
-class PretrainingBatches:
+class PretrainingBatches(numbered_batches.NumberedBatches):
   """Shuffled, masked batches of a row source, addressed by step.
 
   `batch(step)` depends on the data, the seed and the step only. So a run
@@ -55,20 +55,10 @@ class PretrainingBatches:
       purpose = 'train' if is_training else 'evaluate'
       raise UserError(f'There are no rows to {purpose} on: '
                       f'{source.describe()}. Give more text.')
-    self.source = source
-    self.global_batch_size = global_batch_size
-    self.is_training = is_training
+    super().__init__(source, global_batch_size, seed, is_training)
     self._vocabulary = vocabulary
-    self._seed = seed
     self._masking = dict(rate=mask_rate, max_predictions=max_predictions,
                          strategy=mask_strategy, seed=seed)
-
-  @property
-  def num_batches(self):
-    """Batches that hold every row once; None in training, which has no end."""
-    if self.is_training:
-      return None
-    return -(-self.source.num_rows // self.global_batch_size)
 
   def epoch_at(self, step):
     """Returns how many times all rows have been seen before `step`."""
@@ -94,7 +84,7 @@ class PretrainingBatches:
       ValueError: if the step or the rows are outside what exists.
       UserError: if the data are damaged.
     """
-    place = batch_places.batch_places(step, first, count, self)
+    place = self._places(step, first, count)
     example = step * self.global_batch_size + place
     if self.is_training:
       epoch, index = np.divmod(example, self.source.num_rows)

@@ -3,10 +3,9 @@
 import pytest
 import yaml
 
-from official_style import command_line
 from official_style import experiment_configs  # noqa: F401, registers
 from official_style.configs import resolve
-from official_style.errors import UserError
+from tests.reference import resolving
 
 # The fields of Model Garden's token_dropping project: its encoder file and its
 # Wikipedia + Books file, in our own order.
@@ -93,15 +92,13 @@ trainer:
 
 
 def _resolve(*flags, experiment="token_drop_bert"):
-  return resolve.resolve(command_line.parse(
-      ["train.py", f"--experiment={experiment}", *flags]))
+  return resolving.resolved(f"--experiment={experiment}", *flags)
 
 
 def _refused(*flags, experiment="token_drop_bert"):
-  with pytest.raises(UserError) as caught:
-    _resolve(*flags, experiment=experiment)
-  assert "\n" not in str(caught.value)
-  return str(caught.value)
+  said = resolving.refused(f"--experiment={experiment}", *flags)
+  assert "\n" not in said
+  return said
 
 
 @pytest.fixture

@@ -2,8 +2,9 @@
 
 import dataclasses
 import json
-import os
 import statistics
+
+from official_style import files
 
 _HEADER = (f"{'contender':30}{'wall ms':>9}{'min':>9}{'max':>9}{'cpu ms':>9}"
            f"{'system':>8}"
@@ -152,10 +153,4 @@ def as_json(entries) -> dict:
 
 def write(path: str, content: dict):
   """Writes JSON that appears under its name only when it is complete."""
-  partial = f"{path}.tmp-{os.getpid()}"
-  with open(partial, "w", encoding="utf-8") as f:
-    json.dump(content, f, indent=1)
-    f.write("\n")
-    f.flush()
-    os.fsync(f.fileno())
-  os.replace(partial, path)
+  files.write(path, json.dumps(content, indent=1) + "\n")

@@ -14,14 +14,7 @@ class ModelGardenBert(tensorflow_contender.TensorFlowContender):
   """`BertEncoderV2`, `BertPretrainerV2`, `MaskedLMTask.train_step`."""
 
   def build_task(self):
-    sizes = self.case.sizes
-    encoder = encoders.BertEncoderConfig(
-        vocab_size=sizes.vocab_size, hidden_size=sizes.hidden_size,
-        num_layers=sizes.num_layers, intermediate_size=sizes.inner_dim,
-        num_attention_heads=sizes.num_attention_heads,
-        max_position_embeddings=sizes.max_sequence_length,
-        dropout_rate=self.case.dropout,
-        attention_dropout_rate=self.case.dropout)
+    encoder = encoders.BertEncoderConfig(**self.encoder_arguments())
     return masked_lm.MaskedLMTask(masked_lm.MaskedLMConfig(
         train_data=pretrain_dataloader.BertPretrainDataConfig(
             use_next_sentence_label=False),

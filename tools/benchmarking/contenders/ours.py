@@ -24,15 +24,9 @@ class Ours(tensorflow_contender.TensorFlowContender):
     return encoders.FastBertEncoderConfig(**arguments)
 
   def build_task(self):
-    sizes = self.case.sizes
     config = pretraining.PretrainingTaskConfig()
     config.model.encoder.any = self.encoder_config(
-        vocab_size=sizes.vocab_size, hidden_size=sizes.hidden_size,
-        num_layers=sizes.num_layers, intermediate_size=sizes.inner_dim,
-        num_attention_heads=sizes.num_attention_heads,
-        max_position_embeddings=sizes.max_sequence_length,
-        dropout_rate=self.case.dropout,
-        attention_dropout_rate=self.case.dropout)
+        **self.encoder_arguments())
     return masked_lm_pretraining.MaskedLMPretrainingTask(config)
 
   def build_step(self):

@@ -53,6 +53,17 @@ class TensorFlowContender(contender.Contender):
   def build_step(self):
     """A function that takes the batch, trains, and returns the loss."""
 
+  def encoder_arguments(self):
+    """Fields that both projects' encoder configs have."""
+    sizes = self.case.sizes
+    return dict(
+        vocab_size=sizes.vocab_size, hidden_size=sizes.hidden_size,
+        num_layers=sizes.num_layers, intermediate_size=sizes.inner_dim,
+        num_attention_heads=sizes.num_attention_heads,
+        max_position_embeddings=sizes.max_sequence_length,
+        dropout_rate=self.case.dropout,
+        attention_dropout_rate=self.case.dropout)
+
   def optimizer_config(self):
     """AdamW as Model Garden pretrains with, at a constant rate."""
     return optimization.OptimizationConfig({
