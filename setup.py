@@ -36,6 +36,7 @@ setuptools.setup(
         "google-crc32c>=1.5,<2",
         "numpy>=1.26,<3",
         "PyYAML>=6,<7",
+        "safetensors>=0.4.3,<1",
         # tensorflow_hub, which tf-models-official imports, needs its
         # pkg_resources.
         "setuptools<81",

@@ -101,7 +101,9 @@ _GROUPS = {
         _Flag("vocab_file", "string",
               "WordPiece vocabulary, a token a line; default is one trained "
               "on the training text"),
-        _Flag("init_checkpoint", "string", "weights to start from"),
+        _Flag("init_checkpoint", "string",
+              "weights to start from: a run folder, a TensorFlow checkpoint, "
+              "or a Hugging Face BERT folder"),
         _Flag("allow_missing", "multi",
               "regular expression of variables that --init_checkpoint may "
               "lack; repeatable"),

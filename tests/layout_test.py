@@ -24,6 +24,9 @@ LEVELS = {
     "official_style.modeling.retention_schedule": 1,
     "official_style.modeling.layers": 2,
     "official_style.modeling.networks": 3,
+    # Readers and writers of arrays, which know no model; what converts whole
+    # models stands above training.
+    "official_style.checkpoints": 3,
     "official_style.configs": 4,
     "official_style.data": 5,
     "official_style.tasks": 5,
@@ -33,7 +36,7 @@ LEVELS = {
     "official_style.train": 8,
 }
 # They may import what they need of the above; nothing above imports them.
-BESIDES = ("search", "checkpoints", "serving", "reporting")
+BESIDES = ("search", "serving", "reporting")
 
 # Answered without TensorFlow: help, --list, mistyped flags and keys.
 NO_TENSORFLOW = [

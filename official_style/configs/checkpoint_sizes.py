@@ -2,15 +2,17 @@
 
 The encoder's fields say nothing (0, or empty) where they leave it to the
 checkpoint; what they do say has to agree with it. A checkpoint of a run of ours
-has `params.yaml` and `data/vocab.txt` in its run folder; of others, sizes and
-vocabulary have to be given.
+has `params.yaml` and `data/vocab.txt` in its run folder, a Hugging Face folder
+`config.json` and `vocab.txt`; of others, sizes and vocabulary have to be given.
 """
 
+import dataclasses
 import os
 from typing import Optional
 
 import yaml
 
+from official_style.checkpoints import huggingface_reader
 from official_style.configs import encoders
 from official_style.errors import UserError
 
@@ -27,6 +29,23 @@ _TINY = dict(hidden_size=128, num_layers=4, num_attention_heads=2,
              type_vocab_size=2, norm_epsilon=1e-12, initializer_range=0.06)
 
 
+@dataclasses.dataclass(frozen=True)
+class _Source:
+  """What a checkpoint says about its weights.
+
+  Attributes:
+    place: the folder. vocab_file: its vocabulary.
+    encoder: fields of the encoder, as a dict.
+    lower_case: of its text; None is not said.
+    mlm_activation: of its masked-LM head; None is not said.
+  """
+  place: str
+  vocab_file: str
+  encoder: dict
+  lower_case: Optional[bool]
+  mlm_activation: Optional[str]
+
+
 def fill(task, model_dir: str = ""):
   """Fills in what a task's encoder and vocabulary leave to the checkpoint.
 
@@ -40,19 +59,71 @@ def fill(task, model_dir: str = ""):
   encoder = task.model.encoder.get()
   if task.init_checkpoint == AUTO:
     task.init_checkpoint = _begun_from(model_dir)
-  run = _run_folder(task.init_checkpoint)
-  theirs = _read(run) if run else {}
-  if run:
-    _agree(encoder, theirs["encoder"], run)
-    _take_vocabulary(task, theirs, run)
+  source = _source(task.init_checkpoint)
+  if source:
+    _take(task, source)
   elif task.init_checkpoint and os.path.exists(
       task.init_checkpoint + ".index"):
     _require_given(task, encoder)
   for name in _SHAPES:
     if not getattr(encoder, name):
-      value = theirs.get("encoder", {}).get(name, _TINY.get(name))
+      value = (source.encoder if source else {}).get(name, _TINY.get(name))
       if value:
         setattr(encoder, name, value)
+
+
+def fill_pretraining(task, unsaid):
+  """As `fill`, where the experiment itself names sizes.
+
+  Args:
+    task: a `PretrainingTaskConfig` with an `init_checkpoint`.
+    unsaid: names of encoder fields that nobody but the experiment set; the
+      checkpoint wins over those.
+  """
+  source = _source(task.init_checkpoint)
+  if source is None:
+    return
+  encoder = task.model.encoder.get()
+  for name in _SHAPES + _BEHAVIOUR:
+    value = source.encoder.get(name)
+    if name in unsaid and name != "initializer_range" and value is not None:
+      setattr(encoder, name, value)
+  if task.vocab_file == "REQUIRED":
+    task.vocab_file = ""
+  _take(task, source)
+  _take_head(task, source)
+
+
+def _source(path: str) -> Optional[_Source]:
+  """What the checkpoint at a path says about itself, if it does."""
+  run = _run_folder(path)
+  if run:
+    return _read(run)
+  if not path or not huggingface_reader.is_folder(path):
+    return None
+  weights = huggingface_reader.read(path)
+  if weights.vocab_file is None:
+    raise UserError(
+        f"--init_checkpoint={path}: its vocabulary is of byte-level BPE, and "
+        "training here is on WordPieces: give a BERT with a vocab.txt")
+  sizes = dataclasses.asdict(weights.sizes)
+  return _Source(path, weights.vocab_file, sizes, weights.lower_case,
+                 sizes.pop("mlm_activation"))
+
+
+def _take(task, source: _Source):
+  _agree(task.model.encoder.get(), source.encoder, source.place)
+  _take_vocabulary(task, source)
+
+
+def _take_head(task, source: _Source):
+  """The activation of the masked-LM head."""
+  ours, theirs = task.model.mlm_activation, source.mlm_activation
+  if theirs is not None and ours != theirs:
+    if ours != type(task.model)().mlm_activation:
+      raise UserError(f"task.model.mlm_activation={ours}: the weights of "
+                      f"{source.place} have {theirs}: leave it out")
+    task.model.mlm_activation = theirs
 
 
 def _begun_from(model_dir: str) -> str:
@@ -94,16 +165,18 @@ def _load(path: str) -> dict:
                   "--init_checkpoint")
 
 
-def _read(run: str) -> dict:
-  """Encoder fields and `lower_case` of a run."""
+def _read(run: str) -> _Source:
+  """What the configuration of a run says."""
   path = os.path.join(run, "params.yaml")
   task = _load(path).get("task", {})
   try:
     encoder = task["model"]["encoder"]["any"]
-  except (KeyError, TypeError):
+    head = task["model"].get("mlm_activation")
+  except (AttributeError, KeyError, TypeError):
     raise UserError(f"{path}: holds no task.model.encoder.any: it is no run "
                     "whose weights can be started from") from None
-  return dict(encoder=encoder, lower_case=task.get("lower_case"))
+  return _Source(run, os.path.join(run, "data", "vocab.txt"), encoder,
+                 task.get("lower_case"), head)
 
 
 def _agree(encoder, theirs: dict, run: str):
@@ -120,20 +193,20 @@ def _agree(encoder, theirs: dict, run: str):
           f"{value}: leave it out, and it is taken from there")
 
 
-def _take_vocabulary(task, theirs: dict, run: str):
-  path = os.path.join(run, "data", "vocab.txt")
+def _take_vocabulary(task, source: _Source):
+  path = source.vocab_file
   if not task.vocab_file:
     task.vocab_file = path
   elif os.path.exists(task.vocab_file) and _bytes(
       task.vocab_file) != _bytes(path):
     raise UserError(
         f"--vocab_file={task.vocab_file}: not the vocabulary of the weights of "
-        f"{run}: leave it out, and {path} is taken")
+        f"{source.place}: leave it out, and {path} is taken")
   if task.lower_case is None:
-    task.lower_case = theirs["lower_case"]
-  elif theirs["lower_case"] not in (None, task.lower_case):
-    raise UserError(f"task.lower_case={task.lower_case}: the weights of {run} "
-                    f"were trained with {theirs['lower_case']}")
+    task.lower_case = source.lower_case
+  elif source.lower_case not in (None, task.lower_case):
+    raise UserError(f"task.lower_case={task.lower_case}: the weights of "
+                    f"{source.place} were trained with {source.lower_case}")
 
 
 def _bytes(path: str) -> bytes:

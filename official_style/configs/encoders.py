@@ -14,6 +14,7 @@ from official_style.modeling import token_schedule
 from official_style.modeling.networks import bert_encoder
 from official_style.modeling.networks import pyramid_bert_encoder
 from official_style.modeling.networks import token_drop_bert_encoder
+from official_style.modeling.ops import gelu
 
 
 @dataclasses.dataclass
@@ -104,6 +105,24 @@ class PyramidBertEncoderConfig(FastBertEncoderConfig):
   token_schedule_length: int = 0
 
 
+def _activation(name: str):
+  """What an encoder applies between its dense layers; `gelu` is exact."""
+  if name in ("gelu", "gelu_exact"):
+    return "gelu"  # Blocks know it by name, and have a fast one.
+  if name == "gelu_tanh":
+    return gelu.gelu_tanh
+  return tf_utils.get_activation(name, use_keras_layer=True)
+
+
+def head_activation(name: str):
+  """What the masked-LM head applies; `gelu` is Model Garden's, with a tanh."""
+  if name == "gelu_exact":
+    return tf_keras.activations.gelu
+  if name == "gelu_tanh":
+    return gelu.gelu_tanh
+  return tf_utils.get_activation(name)
+
+
 def _bert_arguments(config: FastBertEncoderConfig) -> dict:
   """The constructor arguments every BERT of ours shares."""
   for name in ("output_range", "return_attention_scores",
@@ -120,10 +139,7 @@ def _bert_arguments(config: FastBertEncoderConfig) -> dict:
       max_sequence_length=config.max_position_embeddings,
       type_vocab_size=config.type_vocab_size,
       inner_dim=config.intermediate_size,
-      inner_activation=(
-          "gelu" if config.hidden_activation == "gelu"
-          else tf_utils.get_activation(
-              config.hidden_activation, use_keras_layer=True)),
+      inner_activation=_activation(config.hidden_activation),
       output_dropout=config.dropout_rate,
       attention_dropout=config.attention_dropout_rate,
       initializer=tf_keras.initializers.TruncatedNormal(

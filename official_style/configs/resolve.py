@@ -101,7 +101,8 @@ def resolve_unvalidated(options: Any) -> ResolvedConfig:
       + (["--gin_params"] if options.gin_params else []))
   changes = overrides.read_all(options.config_file, options.params_override)
   return _resolve(program, source, changes + _shorthands(options),
-                  "" if options.restart else options.model_dir)
+                  "" if options.restart else options.model_dir,
+                  options.experiment)
 
 
 def _shorthands(options: Any) -> list[overrides.Override]:
@@ -117,7 +118,7 @@ def _shorthands(options: Any) -> list[overrides.Override]:
 
 def _resolve(program: gin_program.GinProgram, source: str,
              changes: Sequence[overrides.Override],
-             model_dir: str = "") -> ResolvedConfig:
+             model_dir: str = "", experiment: str = "") -> ResolvedConfig:
   config = gin_evaluation.evaluate(program)
   _normalise(config)
   provenance = _differences(config, source)
@@ -128,10 +129,27 @@ def _resolve(program: gin_program.GinProgram, source: str,
                            checkpoint_sizes.fill, config.task, model_dir)
     provenance |= _changed(config, "task.train_data.seq_length",
                            retention.fill, config.task)
+  elif config.task.init_checkpoint:
+    provenance |= _changed(
+        config, "task.init_checkpoint", checkpoint_sizes.fill_pretraining,
+        config.task, _unsaid(config, changes, experiment))
   if config.trainer.train_steps:
     for key in complete_schedule(config.trainer):
       provenance[key] = "trainer.train_steps"
   return ResolvedConfig(config, program.text, provenance)
+
+
+def _unsaid(config, changes, experiment: str) -> set[str]:
+  """Encoder fields that are as the bare experiment has them."""
+  if not experiment:
+    return set()
+  bare = gin_evaluation.evaluate(gin_files.read_program(
+      gin_files.sources(experiment, ()))).task.model.encoder.get()
+  said = {change.key.rpartition(".")[2] for change in changes
+          if change.key.startswith("task.model.encoder.any.")}
+  return {name for name, value in
+          config.task.model.encoder.get().as_dict().items()
+          if name not in said and value == bare.as_dict().get(name)}
 
 
 def _changed(config, where: str, change, *arguments) -> dict:

@@ -6,9 +6,9 @@ Axes: b batch, n tokens, p predictions a row, v vocabulary.
 import tensorflow as tf
 import tf_keras
 from official.core import task_factory
-from official.modeling import tf_utils
 from official.nlp.tasks import masked_lm
 
+from official_style.configs import encoders
 from official_style.configs import pretraining
 from official_style.modeling.layers import classification_head
 from official_style.modeling.networks import masked_lm_pretrainer
@@ -29,7 +29,7 @@ class MaskedLMPretrainingTask(masked_lm.MaskedLMTask):
     encoder = config.encoder.get().BUILDER(config.encoder.get())
     return masked_lm_pretrainer.MaskedLMPretrainer(
         encoder_network=encoder,
-        mlm_activation=tf_utils.get_activation(config.mlm_activation),
+        mlm_activation=encoders.head_activation(config.mlm_activation),
         mlm_initializer=tf_keras.initializers.TruncatedNormal(
             stddev=config.mlm_initializer_range),
         classification_heads=[

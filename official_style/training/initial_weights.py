@@ -2,8 +2,8 @@
 
 A model takes what it has in common with the checkpoint: the encoder, and a
 masked-LM head if it has one; a classifier's own head starts anew. Reads
-TensorFlow checkpoints of this project and of Model Garden: their objects have
-the same names below `encoder` and `masked_lm`.
+TensorFlow checkpoints of this project and of Model Garden, whose objects have
+the same names below `encoder` and `masked_lm`, and Hugging Face folders.
 """
 
 import collections
@@ -16,9 +16,13 @@ from typing import Optional, Sequence
 import tensorflow as tf
 from tensorflow.core.protobuf import trackable_object_graph_pb2
 
+from official_style.checkpoints import huggingface_reader
+from official_style.checkpoints import named_weights
 from official_style.errors import UserError
 
 _GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
+# A running statistic of token dropping, which no other project's files have.
+_TABLE = "encoder/_token_importance_embed/"
 # Where an encoder, or a head, lies in checkpoints of several trainers.
 _PATHS = {"encoder": (("encoder",), ("model", "encoder_network"),
                       ("model", "encoder")),
@@ -33,15 +37,18 @@ class LoadReport:
     loaded: names of variables read from the checkpoint.
     missing: names the checkpoint lacks; they keep their random start.
     unused: keys of the checkpoint's encoder or head that nothing asked for.
+    notes: what else a user has to know.
   """
   loaded: tuple[str, ...]
   missing: tuple[str, ...]
   unused: tuple[str, ...]
+  notes: tuple[str, ...] = ()
 
   def describe(self) -> str:
     text = f"{len(self.loaded)} variables loaded"
-    for title, names in (("not in the checkpoint", self.missing),
-                         ("not used", self.unused)):
+    for title, names in (
+        ("not in the checkpoint, so random or empty", self.missing),
+        ("not used", self.unused), ("note", self.notes)):
       if names:
         text += f"; {title}: {', '.join(names)}"
     return text
@@ -82,13 +89,16 @@ def load(model, path: str, allow_missing: Sequence[str] = ()) -> LoadReport:
 
   Args:
     model: built; its `encoder_network` is filled, and its `masked_lm` if any.
-    path: see `find_checkpoint`.
+    path: see `find_checkpoint`; or a folder that
+      `huggingface_reader.is_folder`.
     allow_missing: regular expressions of names that may be missing.
 
   Raises:
     UserError: for a variable that is missing or of another shape, or a file
       that can't be read. Nothing is changed then.
   """
+  if huggingface_reader.is_folder(path):
+    return load_named(model, huggingface_reader.read(path), allow_missing)
   path = find_checkpoint(path)
   try:
     reader = tf.train.load_checkpoint(path)
@@ -122,6 +132,38 @@ def load(model, path: str, allow_missing: Sequence[str] = ()) -> LoadReport:
   return LoadReport(tuple(plan), tuple(missing), tuple(sorted(
       key.removesuffix("/.ATTRIBUTES/VARIABLE_VALUE")
       for key in reachable - used)) if used else ())
+
+
+def load_named(model, weights: named_weights.NamedWeights,
+               allow_missing: Sequence[str] = ()) -> LoadReport:
+  """As `load`, from what a reader of another project's files found.
+
+  Of what such files may lack as a whole, the pooler and the importance table
+  start anew, and the report says so. A masked-LM head has to be allowed to.
+  """
+  graph = trackable_object_graph_pb2.TrackableObjectGraph()
+  graph.nodes.add()
+  ours = {name: variable
+          for name, (variable, _) in _match(model, graph)[0].items()}
+  missing = [name for name in ours if name not in weights.original]
+  anew = [_TABLE] + [named_weights.POOLER] * (
+      not weights.has(named_weights.POOLER))
+  _refuse_missing(weights.place, missing, len(ours),
+                  [*allow_missing, *(f"^{part}" for part in anew)])
+  loaded = [name for name in ours if name in weights.original]
+  shapes = weights.sizes.shapes()
+  for name in loaded:
+    if tuple(ours[name].shape) != tuple(shapes[name]):
+      raise UserError(
+          f"{weights.place}: {weights.original[name]} makes "
+          f"{list(shapes[name])} and {name} is {list(ours[name].shape)} in "
+          "this model: leave the sizes out, and they are taken from there")
+  for name, value in weights.read(loaded).items():
+    ours[name].assign(value)
+  others = sorted(theirs for name, theirs in weights.original.items()
+                  if name not in ours)
+  return LoadReport(tuple(loaded), tuple(missing),
+                    (*others, *weights.unused), weights.notes)
 
 
 def _first_line(error) -> str:

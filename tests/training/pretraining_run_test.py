@@ -116,7 +116,7 @@ def test_a_run_can_start_from_anothers_weights(
 
 @pytest.mark.parametrize("what, said", [
     ("nothing", "no TensorFlow checkpoint there"),
-    ("other", "in this model")])
+    ("other", "have 16: leave it out")])
 def test_weights_that_do_not_fit_are_one_line(
     trained, text, tmp_path, capsys, what, said):
   path = str(tmp_path / "none") if what == "nothing" else trained

@@ -219,6 +219,10 @@ class BertEncoder(tf_keras.layers.Layer):
   def pooler_layer(self):
     return self._pooler_layer
 
+  @property
+  def norm_epsilon(self) -> float:
+    return self._settings["norm_epsilon"]
+
   def get_config(self):
     settings = dict(self._settings)
     settings["inner_activation"] = tf_keras.activations.serialize(

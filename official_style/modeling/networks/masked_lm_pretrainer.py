@@ -4,7 +4,20 @@ Axes: b batch, n tokens, p predictions a row, v vocabulary.
 """
 
 import tensorflow as tf
+from official.nlp.modeling import layers
 from official.nlp.modeling import models
+
+
+class _MaskedLM(layers.MaskedLM):
+  """Model Garden's head with an epsilon of the model's."""
+
+  def __init__(self, norm_epsilon, **kwargs):
+    super().__init__(**kwargs)
+    self._norm_epsilon = norm_epsilon
+
+  def build(self, input_shape):
+    super().build(input_shape)
+    self.layer_norm.epsilon = self._norm_epsilon
 
 
 class MaskedLMPretrainer(models.BertPretrainerV2):
@@ -13,13 +26,25 @@ class MaskedLMPretrainer(models.BertPretrainerV2):
   Its checkpoint items (`encoder`, `masked_lm` and heads) are Model Garden's.
   Where predictions are asked for, the last layer works on the predicted
   positions only, and on the first where a head reads it: nobody sees the
-  others.
+  others. The head's normalisation has the encoder's epsilon, where Model
+  Garden's always has 1e-12.
 
   Call:
     inputs: what the encoder takes, and `masked_lm_positions` int[b p].
     token_keep_k: static; see `TokenDropBertEncoder`.
     -> the encoder's outputs, and `mlm_logits` float[b p v].
   """
+
+  def __init__(self, encoder_network, mlm_activation=None,
+               mlm_initializer="glorot_uniform", **kwargs):
+    super().__init__(
+        encoder_network=encoder_network, mlm_activation=mlm_activation,
+        mlm_initializer=mlm_initializer, **kwargs)
+    self.masked_lm = _MaskedLM(
+        getattr(encoder_network, "norm_epsilon", 1e-12),
+        embedding_table=encoder_network.get_embedding_table(),
+        activation=mlm_activation, initializer=mlm_initializer,
+        name="cls/predictions")
 
   def call(self, inputs, training=None, token_keep_k=None):
     positions = inputs.get("masked_lm_positions")

@@ -6,6 +6,7 @@ Hendrycks and Gimpel, 2016 (https://arxiv.org/abs/1606.08415).
 import math
 
 import tensorflow as tf
+import tf_keras
 
 
 @tf.custom_gradient
@@ -22,3 +23,9 @@ def gelu(x: tf.Tensor) -> tf.Tensor:
     return upstream * (cumulative + x * density)
 
   return x * cumulative, gradient
+
+
+@tf_keras.utils.register_keras_serializable(package="official_style")
+def gelu_tanh(x: tf.Tensor) -> tf.Tensor:
+  """The approximation by a tanh, section 2 of the paper: float[...]."""
+  return tf.nn.gelu(x, approximate=True)

@@ -1,0 +1,86 @@
+"""Weights of an encoder and its masked-LM head, wherever they come from."""
+
+import dataclasses
+from typing import Callable, Optional
+
+import numpy as np
+
+# Parts that other projects' models may lack as a whole.
+POOLER, HEAD = "encoder/_pooler_layer/", "masked_lm/"
+
+
+@dataclasses.dataclass(frozen=True)
+class EncoderSizes:
+  """What an encoder is; the names are those of its configuration."""
+  vocab_size: int
+  hidden_size: int
+  num_layers: int
+  num_attention_heads: int
+  intermediate_size: int
+  max_position_embeddings: int
+  type_vocab_size: int
+  norm_epsilon: float = 1e-12
+  hidden_activation: str = "gelu"
+  mlm_activation: str = "gelu_exact"
+  initializer_range: float = 0.02
+  norm_first: bool = False
+
+  def shapes(self) -> dict[str, tuple]:
+    """Our name -> shape, of every variable an encoder of this size has."""
+    d, f = self.hidden_size, self.intermediate_size
+    h = self.num_attention_heads
+    c = d // h
+    norm = dict(gamma=(d,), beta=(d,))
+    parts = {
+        "encoder/_embedding_layer": dict(embeddings=(self.vocab_size, d)),
+        "encoder/_position_embedding_layer": dict(
+            _position_embeddings=(self.max_position_embeddings, d)),
+        "encoder/_type_embedding_layer": dict(
+            embeddings=(self.type_vocab_size, d)),
+        "encoder/_embedding_norm_layer": norm}
+    for i in range(self.num_layers):
+      block = f"encoder/_transformer_layers/{i}"
+      for name in ("query", "key", "value"):
+        parts[f"{block}/_attention_layer/_{name}_dense"] = dict(
+            kernel=(d, h, c), bias=(h, c))
+      parts |= {
+          f"{block}/_attention_layer/_output_dense": dict(
+              kernel=(h, c, d), bias=(d,)),
+          f"{block}/_attention_layer_norm": norm,
+          f"{block}/_intermediate_dense": dict(kernel=(d, f), bias=(f,)),
+          f"{block}/_output_dense": dict(kernel=(f, d), bias=(d,)),
+          f"{block}/_output_layer_norm": norm}
+    dense = dict(kernel=(d, d), bias=(d,))
+    parts |= {POOLER[:-1]: dense, "masked_lm/dense": dense,
+              "masked_lm/layer_norm": norm,
+              "masked_lm": dict(bias=(self.vocab_size,))}
+    return {f"{part}/{name}": shape for part, names in parts.items()
+            for name, shape in names.items()}
+
+
+@dataclasses.dataclass(frozen=True)
+class NamedWeights:
+  """What a reader found.
+
+  Attributes:
+    place: the file, for messages.
+    sizes: of the encoder.
+    original: our name -> the name there, of what is there.
+    read: called with our names; float32 arrays by our name.
+    unused: names there that nothing of ours has.
+    vocab_file: a WordPiece vocabulary; None where there is another kind.
+    lower_case: of its text; None is not said.
+    notes: what a user has to know, a line each.
+  """
+  place: str
+  sizes: EncoderSizes
+  original: dict[str, str]
+  read: Callable[[list], dict[str, np.ndarray]]
+  unused: tuple[str, ...] = ()
+  vocab_file: Optional[str] = None
+  lower_case: Optional[bool] = None
+  notes: tuple[str, ...] = ()
+
+  def has(self, part: str) -> bool:
+    """Whether any variable of a part is there: `POOLER` or `HEAD`."""
+    return any(name.startswith(part) for name in self.original)
