@@ -13,12 +13,12 @@ import os
 import shlex
 import statistics
 import sys
-import time
 
 _ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 if _ROOT not in sys.path:
   sys.path.insert(0, _ROOT)
 
+from benchmarking import in_turns  # noqa: E402
 from benchmarking import machine  # noqa: E402
 from benchmarking import report  # noqa: E402
 
@@ -52,15 +52,6 @@ def parser() -> argparse.ArgumentParser:
   add("--jit", action="store_true", help="compile both with XLA")
   add("--output", default="benchmark_selection.json")
   return flags
-
-
-def _pin(threads):
-  """This process to as many cores as it has threads."""
-  cores = sorted(os.sched_getaffinity(0))[:threads]
-  os.sched_setaffinity(0, cores)
-  import tensorflow as tf
-  tf.config.threading.set_intra_op_parallelism_threads(threads)
-  tf.config.threading.set_inter_op_parallelism_threads(1)
 
 
 def _select(method, k):
@@ -124,14 +115,7 @@ def _contenders(n, args):
 
 def measure(n: int, args) -> dict:
   """Seconds of each contender in each round, and shares of the layer."""
-  calls = _contenders(n, args)
-  seconds = {name: [] for name in calls}
-  for number in range(args.warm_up + args.rounds):
-    for name, (call, times) in calls.items():
-      start = time.perf_counter()
-      call()
-      if number >= args.warm_up:
-        seconds[name].append((time.perf_counter() - start) / times)
+  seconds = in_turns.seconds(_contenders(n, args), args.warm_up, args.rounds)
   layer = seconds.pop("layer")
   return dict(
       seq_length=n, layer_seconds=layer, selections=[dict(
@@ -160,7 +144,7 @@ def main(argv=None) -> int:
     if name not in METHODS:
       flags.error(f"--methods: {name!r}: choose of {', '.join(METHODS)}")
   tensorflow_environment.prepare()
-  _pin(args.threads)
+  in_turns.pin(args.threads)
   cases = []
   for n in args.seq_lengths:
     cases.append(measure(n, args))

@@ -18,12 +18,15 @@ MODELS = {
     # Of experiments/token_dropping.
     "mini": dict(vocab_size=8000, hidden_size=256, num_attention_heads=4,
                  inner_dim=1024),
+    # all-MiniLM-L6-v2.
+    "minilm": dict(vocab_size=30522, hidden_size=384, num_attention_heads=12,
+                   inner_dim=1536),
     "base": dict(vocab_size=30522, hidden_size=768, num_attention_heads=12,
                  inner_dim=3072),
     "large": dict(vocab_size=30522, hidden_size=1024, num_attention_heads=16,
                   inner_dim=4096),
 }
-PUBLISHED_LAYERS = {"tiny": 2, "mini": 4, "base": 12, "large": 24}
+PUBLISHED_LAYERS = {"tiny": 2, "mini": 4, "minilm": 6, "base": 12, "large": 24}
 
 
 @dataclasses.dataclass(frozen=True)
