@@ -11,6 +11,15 @@ SEEDS = (1, 2, 3)
 
 
 @dataclasses.dataclass(frozen=True)
+class Places:
+  """Where things are: text, vocabulary, folder of GLUE, folder of the runs."""
+  corpus: str
+  vocab: str
+  glue: str
+  runs: str
+
+
+@dataclasses.dataclass(frozen=True)
 class Job:
   """One run of train.py.
 
@@ -31,7 +40,7 @@ class Job:
   gin: tuple = ()
   overrides: tuple = ()
 
-  def arguments(self, corpus: str, vocab: str, folder: str) -> list[str]:
+  def arguments(self, places: Places) -> list[str]:
     """Of train.py."""
     gin = (*self.gin, f"TRAIN_STEPS = {self.steps}", f"SEED = {self.seed}",
            "INTERVAL = 100", "VALIDATION_STEPS = 64")
@@ -40,8 +49,7 @@ class Job:
         "--gin_file=experiments/token_dropping/sizes.gin",
         *(f"--gin_params={binding}" for binding in gin),
         *(f"--params_override={value}" for value in self.overrides),
-        f"--train_data={corpus}", f"--vocab_file={vocab}",
-        f"--model_dir={folder}"]
+        f"--train_data={places.corpus}", f"--vocab_file={places.vocab}"]
 
 
 # What changes, and how. "paper" is what the main runs use.
@@ -80,15 +88,15 @@ class FineTuning:
   def name(self) -> str:
     return f"{self.model}/{self.task}"
 
-  def arguments(self, glue: str, model_dir: str, folder: str) -> list[str]:
+  def arguments(self, places: Places) -> list[str]:
     """Of train.py."""
     gin = (*self.gin, f"SEED = {self.seed}", "LEARNING_RATE = 2e-4",
            "BATCH_SIZE = 32", "EVALUATIONS_PER_EPOCH = 1.0")
     return ["--experiment=bert/sentence_prediction",
-            f"--task_name={self.task}", f"--train_data={glue}/{self.task}",
-            f"--init_checkpoint={model_dir}",
-            *(f"--gin_params={binding}" for binding in gin),
-            f"--model_dir={folder}"]
+            f"--task_name={self.task}",
+            f"--train_data={places.glue}/{self.task}",
+            f"--init_checkpoint={places.runs}/{self.model}",
+            *(f"--gin_params={binding}" for binding in gin)]
 
 
 # CoLA four times; of SST-2's 67,000 rows three tenths, once.

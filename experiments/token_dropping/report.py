@@ -9,8 +9,8 @@ import argparse
 import json
 import pathlib
 import statistics
+import sys
 
-import jobs as jobs_lib
 import matplotlib
 
 matplotlib.use("Agg")
@@ -19,6 +19,10 @@ from matplotlib import pyplot  # noqa: E402
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
+sys.path.insert(0, str(HERE.parent))
+
+import job_queue  # noqa: E402
+import jobs as jobs_lib  # noqa: E402
 _COLORS = {"dense": "tab:blue", "token dropping, equal steps": "tab:orange",
            "token dropping, equal time": "tab:red"}
 
@@ -50,7 +54,7 @@ def collect(runs, seconds) -> list[dict]:
       continue
     finetuned = {}
     for tuning in jobs_lib.fine_tunings([job]):
-      if (runs / f"{tuning.name.replace('/', '-')}.done").exists():
+      if job_queue.done_file(tuning, runs).exists():
         finetuned[f"{tuning.task} {tuning.metric.replace('_', ' ')}"] = (
             evaluations(runs / tuning.name)[-1][tuning.metric])
     found.append(dict(

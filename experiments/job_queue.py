@@ -1,0 +1,77 @@
+"""Runs of train.py, one a core, in order, until all are done; resumable.
+
+A job has a `name`, of its folder, and `arguments(places)` of train.py. What is
+finished has a file `<name>.done`; stopped at any moment, the same call goes on.
+"""
+
+import os
+import pathlib
+import subprocess
+import sys
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+
+
+def done_file(job, runs: pathlib.Path) -> pathlib.Path:
+  return runs / f"{job.name.replace('/', '-')}.done"
+
+
+def run_all(jobs, places, runs: pathlib.Path, parallel: int):
+  """Runs what is not done yet, each job with one thread on a core of its own.
+
+  Args:
+    jobs: in order; a later one may start from an earlier one's weights only
+      if that is done before it begins.
+    places: handed to `arguments`.
+    runs: folder of all folders.
+    parallel: cores, at most.
+
+  Raises:
+    SystemExit: if a job fails; it names the log.
+  """
+  runs.mkdir(parents=True, exist_ok=True)
+  waiting = [job for job in jobs if not done_file(job, runs).exists()]
+  done, total, start = 0, len(waiting), time.monotonic()
+  print(f"{len(jobs) - total} of {len(jobs)} jobs are done", flush=True)
+  cores, running = sorted(os.sched_getaffinity(0))[:parallel], {}
+  try:
+    while waiting or running:
+      for core in cores:
+        if core not in running and waiting:
+          running[core] = _start(waiting.pop(0), core, places, runs)
+      time.sleep(2)
+      for core, (job, process) in list(running.items()):
+        if process.poll() is None:
+          continue
+        del running[core]
+        if process.returncode:
+          raise SystemExit(f"{job.name}: exit code {process.returncode}, see "
+                           f"{_log(job, runs)}")
+        done_file(job, runs).touch()
+        done += 1
+        left = (time.monotonic() - start) / done * (total - done)
+        print(f"{job.name} is done; about {left / 60:.0f} minutes left",
+              flush=True)
+  finally:
+    for _, process in running.values():
+      process.terminate()
+    for _, process in running.values():
+      process.wait()
+
+
+def _log(job, runs):
+  return runs / f"{job.name.replace('/', '-')}.log"
+
+
+def _start(job, core, places, runs):
+  environment = os.environ | {
+      "OMP_NUM_THREADS": "1", "TF_NUM_INTRAOP_THREADS": "1",
+      "TF_NUM_INTEROP_THREADS": "1"}
+  command = [sys.executable, "train.py", *job.arguments(places),
+             f"--model_dir={runs / job.name}"]
+  with open(_log(job, runs), "ab") as log:
+    process = subprocess.Popen(
+        command, cwd=ROOT, env=environment, stdout=log, stderr=log)
+  os.sched_setaffinity(process.pid, {core})
+  return job, process

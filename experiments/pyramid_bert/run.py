@@ -1,0 +1,75 @@
+"""Fine-tunes all models of the claim, two at a time on a core each; resumable.
+
+    python experiments/pyramid_bert/run.py --glue=glue --imdb=imdb \\
+        --encoder=all-MiniLM-L6-v2
+
+Draws the reviews that are used, then runs the jobs of jobs.py; stopped at any
+moment, the same command goes on. Then report.py.
+"""
+
+import argparse
+import csv
+import gzip
+import os
+import pathlib
+import random
+import sys
+
+HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+sys.path.insert(0, str(HERE.parent))
+
+import job_queue  # noqa: E402
+import jobs as jobs_lib  # noqa: E402
+
+STAGES = {"tuning": jobs_lib.tuning_jobs, "main": jobs_lib.main_jobs,
+          "rivals": jobs_lib.rival_jobs}
+# Reviews, as many of either label.
+_REVIEWS = {"train": 4000, "test": 2500}
+
+
+def draw_reviews(imdb: pathlib.Path, runs: pathlib.Path):
+  """Writes a sample of either file of IMDB, the same every time."""
+  for split, count in _REVIEWS.items():
+    path = runs / f"imdb_{split}.tsv"
+    if path.exists():
+      continue
+    with gzip.open(imdb / f"{split}.tsv.gz", "rt", encoding="utf-8") as f:
+      rows = list(csv.DictReader(f, delimiter="\t", quoting=csv.QUOTE_NONE))
+    drawn = []
+    for label in sorted({row["label"] for row in rows}):
+      of_label = [row for row in rows if row["label"] == label]
+      drawn += random.Random(0).sample(of_label, count // 2)
+    random.Random(1).shuffle(drawn)
+    unfinished = path.with_suffix(".tmp")
+    with unfinished.open("w", encoding="utf-8") as f:
+      f.write("label\ttext\n")
+      f.writelines(f"{row['label']}\t{row['text']}\n" for row in drawn)
+    unfinished.rename(path)
+
+
+def main():
+  parser = argparse.ArgumentParser(
+      description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+  add = parser.add_argument
+  add("--glue", required=True, type=os.path.abspath,
+      help="folder with SST-2, as GLUE has it, and its labelled test file")
+  add("--imdb", required=True, type=pathlib.Path,
+      help="folder with train.tsv.gz and test.tsv.gz")
+  add("--encoder", required=True, type=os.path.abspath,
+      help="the Hugging Face folder that fine-tuning starts from")
+  add("--runs", type=lambda path: pathlib.Path(path).resolve(),
+      default=ROOT / "runs" / "pyramid_bert_claim")
+  add("--stages", default="main,rivals", help="of " + ", ".join(STAGES))
+  add("--parallel", type=int, default=2)
+  args = parser.parse_args()
+  args.runs.mkdir(parents=True, exist_ok=True)
+  draw_reviews(args.imdb, args.runs)
+  jobs = [job for stage in args.stages.split(",") for job in STAGES[stage]()]
+  places = jobs_lib.Places(
+      args.glue, os.path.abspath(args.imdb), str(args.runs), args.encoder)
+  job_queue.run_all(jobs, places, args.runs, args.parallel)
+
+
+if __name__ == "__main__":
+  main()
