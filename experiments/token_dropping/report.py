@@ -23,6 +23,7 @@ sys.path.insert(0, str(HERE.parent))
 
 import job_queue  # noqa: E402
 import jobs as jobs_lib  # noqa: E402
+
 _COLORS = {"dense": "tab:blue", "token dropping, equal steps": "tab:orange",
            "token dropping, equal time": "tab:red"}
 
