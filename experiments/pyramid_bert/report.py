@@ -1,0 +1,85 @@
+"""Tables of the claim, from the runs that are there.
+
+    python experiments/pyramid_bert/report.py
+
+Prints a table for each task in Markdown and writes results.json beside itself:
+accuracy on rows nothing was chosen on, and points lost against the dense model
+of the same seed.
+"""
+
+import argparse
+import json
+import pathlib
+import statistics
+import sys
+
+HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+sys.path.insert(0, str(HERE.parent))
+
+import job_queue  # noqa: E402
+import jobs as jobs_lib  # noqa: E402
+
+_METRIC = "accuracy"
+
+
+def last_accuracy(folder: pathlib.Path) -> float:
+  """Of the last step: which step was best is not chosen on these rows."""
+  with (folder / "metrics.jsonl").open(encoding="utf-8") as f:
+    rows = [json.loads(line) for line in f]
+  return [row for row in rows if row["split"] == "eval"][-1][_METRIC]
+
+
+def collect(jobs, runs: pathlib.Path) -> list[dict]:
+  """What every finished job reached."""
+  return [dict(
+      task=job.task.name, kind=job.kind, seed=job.seed,
+      learning_rate=job.learning_rate, computed_speedup=job.speedup or 1.0,
+      selector=job.selector if job.speedup else None,
+      accuracy=last_accuracy(runs / job.name))
+      for job in jobs if job_queue.done_file(job, runs).exists()]
+
+
+def spread(values) -> str:
+  """Mean and sample standard deviation, in points."""
+  text = f"{100 * statistics.mean(values):.2f}"
+  return (f"{text} ± {100 * statistics.stdev(values):.2f}"
+          if len(values) > 1 else text)
+
+
+def table(results: list[dict]) -> str:
+  """One row a kind: accuracy, and points lost seed by seed."""
+  dense = {r["seed"]: r["accuracy"] for r in results if r["kind"] == "dense"}
+  lines = ["| | computed | seeds | accuracy | points lost |", "|---" * 5 + "|"]
+  for kind in dict.fromkeys(r["kind"] for r in results):
+    rows = [r for r in results if r["kind"] == kind]
+    lost = [dense[r["seed"]] - r["accuracy"] for r in rows
+            if r["seed"] in dense]
+    lines.append(
+        f"| {kind} | {rows[0]['computed_speedup']:g}x | {len(rows)} | "
+        f"{spread([r['accuracy'] for r in rows])} | "
+        f"{spread(lost) if lost and kind != 'dense' else ''} |")
+  return "\n".join(lines)
+
+
+def main():
+  parser = argparse.ArgumentParser(
+      description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+  parser.add_argument("--runs", type=pathlib.Path,
+                      default=ROOT / "runs" / "pyramid_bert_claim")
+  args = parser.parse_args()
+  for job in jobs_lib.tuning_jobs():
+    if job_queue.done_file(job, args.runs).exists():
+      print(f"{job.name}: {last_accuracy(args.runs / job.name):.4f} on rows "
+            "held out of those for training")
+  results = collect(jobs_lib.main_jobs() + jobs_lib.rival_jobs(), args.runs)
+  for task in jobs_lib.TASKS:
+    rows = [r for r in results if r["task"] == task.name]
+    if rows:
+      print(f"\n{task.name}, {task.seq_length} tokens\n\n{table(rows)}")
+  (HERE / "results.json").write_text(
+      json.dumps(results, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+  main()
