@@ -24,6 +24,8 @@ SELECTORS = ("coreset", "attention", "average_pool", "first_k",
 _CLUSTERING = ("coreset", "average_pool", "bipartite_merge")
 # and those that are nothing without the means of the clusters.
 _MERGING = ("average_pool", "bipartite_merge")
+# Those that rank tokens can keep another number of each row.
+_RANKING = ("coreset", "attention", "first_k", "input_first_k", "random")
 METRICS = coreset_distances.METRICS
 
 # Tells draws of layers apart, and from those of dropout.
@@ -51,6 +53,21 @@ class Tokens:
 
   def with_states(self, states: tf.Tensor) -> "Tokens":
     return dataclasses.replace(self, states=states)
+
+
+@dataclasses.dataclass(frozen=True)
+class Kept:
+  """How many tokens a layer keeps.
+
+  Attributes:
+    slots: k, what is left of each row, padding included.
+    listed: what the schedule says, at least k; what a selector leaves open
+      follows from it, so that it doesn't hang on the bucket.
+    counts: int32[b], how many of them are real, at most; None is k.
+  """
+  slots: int
+  listed: int
+  counts: Optional[tf.Tensor] = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,6 +122,11 @@ class TokenSelector:
     return 2 if self.name == "bipartite_merge" else 1
 
   @property
+  def ranks(self) -> bool:
+    """Whether it can keep another number of each row."""
+    return self.name in _RANKING
+
+  @property
   def reads_attention(self) -> bool:
     return self.name == "attention"
 
@@ -115,18 +137,18 @@ class TokenSelector:
       bias += token_selection.log_sizes(tokens.sizes)
     return bias
 
-  def select(self, tokens: Tokens, k: int, layer: int, row_keys: tf.Tensor,
+  def select(self, tokens: Tokens, kept: Kept, layer: int, row_keys: tf.Tensor,
              attention: Optional[tf.Tensor] = None) -> Tokens:
     """Keeps k of n tokens.
 
     Args:
       tokens: of n.
-      k: 1 <= k <= n.
+      kept: 1 <= k <= n.
       layer: its number, for the random ones.
       row_keys: int32[b], for the random ones.
       attention: float32[b h n n], for those that read it.
     """
-    selection = self._selection(tokens, k, layer, row_keys, attention)
+    selection = self._selection(tokens, kept, layer, row_keys, attention)
     states = token_selection.gather_tokens(tokens.states, selection)
     if self.merges:
       # What is read of [CLS] in the end must not be that of its likes.
@@ -140,19 +162,23 @@ class TokenSelector:
         states, selection.mask,
         tf.gather(tokens.positions, selection.indices, batch_dims=1), sizes)
 
-  def _selection(self, tokens, k, layer, row_keys, attention):
-    x, mask = tokens.states, tokens.mask
+  def _selection(self, tokens, kept, layer, row_keys, attention):
+    x, mask, k, counts = tokens.states, tokens.mask, kept.slots, kept.counts
     if self.name == "coreset":
       return coreset_select.coreset_select(
           x, mask, k, m=self.m, metric=self.metric,
-          with_clusters=self.merges or self.proportional_attention)
+          with_clusters=self.merges or self.proportional_attention,
+          counts=counts, listed=kept.listed)
     if self.name == "attention":
-      return attention_select.attention_select(x, mask, k, attention)
+      return attention_select.attention_select(x, mask, k, attention, counts)
     if self.name == "random":
       return random_select.random_select(
-          x, mask, k, row_keys, salt=_SALT + layer)
+          x, mask, k, row_keys, salt=_SALT + layer, counts=counts)
+    if self.name == "first_k":
+      return first_k_select.first_k_select(x, mask, k, counts)
+    if self.name == "input_first_k":
+      return first_k_select.input_first_k_select(x, mask, k, counts)
     select = {"average_pool": average_pool_select.average_pool_select,
-              "bipartite_merge": bipartite_merge_select.bipartite_merge_select,
-              "first_k": first_k_select.first_k_select,
-              "input_first_k": first_k_select.input_first_k_select}[self.name]
+              "bipartite_merge": bipartite_merge_select.bipartite_merge_select
+              }[self.name]
     return select(x, mask, k)

@@ -6,13 +6,16 @@ significance is the attention it receives.
 Axes: b batch, h heads, n tokens, k tokens kept.
 """
 
+from typing import Optional
+
 import tensorflow as tf
 
 from official_style.modeling.ops import token_selection
 
 
 def attention_select(x: tf.Tensor, mask: tf.Tensor, k: int,
-                     attention: tf.Tensor) -> token_selection.TokenSelection:
+                     attention: tf.Tensor, counts: Optional[tf.Tensor] = None
+                     ) -> token_selection.TokenSelection:
   """Keeps the k tokens of the highest significance, [CLS] among them.
 
   What padding looks at does not count; in the published code it does, so that
@@ -23,6 +26,7 @@ def attention_select(x: tf.Tensor, mask: tf.Tensor, k: int,
     mask: int[b n], 1 for real tokens.
     k: tokens kept.
     attention: float[b h n n], the weights of queries over keys, after softmax.
+    counts: int32[b], see `token_selection.select_top_k`.
 
   Raises:
     ValueError: if `k` is out of range.
@@ -31,4 +35,4 @@ def attention_select(x: tf.Tensor, mask: tf.Tensor, k: int,
   real = tf.cast(mask, tf.float32)[:, tf.newaxis, :, tf.newaxis]
   received = tf.reduce_sum(
       tf.cast(tf.stop_gradient(attention), tf.float32) * real, axis=[1, 2])
-  return token_selection.select_top_k(received, mask, k)
+  return token_selection.select_top_k(received, mask, k, counts)

@@ -38,6 +38,7 @@ def coreset_select(
     method: Optional[str] = None, metric: str = "euclidean",
     operand_dtype: Optional[tf.DType] = None, with_clusters: bool = False,
     projection_size: int = coreset_distances.PROJECTION_SIZE,
+    counts: Optional[tf.Tensor] = None, listed: Optional[int] = None,
 ) -> token_selection.TokenSelection:
   """Keeps [CLS] and, round by round, the m tokens farthest from the kept.
 
@@ -67,6 +68,10 @@ def coreset_select(
       in units of the metric, a cosine's is the chord, and an estimate where
       distances are projected.
     projection_size: directions of "projected".
+    counts: int32[b], how many of each row are kept: the first ones that would
+      be with k. See `token_selection.select_top_k`.
+    listed: the k that what is left open follows from, at least k: rows of which
+      no more than k are ever kept choose as they do among longer ones.
 
   Returns:
     `TokenSelection`. Ties go to the earlier position; where fewer than k
@@ -78,20 +83,26 @@ def coreset_select(
   n = x.shape[1]
   token_selection.check_count(k, n)
   _check(m, method, metric)
-  m = min(m or math.ceil((k - 1) / DEFAULT_ROUNDS), k - 1)
+  listed = listed or k
+  m = min(m or math.ceil((listed - 1) / DEFAULT_ROUNDS), listed - 1)
   indices = token_selection.all_positions(mask)
-  if k == n and not with_clusters:
+  if k == n and not with_clusters and counts is None:
     return token_selection.from_indices(indices, mask)
   if k == 1 and not with_clusters:
     return token_selection.from_indices(indices[:, :1], mask)
   vectors = coreset_distances.prepare(x, metric, operand_dtype)
-  rounds = math.ceil((k - 1) / m) if 1 < k < n else 0
+  chooses = k > 1 and (k < n or counts is not None)
+  rounds = math.ceil((listed - 1) / m) if chooses else 0
   distances = None
   if rounds > 1 or with_clusters:
-    distances = _distances(vectors, k, rounds, method, projection_size)
-  if rounds:
-    indices = _greedy(vectors, distances, mask, k, m)
-  selection = token_selection.from_indices(indices[:, :k], mask)
+    distances = _distances(vectors, listed, rounds, method, projection_size)
+  if rounds and counts is not None:
+    ranks = _ranks(vectors, distances if rounds > 1 else None, mask, k, m)
+    selection = token_selection.select_top_k(-ranks, mask, k, counts)
+  else:
+    if rounds:
+      indices = _greedy(vectors, distances, mask, k, m)
+    selection = token_selection.from_indices(indices[:, :k], mask)
   return _cluster(selection, distances, mask) if with_clusters else selection
 
 
@@ -152,6 +163,39 @@ def _greedy(vectors, distances, mask, k, m):
         (tf.constant(0), gaps), parallel_iterations=1)
   chosen_first = tf.where(gaps < 2 * _PADDING, tf.float32.max, gaps)
   return tf.sort(tf.math.top_k(chosen_first, k).indices, axis=1)
+
+
+def _ranks(vectors, distances, mask, k, m):
+  """int32[b n]: when greedy k-center takes each token; k if it doesn't.
+
+  As `_greedy` takes them, whose last round may take only part of this one's.
+  """
+  n = int(mask.shape[1])
+  first = tf.zeros_like(mask[:, :1], tf.int32)
+  gaps = (coreset_distances.to_first(vectors) if distances is None
+          else distances.to_nearest(first))
+  gaps = tf.minimum(gaps, tf.where(mask > 0, tf.float32.max, _PADDING))
+  ranks = tf.where(tf.range(n) == 0, 0, k) + tf.zeros_like(mask, tf.int32)
+  taken = min(m, n)
+
+  def one_round(i, gaps, ranks):
+    farthest = tf.math.top_k(gaps, taken).indices
+    hit = farthest[:, :, tf.newaxis] == tf.range(n)  # [b m n]
+    slots = 1 + i * m + tf.range(taken)[:, tf.newaxis]
+    ranks = tf.minimum(ranks, tf.reduce_min(tf.where(hit, slots, k), axis=1))
+    if distances is not None:
+      gaps = tf.minimum(gaps, distances.to_nearest(farthest))
+    return gaps, ranks
+
+  rounds = math.ceil((k - 1) / m)
+  if rounds <= _UNROLLED_ROUNDS:
+    for i in range(rounds):
+      gaps, ranks = one_round(i, gaps, ranks)
+    return ranks
+  return tf.while_loop(
+      lambda i, *_: i < rounds,
+      lambda i, *state: (i + 1, *one_round(i, *state)),
+      (tf.constant(0), gaps, ranks), parallel_iterations=1)[2]
 
 
 def _cluster(selection, distances, mask):

@@ -47,27 +47,50 @@ def check_count(k: int, n: Optional[int]):
     raise ValueError(f"k={k} of {n} tokens: must lie in [1, {n}]")
 
 
-def select_top_k(scores: tf.Tensor, mask: tf.Tensor, k: int) -> TokenSelection:
+def select_top_k(scores: tf.Tensor, mask: tf.Tensor, k: int,
+                 counts: Optional[tf.Tensor] = None) -> TokenSelection:
   """Keeps position 0 and the real tokens of the highest scores.
 
   Args:
     scores: float[b n], any finite numbers. Among equals the earlier is kept.
     mask: int[b n], 1 for real tokens.
     k: tokens kept, 1 <= k <= n.
+    counts: int32[b], how many of each row are kept, in [1, k]; None is k. The
+      slots behind them are masked, whatever they hold.
 
   Raises:
     ValueError: if `k` is out of range.
   """
   n = scores.shape[1]
   check_count(k, n)
-  if k == n:
+  if k == n and counts is None:
     return from_indices(all_positions(mask), mask)
   scores = tf.cast(tf.stop_gradient(scores), tf.float32)
   scores = tf.where(mask > 0, scores, tf.float32.min)
   first = tf.range(n) == 0
   scores = tf.where(first[tf.newaxis], tf.float32.max, scores)
-  return from_indices(
-      tf.sort(tf.math.top_k(scores, k).indices, axis=1), mask)
+  best = tf.math.top_k(scores, k).indices
+  if counts is None:
+    return from_indices(tf.sort(best, axis=1), mask)
+  return _first_of(best, mask, counts)
+
+
+def _first_of(best, mask, counts):
+  """The first `counts` int32[b] of `best` int32[b k], then masked slots."""
+  n, k = int(mask.shape[1]), int(best.shape[1])
+  among = tf.range(k) < counts[:, tf.newaxis]  # [b k]
+  hit = among[:, :, tf.newaxis] & (best[:, :, tf.newaxis] == tf.range(n))
+  kept = tf.cast(tf.reduce_any(hit, axis=1), tf.int32)
+  kept *= tf.cast(mask > 0, tf.int32)
+  # What fills up is padding, as long as there is some.
+  rank = 2 * kept + tf.cast(mask <= 0, tf.int32)
+  indices = tf.math.top_k(tf.cast(rank, tf.float32), k).indices
+  # Kept ones in their order, and behind them what fills up.
+  behind = n * (1 - tf.gather(kept, indices, batch_dims=1))
+  indices = tf.sort(indices + behind, axis=1)
+  indices -= tf.where(indices >= n, n, 0)
+  return TokenSelection(
+      indices, tf.gather(kept, indices, batch_dims=1))
 
 
 def all_positions(mask: tf.Tensor) -> tf.Tensor:

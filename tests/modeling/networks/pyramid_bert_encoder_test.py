@@ -312,7 +312,8 @@ class TestMerging:
         tf.constant([[1] * N, [1] * 6 + [0] * 4]),
         tf.tile(tf.range(N)[tf.newaxis], [2, 1]))
     for layer, k in enumerate(LENGTHS):
-      tokens = encoder._selector.select(tokens, k, layer, None)
+      tokens = encoder._selector.select(
+          tokens, token_selector.Kept(k, k), layer, None)
       np.testing.assert_array_equal(
           tf.reduce_sum(tokens.sizes, axis=1), [N, 6])
     bias = encoder._selector.bias(tokens).numpy()
@@ -326,7 +327,7 @@ class TestMerging:
           tf.random.stateless_normal([2, N, 16], [0, 1]),
           tf.ones([2, N], tf.int32),
           tf.tile(tf.range(N)[tf.newaxis], [2, 1]))
-      kept = selector.select(tokens, 3, 0, None)
+      kept = selector.select(tokens, token_selector.Kept(3, 3), 0, None)
       np.testing.assert_array_equal(kept.states[:, 0], tokens.states[:, 0])
       assert (kept.states[:, 1:].numpy() != tf.gather(
           tokens.states, kept.positions[:, 1:], batch_dims=1).numpy()).any()
