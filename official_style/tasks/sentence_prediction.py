@@ -11,6 +11,7 @@ from official.core import task_factory
 
 from official_style.configs import fine_tuning
 from official_style.modeling.networks import sentence_classifier
+from official_style.tasks import any_budget
 from official_style.tasks import sentence_metrics
 
 LOWER_IS_BETTER = ("loss", "mean_error")
@@ -22,7 +23,8 @@ class SentencePredictionTask(base_task.Task):
 
   Losses are sums, which add up over micro-batches, replicas and workers.
   Evaluation collects the logits of every row instead, and takes its metrics
-  over all of them at once.
+  over all of them at once. An encoder with `budgets` is trained for, and
+  evaluated at, each of them: see `any_budget`.
 
   Args:
     params: a `SentencePredictionTaskConfig`.
@@ -33,6 +35,8 @@ class SentencePredictionTask(base_task.Task):
     self.kind = "class"
     self.num_outputs, self.num_choices = params.model.num_classes or 2, 1
     self.scale = 1.0
+    self.budgets = tuple(
+        getattr(params.model.encoder.get(), "budgets", None) or ())
 
   def set_labels(self, labels):
     """Tells what the labels are: a `data.label_sets.LabelSet`."""
@@ -78,7 +82,8 @@ class SentencePredictionTask(base_task.Task):
 
   def objective(self, sums, normalizers) -> tf.Tensor:
     """The share of the loss that `sums` has in the whole global batch."""
-    return sums["loss"] / tf.maximum(normalizers["rows"], 1.0)
+    loss = sums.get("objective", sums["loss"])
+    return loss / tf.maximum(normalizers["rows"], 1.0)
 
   def sums(self, batch, outputs, vocab_size=None) -> dict:
     """Everything of a batch that adds up.
@@ -90,7 +95,8 @@ class SentencePredictionTask(base_task.Task):
 
     Returns:
       float32 scalars `loss` (cross entropy in nats, or squared error in units
-      of the labels' spread), `rows`, `tokens`, and `correct` or `error`.
+      of the labels' spread), `rows`, `tokens`, and `correct` or `error`; of
+      several passes those of the first, and what `any_budget.sums` adds.
     """
     del vocab_size
     logits, labels = outputs["logits"], batch["labels"]
@@ -104,16 +110,19 @@ class SentencePredictionTask(base_task.Task):
       name, measured = "correct", tf.cast(
           tf.argmax(logits, -1, output_type=labels.dtype) == labels,
           tf.float32)
-    return {
-        # Not a plain product: padding may have an infinite loss.
-        "loss": tf.reduce_sum(tf.where(weights > 0, losses * weights, 0.0)),
-        name: tf.reduce_sum(measured * weights),
+    # Not a plain product: padding may have an infinite loss.
+    loss = tf.reduce_sum(tf.where(weights > 0, losses * weights, 0.0))
+    sums = {
+        "loss": loss, name: tf.reduce_sum(measured * weights),
         "rows": tf.reduce_sum(weights),
         "tokens": tf.reduce_sum(tf.cast(batch["input_mask"], tf.float32))}
+    if "student_logits" in outputs:
+      sums |= any_budget.sums(self.kind, outputs, loss, weights)
+    return sums
 
   def rows(self, batch, outputs) -> dict:
     """What evaluation collects of each row: logits, label and number."""
-    return dict(logits=outputs["logits"], labels=batch["labels"],
+    return dict(outputs, labels=batch["labels"],
                 example_ids=batch["example_ids"])
 
   def means(self, sums) -> dict:
@@ -125,7 +134,12 @@ class SentencePredictionTask(base_task.Task):
     """
     count = max(float(sums["rows"]), 1.0)
     means = dict(loss=float(sums["loss"]) / count)
+    if "distillation" in sums:
+      means["distillation_loss"] = float(sums["distillation"]) / count
     if "logits" in sums:
+      if self.budgets:
+        means |= any_budget.metrics(
+            self.kind, self._exact, sums, self.budgets, in_order)
       return means | self._exact(sums)
     if self.kind == "number":
       return means | dict(mean_error=float(sums["error"]) / count)
@@ -146,23 +160,26 @@ class SentencePredictionTask(base_task.Task):
   @property
   def metric_names(self) -> tuple[str, ...]:
     """What an evaluation gives; the first decides unless told otherwise."""
+    names = ("accuracy", "f1", "matthews_correlation", "loss")
     if self.kind == "number":
-      return ("pearson_spearman", "pearson", "spearman", "mean_error", "loss")
+      names = ("pearson_spearman", "pearson", "spearman", "mean_error", "loss")
     if self.kind == "choice":
-      return ("accuracy", "loss")
-    return ("accuracy", "f1", "matthews_correlation", "loss")
+      names = ("accuracy", "loss")
+    return any_budget.metric_names(names, self.budgets)
 
   @staticmethod
   def describe(metrics) -> str:
     """What the live line shows of a window of training."""
     return "  ".join(f"{name.replace('_', ' ')} {metrics[name]:.3f}"
-                     for name in ("loss", "accuracy", "mean_error")
+                     for name in ("loss", "distillation_loss", "accuracy",
+                                  "mean_error")
                      if name in metrics)
 
   @staticmethod
   def describe_evaluation(metrics) -> str:
+    # The many at each budget are for the closing words.
     return ", ".join(f"{name.replace('_', ' ')} {value:.4f}"
-                     for name, value in metrics.items())
+                     for name, value in metrics.items() if "_at_" not in name)
 
 
 def in_order(collected):

@@ -6,6 +6,8 @@ Axes: b rows of the global batch.
 import numpy as np
 import tensorflow as tf
 
+from official_style.tasks import any_budget
+
 
 class EvalStep:
   """Evaluates one distributed batch.
@@ -16,17 +18,23 @@ class EvalStep:
     model: takes `(batch, training)`.
     strategy: what replicas there are.
     jit_compile: compile with XLA.
+    budget_schedules: lists of tokens kept, by budget: all are evaluated, see
+      `any_budget`. None or empty is the model as it is.
 
   Call:
     batch: a distributed batch. -> dict of scalars, sums over the batch, and of
       what `rows` gives, [b ...].
   """
 
-  def __init__(self, task, model, strategy, jit_compile=False):
+  def __init__(self, task, model, strategy, jit_compile=False,
+               budget_schedules=None):
     rows_of = getattr(task, "rows", lambda batch, outputs: {})
 
     def measure(batch):
-      outputs = model(batch, training=False)
+      if budget_schedules:
+        outputs = any_budget.eval_outputs(model, batch, budget_schedules)
+      else:
+        outputs = model(batch, training=False)
       return task.sums(batch, outputs), rows_of(batch, outputs)
 
     if jit_compile:

@@ -1,6 +1,7 @@
 """What a run is made of: devices, model, optimizer and steps."""
 
 import dataclasses
+import functools
 
 import tensorflow as tf
 import tf_keras
@@ -12,6 +13,7 @@ from official_style.errors import UserError
 from official_style.modeling import token_schedule
 from official_style.tasks import masked_lm_pretraining  # noqa: F401
 from official_style.tasks import sentence_prediction  # noqa: F401, both register
+from official_style.training import budget_draws
 from official_style.training import eval_step as eval_step_lib
 from official_style.training import loss_scale as loss_scale_lib
 from official_style.training import optimizers
@@ -80,7 +82,8 @@ def build(config, vocabulary, placement, labels=None) -> Machinery:
             trainer.optimizer_config, trainer.gradient_clip_norm),
         jit_compile=config.runtime.enable_xla)
     eval_step = eval_step_lib.EvalStep(
-        task, model, placement.strategy, config.runtime.enable_xla)
+        task, model, placement.strategy, config.runtime.enable_xla,
+        getattr(model.encoder_network, "budget_schedules", None))
     checkpoint = tf.train.Checkpoint(
         model=model, optimizer=optimizer, loss_scale=loss_scale,
         global_step=optimizer.iterations, **model.checkpoint_items)
@@ -104,6 +107,15 @@ def fill_from_vocabulary(encoder, vocabulary):
       encoder.token_allow_list is None):
     encoder.token_allow_list = tuple(
         i for i in vocabulary.special_ids if i != vocabulary.pad_id)
+
+
+def schedules_at(config, model):
+  """step -> the lists it trains; None where an encoder has no budgets."""
+  budgets = getattr(model.encoder_network, "budget_schedules", None)
+  if not budgets:
+    return None
+  return functools.partial(budget_draws.schedules_at, tuple(budgets.values()),
+                           config.trainer.seed)
 
 
 def keep_stages(config, model):

@@ -237,6 +237,7 @@ def _trainer(run: Run, state, interruption) -> trainer_lib.Trainer:
       learning_rate=optimizers.build_learning_rate(
           config.trainer.optimizer_config),
       keep_stages=machinery_lib.keep_stages(config, machinery.model),
+      schedules_at=machinery_lib.schedules_at(config, machinery.model),
       seq_length=config.task.train_data.seq_length,
       batches_from=batches_from, eval_batches=evaluation,
       num_eval_batches=num_evaluation, checkpoints=run.checkpoints,

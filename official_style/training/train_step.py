@@ -10,6 +10,8 @@ Axes: b rows a replica, v vocabulary.
 
 import tensorflow as tf
 
+from official_style.tasks import any_budget
+
 _SUM = tf.distribute.ReduceOp.SUM
 
 
@@ -20,7 +22,8 @@ class TrainStep:
 
   Args:
     task: gives `normalizers`, `sums`, `objective` and `trained_variables`.
-    model: takes `(batch, training, token_keep_k)`.
+    model: takes `(batch, training, token_keep_k)`, or
+      `(batch, training, token_schedule)` where steps name lists.
     optimizer: of `optimizers.build_optimizer`.
     loss_scale: a `LossScale`.
     strategy: what replicas there are.
@@ -31,6 +34,8 @@ class TrainStep:
 
   Call:
     batch: a distributed batch. token_keep_k: static keep count, or None.
+    token_schedules: static lists of tokens kept, a pass for each; see
+      `any_budget`.
     -> dict of scalars: the task's sums over the global batch, `gradient_norm`
       before clipping, and `finite`, whether the update was made.
   """
@@ -50,19 +55,21 @@ class TrainStep:
                         if self._importance is not None else None)
     self._functions = {}
 
-  def __call__(self, batch, token_keep_k=None):
-    if token_keep_k not in self._functions:
-      self._functions[token_keep_k] = self._function(token_keep_k)
-    return self._functions[token_keep_k](batch)
+  def __call__(self, batch, token_keep_k=None, token_schedules=None):
+    static = token_keep_k, token_schedules
+    if static not in self._functions:
+      self._functions[static] = self._function(*static)
+    return self._functions[static](batch)
 
-  def trace(self, signature, token_keep_k=None):
+  def trace(self, signature, token_keep_k=None, token_schedules=None):
     """Builds the graph for a dict of `tf.TensorSpec`, and runs nothing."""
-    self._function(token_keep_k).get_concrete_function(signature)
+    self._function(token_keep_k, token_schedules).get_concrete_function(
+        signature)
 
-  def _function(self, token_keep_k):
-    """A graph for one keep count; shapes are static, so there are few."""
+  def _function(self, *static):
+    """A graph for one choice; shapes are static, so there are few."""
     replica_step = lambda batch: self.replica_step(  # noqa: E731
-        batch, token_keep_k)
+        batch, *static)
     if self._jit_compile and self._strategy.num_replicas_in_sync == 1:
       replica_step = tf.function(
           replica_step, jit_compile=True, autograph=False)
@@ -74,7 +81,7 @@ class TrainStep:
 
     return tf.function(step, autograph=False)
 
-  def replica_step(self, batch, token_keep_k=None):
+  def replica_step(self, batch, token_keep_k=None, token_schedules=None):
     """What one replica does with its share; see the class."""
     normalizers = self._all_reduce(self._task.normalizers(batch))
     gradients = self._gradients
@@ -82,7 +89,7 @@ class TrainStep:
       gradients = tf.function(
           gradients, jit_compile=True, autograph=False)
     return self._apply(*self._all_reduce(
-        gradients(batch, normalizers, token_keep_k)))
+        gradients(batch, normalizers, token_keep_k, token_schedules)))
 
   def _all_reduce(self, tensors):
     """The sums over replicas of a structure of tensors."""
@@ -91,11 +98,11 @@ class TrainStep:
     context = tf.distribute.get_replica_context()
     return context.all_reduce(_SUM, tensors)
 
-  def _gradients(self, batch, normalizers, token_keep_k):
+  def _gradients(self, batch, normalizers, *static):
     """This replica's share of the gradients, and its sums."""
     parts = self._micro_batches
     if parts == 1:
-      return self._micro_gradients(batch, normalizers, token_keep_k)
+      return self._micro_gradients(batch, normalizers, *static)
     rows, left_out = divmod(batch["input_word_ids"].shape[0], parts)
     if left_out:
       raise ValueError(
@@ -107,7 +114,7 @@ class TrainStep:
 
     def part(i):
       micro = {name: tf.gather(x, i) for name, x in batch.items()}
-      return self._micro_gradients(micro, normalizers, token_keep_k)
+      return self._micro_gradients(micro, normalizers, *static)
 
     def body(i, total):
       return i + 1, tf.nest.map_structure(tf.add, total, part(i))
@@ -116,9 +123,14 @@ class TrainStep:
         lambda i, _: i < parts, body, (tf.constant(1), part(0)),
         maximum_iterations=parts - 1)[1]
 
-  def _micro_gradients(self, batch, normalizers, token_keep_k):
+  def _micro_gradients(self, batch, normalizers, token_keep_k,
+                       token_schedules):
     with tf.GradientTape() as tape:
-      outputs = self._model(batch, training=True, token_keep_k=token_keep_k)
+      if token_schedules is None:
+        outputs = self._model(batch, training=True, token_keep_k=token_keep_k)
+      else:
+        outputs = any_budget.train_outputs(
+            self._model, batch, token_schedules)
       sums = self._task.sums(batch, outputs, self._vocab_size)
       loss = self._task.objective(sums, normalizers)
       loss *= self._loss_scale.value

@@ -68,12 +68,15 @@ class Trainer:
     interruption: an `Interruption`.
     on_nonfinite: called with the last batch before the run is stopped for it.
     any_worker: whether a bool holds on any worker: all stop at the same step.
+    schedules_at: step -> the lists of tokens kept it trains, or None for the
+      model as it is.
   """
 
   def __init__(self, *, config, task, train_step, eval_step, learning_rate,
                keep_stages, seq_length, batches_from, eval_batches,
                num_eval_batches, checkpoints, metrics_log, progress,
-               interruption, on_nonfinite, any_worker=bool):
+               interruption, on_nonfinite, any_worker=bool,
+               schedules_at=None):
     self._config = config
     self._task = task
     self._train_step, self._eval_step = train_step, eval_step
@@ -87,6 +90,7 @@ class Trainer:
     self._interruption = interruption
     self._on_nonfinite = on_nonfinite
     self._any_worker = any_worker
+    self._schedules_at = schedules_at
     self._window_start = time.monotonic()
     self._window_tokens = 0.0
     self._shown = ""
@@ -160,9 +164,11 @@ class Trainer:
     return token_schedule.keep_at(self._keep_stages, step)
 
   def _step(self, state: RunState, batch):
-    keep = self._keep_count(state.step)
+    keep, more = self._keep_count(state.step), {}
+    if self._schedules_at is not None:
+      more["token_schedules"] = self._schedules_at(state.step)
     logs = {name: float(value)
-            for name, value in self._train_step(batch, keep).items()}
+            for name, value in self._train_step(batch, keep, **more).items()}
     state.step += 1
     finite, norm = bool(logs.pop("finite")), logs.pop("gradient_norm")
     state.tokens += logs["tokens"]

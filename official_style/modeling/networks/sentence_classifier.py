@@ -29,6 +29,8 @@ class SentenceClassifier(tf_keras.Model):
   Call:
     inputs: what the encoder takes, each [b n], or [b c n] for a score for each
       choice.
+    token_schedule: for a `PyramidBertEncoder`, the list to run instead of its
+      own.
     -> dict of `logits` float32[b k], or [b c].
   """
 
@@ -43,9 +45,13 @@ class SentenceClassifier(tf_keras.Model):
         num_classes=num_classes, initializer=initializer,
         dropout_rate=dropout_rate, name="sentence_prediction")
 
-  def call(self, inputs, training=None, token_keep_k=None):
+  def call(self, inputs, training=None, token_keep_k=None,
+           token_schedule=None):
     """`token_keep_k` is ignored: the encoder is asked to keep all."""
     del token_keep_k
+    # Only an encoder that has one of its own takes another list.
+    chosen = {} if token_schedule is None else dict(
+        token_schedule=token_schedule)
     shape = inputs["input_word_ids"].shape
     if shape.rank == 3:
       n = shape[2]
@@ -56,7 +62,7 @@ class SentenceClassifier(tf_keras.Model):
     first = tf.zeros_like(inputs["input_word_ids"][:, :1])
     outputs = self.encoder_network(
         inputs, training=training, read_positions=first,
-        token_keep_k=inputs["input_word_ids"].shape[1])
+        token_keep_k=inputs["input_word_ids"].shape[1], **chosen)
     features = outputs["sequence_output"]  # [b 1 d]
     if self._use_encoder_pooler:
       features = self.encoder_network.pooler_layer(features[:, 0, :])
