@@ -50,7 +50,7 @@ def test_every_experiment_is_a_document(name):
 
 @pytest.mark.parametrize("name", [n for n in EXPERIMENTS if n not in (
     "bert", "token_drop_bert", "random_ltd_bert", "bert/sentence_prediction",
-    "pyramid_bert")])
+    "pyramid_bert", "pyramid_bert/any_budget")])
 def test_real_sizes_never_train_on_the_embedded_corpus(name):
   message = resolving.refused(f"--experiment={name}")
   assert "has to be set" in message and "--train_data" in message
@@ -164,7 +164,16 @@ def test_pyramid_bert_is_the_dense_experiment_but_for_its_encoder():
   assert different == {
       "token_selector", "selection_place", "coreset_metric", "merge_tokens",
       "proportional_attention", "retention_speedup", "retention_multiple",
-      "token_schedule", "token_schedule_length"}
+      "retention_relative", "token_schedule", "token_schedule_length"}
+
+
+def test_any_budget_is_pyramid_bert_with_budgets():
+  ours, single = (resolve.flatten(resolving.resolved(
+      f"--experiment={name}", "--init_checkpoint=").config)
+                  for name in ("pyramid_bert/any_budget", "pyramid_bert"))
+  different = {key.rpartition(".")[2] for key in ours.keys() | single.keys()
+               if ours.get(key) != single.get(key)}
+  assert different == {"budgets", "budget_schedules"}
 
 
 def test_a_list_or_a_share_wins_over_the_target():

@@ -20,7 +20,8 @@ from official_style.training import machinery as machinery_lib
 from official_style.training import strategies
 
 _QUICK = ("token_drop_bert", "bert", "random_ltd_bert")
-_FINE_TUNING = ("bert/sentence_prediction", "pyramid_bert")
+_FINE_TUNING = (
+    "bert/sentence_prediction", "pyramid_bert", "pyramid_bert/any_budget")
 _VOCABULARY = vocabulary_lib.Vocabulary(
     ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
     + [f"w{i}" for i in range(59)])
@@ -99,13 +100,17 @@ def test_fine_tuning_is_one_static_xla_program(name, labels):
       labels=tf.zeros([b], tf.float32 if number else tf.int32),
       weights=tf.ones([b]), example_ids=tf.range(b),
       example_keys=tf.ones(shape[:-1], tf.int32))
+  schedules_at = machinery_lib.schedules_at(config, machinery.model)
+  schedules = schedules_at(0) if schedules_at else None
   program = tf.function(
-      lambda batch: machinery.train_step.replica_step(batch),
+      lambda batch: machinery.train_step.replica_step(
+          batch, token_schedules=schedules),
       jit_compile=True, autograph=False)
   hlo = program.experimental_get_compiler_ir(batch)(stage="hlo")
   assert "ENTRY" in hlo and not re.search(r"\[[^\]]*<=", hlo)
   # What feeds forward really is what was kept.
   rows = b * (2 if labels.kind == "choice" else 1)
-  for kept in getattr(config.task.model.encoder.get(), "token_schedule",
-                      (n,))[:-1]:
-    assert f"f32[{rows},{kept},16]" in hlo
+  for lengths in schedules or [getattr(
+      config.task.model.encoder.get(), "token_schedule", (n,))]:
+    for kept in lengths[:-1]:
+      assert f"f32[{rows},{kept},16]" in hlo

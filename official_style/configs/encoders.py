@@ -90,6 +90,12 @@ class PyramidBertEncoderConfig(FastBertEncoderConfig):
       others come to is filled in here.
     token_schedule_length: tokens of the rows `token_schedule` is for; for
       others it is scaled. 0 is those of the training data.
+    retention_relative: whether lists are shares of each row's own tokens, see
+      `PyramidBertEncoder`; not with selectors that merge all rows to one length.
+    budgets: speed-ups one set of weights is trained for, from 1 up; None is
+      `token_schedule` alone. Predictions are made with `token_schedule`.
+    budget_schedules: for each of `budgets` the tokens each layer keeps, as
+      "128 96 72 54"; wins over `budgets`' own lists, which are filled in here.
   """
   token_selector: str = "coreset"
   selection_place: str = "post_attention"
@@ -103,6 +109,10 @@ class PyramidBertEncoderConfig(FastBertEncoderConfig):
   retention_multiple: int = 1
   token_schedule: Optional[Sequence[int]] = None
   token_schedule_length: int = 0
+  retention_relative: bool = False
+  budgets: Optional[Sequence[float]] = None
+  # Strings: Model Garden's sequences hold no sequences.
+  budget_schedules: Optional[Sequence[str]] = None
 
 
 def _activation(name: str):
@@ -183,10 +193,12 @@ def build_pyramid_bert_encoder(config: PyramidBertEncoderConfig):
   A list that was not filled in is that of the longest rows, or of rows of
   `token_schedule_length`.
   """
-  lengths = retention.lengths_of(
-      config, config.token_schedule_length or config.max_position_embeddings)
+  seq_length = config.token_schedule_length or config.max_position_embeddings
   return pyramid_bert_encoder.PyramidBertEncoder(
-      token_schedule=lengths,
+      token_schedule=retention.lengths_of(config, seq_length),
+      budget_schedules=retention.budget_lengths_of(config, seq_length),
+      retention_relative=config.retention_relative,
+      token_schedule_length=seq_length,
       token_selector=config.token_selector,
       selection_place=config.selection_place,
       coreset_m=config.coreset_m,

@@ -41,22 +41,68 @@ def lengths_of(config: Any, seq_length: int) -> tuple[int, ...]:
     lengths = retention_schedule.check_lengths(
         config.token_schedule, config.num_layers, made_for)
     return retention_schedule.scale_lengths(lengths, made_for, seq_length)
-  place, depth = place_of(config), config.retention_depth
-  if depth is None and config.token_selector == "input_first_k":
-    depth = 1  # What is cut once is short for all layers.
-  least = selector_of(config).least
   if config.retention_share is not None:
     return retention_schedule.exponential_lengths(
-        seq_length, config.num_layers, config.retention_share, depth,
-        config.retention_multiple, least)
+        seq_length, config.num_layers, config.retention_share,
+        _depth_of(config), config.retention_multiple,
+        selector_of(config).least)
+  return _lengths_for(config, seq_length, config.retention_speedup)
+
+
+def _depth_of(config):
+  if config.retention_depth is None and (
+      config.token_selector == "input_first_k"):
+    return 1  # What is cut once is short for all layers.
+  return config.retention_depth
+
+
+def _lengths_for(config, seq_length, speedup):
   return retention_schedule.lengths_for_speedup(
-      cost_model.sizes_of(config, config.vocab_size), seq_length,
-      config.retention_speedup, depth, place,
-      multiple=config.retention_multiple, at_least=least)
+      cost_model.sizes_of(config, config.vocab_size), seq_length, speedup,
+      _depth_of(config), place_of(config), multiple=config.retention_multiple,
+      at_least=selector_of(config).least)
+
+
+def budget_lengths_of(config: Any, seq_length: int) -> dict:
+  """The list of each budget a set of weights is trained for; may be empty.
+
+  Raises:
+    ValueError: if the fields ask for what there is no list for.
+  """
+  budgets = tuple(config.budgets or ())
+  if not budgets:
+    if config.budget_schedules:
+      raise ValueError("budget_schedules without budgets: say which speed-up "
+                       "each list is for")
+    return {}
+  if len(budgets) < 2 or budgets[0] != 1 or any(
+      b <= a for a, b in zip(budgets, budgets[1:])):
+    raise ValueError(f"budgets={list(budgets)}: must be two speed-ups or more, "
+                     "each above the one before, from 1, all tokens, which the "
+                     "others learn from")
+  if config.budget_schedules is None:
+    return {budget: _lengths_for(config, seq_length, budget)
+            for budget in budgets}
+  if len(config.budget_schedules) != len(budgets):
+    raise ValueError(f"budget_schedules has {len(config.budget_schedules)} "
+                     f"lists for {len(budgets)} budgets: give one each")
+  made_for = config.token_schedule_length or seq_length
+  return {budget: retention_schedule.scale_lengths(
+      retention_schedule.check_lengths(
+          _parsed(text), config.num_layers, made_for), made_for, seq_length)
+          for budget, text in zip(budgets, config.budget_schedules)}
+
+
+def _parsed(text):
+  try:
+    return tuple(int(word) for word in text.split())
+  except ValueError:
+    raise ValueError(f"budget_schedules holds {text!r}: write numbers of "
+                     "tokens with spaces between them") from None
 
 
 def fill(task: Any):
-  """Fills in the `token_schedule` of a task's encoder, if it has one.
+  """Fills in the lists of a task's encoder, if it has any.
 
   Args:
     task: a `SentencePredictionTaskConfig`, its encoder's sizes filled in.
@@ -80,25 +126,46 @@ def fill(task: Any):
       raise UserError(f"{prefix}.{name}={value}: must be one of "
                       f"{', '.join(allowed)}{guess}")
   try:
-    least = selector_of(config).least
+    selector = selector_of(config)
     lengths = lengths_of(config, seq_length)
-    if lengths[-1] < least:
+    budgets = budget_lengths_of(config, seq_length)
+    for some in (lengths, *budgets.values()):
+      if some[-1] < selector.least:
+        raise ValueError(
+            f"token_schedule keeps {some[-1]} tokens in the end: token_selector"
+            f"={selector.name} keeps at least {selector.least}")
+    if config.retention_relative and not selector.ranks:
       raise ValueError(
-          f"token_schedule keeps {lengths[-1]} tokens in the end: "
-          f"token_selector={config.token_selector} keeps at least {least}")
+          f"retention_relative=True: token_selector={selector.name} merges "
+          "all rows to one length; choose one that ranks tokens, as coreset")
   except ValueError as error:
     raise UserError(f"{prefix}: {error}") from error
   config.token_schedule = lengths
   config.token_schedule_length = seq_length
+  if budgets:
+    config.budget_schedules = tuple(
+        " ".join(map(str, some)) for some in budgets.values())
 
 
 def describe(config: Any, seq_length: int) -> list[str]:
   """What a dry run tells of a filled-in config."""
   sizes = cost_model.sizes_of(config, config.vocab_size)
   place = place_of(config)
+
+  def times(lengths):
+    reached = retention_schedule.flops_speedup(
+        sizes, lengths, seq_length, place)
+    return f"{reached:.2f} times fewer FLOPs"
+
   lengths = retention_schedule.lengths_at(config.token_schedule, seq_length)
-  times = retention_schedule.flops_speedup(sizes, lengths, seq_length, place)
-  return [f"tokens kept  {' '.join(map(str, lengths))} of {seq_length}, by "
-          f"{config.token_selector}, {place}",
-          f"             {times:.2f} times fewer FLOPs than with all tokens, "
-          "both with the last layer on [CLS] only"]
+  lines = [f"tokens kept  {' '.join(map(str, lengths))} of {seq_length}, by "
+           f"{config.token_selector}, {place}",
+           f"             {times(lengths)} than with all tokens, "
+           "both with the last layer on [CLS] only"]
+  if config.retention_relative:
+    lines.append(f"             shares: a row of r tokens keeps r/{seq_length} "
+                 "of each")
+  for budget, some in budget_lengths_of(config, seq_length).items():
+    lines.append(f"budget {f'{budget:g}x':<5} {' '.join(map(str, some))}: "
+                 f"{times(some)}")
+  return lines

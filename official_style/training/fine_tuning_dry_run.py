@@ -14,6 +14,7 @@ from official_style.configs import retention
 from official_style.modeling import cost_model
 from official_style.modeling import retention_schedule
 from official_style.modeling import token_schedule
+from official_style.training import budget_draws
 from official_style.training import fine_tuning_run
 from official_style.training import initial_weights
 from official_style.training import machinery as machinery_lib
@@ -44,9 +45,11 @@ def run(config, options) -> int:
       config, data.vocabulary, placement, job.labels)
   rows = (config.task.train_data.global_batch_size
           // placement.strategy.num_replicas_in_sync)
+  schedules_at = machinery_lib.schedules_at(config, machinery.model)
   machinery.train_step.trace({
       name: tf.TensorSpec((rows,) + x.shape[1:], x.dtype)
-      for name, x in data.train.batch(0, 0, 1).items()})
+      for name, x in data.train.batch(0, 0, 1).items()},
+                             token_schedules=schedules_at and schedules_at(0))
   if config.task.init_checkpoint:
     report = initial_weights.load(
         machinery.model, config.task.init_checkpoint, options.allow_missing)
@@ -62,16 +65,21 @@ def describe(config, data, machinery, placement) -> str:
   n = config.task.train_data.seq_length
   sizes = cost_model.sizes_of(encoder, encoder.vocab_size)
   # The last layer works on [CLS] only.
-  schedule = token_schedule.dense_plan(encoder.num_layers).token_schedule(
-      n, n, 1)
+  passes = [(1.0, token_schedule.dense_plan(
+      encoder.num_layers).token_schedule(n, n, 1))]
   kept = []
   if isinstance(encoder, encoders.PyramidBertEncoderConfig):
-    schedule = retention_schedule.layer_counts(
-        encoder.token_schedule, n, retention.place_of(encoder), 1)
+    budgets = retention.budget_lengths_of(encoder, n)
+    passes = [(share, retention_schedule.layer_counts(
+        lengths, n, retention.place_of(encoder), 1))
+              for share, lengths in (
+                  budget_draws.passes_of(tuple(budgets.values()))
+                  if budgets else [(1.0, encoder.token_schedule)])]
     kept = retention.describe(encoder, n)
   batch = config.task.train_data.global_batch_size
   choices = data.source.labels.num_choices
-  flops = cost_model.step_flops(sizes, schedule, n, 0, batch * choices)
+  flops = sum(share * cost_model.step_flops(
+      sizes, schedule, n, 0, batch * choices) for share, schedule in passes)
   weights = sum(int(tf.size(v)) for v in machinery.task.trained_variables(
       machinery.model))
   trainer = config.trainer

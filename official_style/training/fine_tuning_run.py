@@ -5,6 +5,7 @@ import dataclasses
 from official_style.configs import resolve
 from official_style.data import classification_data
 from official_style.errors import UserError
+from official_style.tasks import any_budget
 from official_style.tasks import sentence_prediction
 from official_style.training import fine_tuning_words
 from official_style.training import machinery as machinery_lib
@@ -84,10 +85,9 @@ class FineTuningJob:
     if not trainer.best_checkpoint_eval_metric:
       trainer.best_checkpoint_eval_metric = _deciding(config.task, data)
     if not trainer.best_checkpoint_metric_comp:
-      lower = sentence_prediction.LOWER_IS_BETTER
       trainer.best_checkpoint_metric_comp = (
-          "lower" if trainer.best_checkpoint_eval_metric in lower
-          else "higher")
+          "lower" if trainer.best_checkpoint_eval_metric.startswith(
+              sentence_prediction.LOWER_IS_BETTER) else "higher")
 
   def evaluated(self, data) -> str:
     baseline = data.source.baseline
@@ -124,11 +124,12 @@ class FineTuningJob:
 
 def _deciding(task, data) -> str:
   """The metric that says which checkpoint is best."""
-  if data.source.metrics:
-    return data.source.metrics[0]
   made = sentence_prediction.SentencePredictionTask(task)
   made.set_labels(data.source.labels)
-  return made.metric_names[0]
+  if not data.source.metrics:
+    return made.metric_names[0]
+  name = data.source.metrics[0]
+  return any_budget.over(name) if made.budgets else name
 
 
 def _predict(run, batches, doing="evaluating"):

@@ -2,6 +2,7 @@
 
 import os
 
+from official_style.tasks import any_budget
 from official_style.training import progress
 
 
@@ -16,7 +17,11 @@ def of(run, state, result, seconds) -> str:
   at = "" if result.step == state.step else ", the best"
   lines.append(f"  On the {len(source.eval):,} evaluation rows, at step "
                f"{result.step}{at}:")
-  names = sorted(result.metrics, key=lambda name: (
+  budgets = run.config.task.model.encoder.get()
+  budgets = getattr(budgets, "budgets", None) or ()
+  of_budgets = {any_budget.at(name, budget) for name in result.metrics
+                for budget in budgets}
+  names = sorted(result.metrics.keys() - of_budgets, key=lambda name: (
       name != deciding, name == "loss"))
   for name in names:
     title = name.replace("_", " ")
@@ -30,7 +35,9 @@ def of(run, state, result, seconds) -> str:
       lines.append("  It has learned no more than which label is commonest: "
                    "train longer, or start\n  from a checkpoint.")
   for name, value in result.test_metrics.items():
-    lines.append(f"  test {name.replace('_', ' '):<19} {value:8.4f}")
+    if name not in of_budgets:
+      lines.append(f"  test {name.replace('_', ' '):<19} {value:8.4f}")
+  lines += _table(budgets, result.metrics)
   lines += ["", "Where things are:",
             f"  {folder.file('predictions.tsv')}  a line for each evaluation "
             "row"]
@@ -43,6 +50,20 @@ def of(run, state, result, seconds) -> str:
             f"  {folder.file('params.yaml')}  the configuration",
             "", "What to run next:"]
   return "\n".join(lines + _next(run))
+
+
+def _table(budgets, metrics) -> list[str]:
+  """A line for each budget."""
+  if not budgets:
+    return []
+  names = [name for name in metrics if any_budget.over(name) in metrics]
+  lines = ["", "  The same weights at each budget (times fewer FLOPs):",
+           "  budget" + "".join(
+               f"{name.replace('_', ' '):>22}" for name in names)]
+  for budget in budgets:
+    lines.append(f"  {f'{budget:g}x':<6}" + "".join(
+        f"{metrics[any_budget.at(name, budget)]:22.4f}" for name in names))
+  return lines
 
 
 def _next(run) -> list[str]:

@@ -5,7 +5,10 @@ variables, so trained weights run with it as they are.
 """
 
 import inspect
-from typing import Optional, Sequence
+from typing import Any, Optional, Sequence
+
+from official.nlp.modeling import networks as official_networks
+import tf_keras
 
 from official_style.modeling import cost_model
 from official_style.modeling import retention_schedule
@@ -14,7 +17,15 @@ from official_style.modeling.networks import bert_encoder
 from official_style.modeling.networks import pyramid_bert_encoder
 
 
-def pyramidize(encoder: bert_encoder.BertEncoder, speedup: float = 3.0,
+# Model Garden's: the same variables, and the same arithmetic in inference.
+_MODEL_GARDENS = (
+    official_networks.BertEncoderV2, official_networks.BertEncoder)
+# What they can do, and we can't.
+_NOT_OURS = ("output_range", "embedding_layer", "with_dense_inputs",
+             "return_attention_scores", "return_word_embeddings")
+
+
+def pyramidize(encoder: Any, speedup: float = 3.0,
                seq_length: Optional[int] = None,
                token_schedule: Optional[Sequence[int]] = None,
                **settings) -> pyramid_bert_encoder.PyramidBertEncoder:
@@ -24,7 +35,9 @@ def pyramidize(encoder: bert_encoder.BertEncoder, speedup: float = 3.0,
   fine-tuning gets some of it back.
 
   Args:
-    encoder: any of ours, with variables. It stays as it is; weights are copied.
+    encoder: any of ours, or Model Garden's `BertEncoderV2` or `BertEncoder`,
+      with variables; of a classifier of theirs, what is in its
+      `checkpoint_items["encoder"]`. It stays as it is; weights are copied.
     speedup: times fewer matrix products on rows of `seq_length`, when [CLS] is
       read.
     seq_length: tokens of the rows it is meant for; None is the most the
@@ -34,26 +47,61 @@ def pyramidize(encoder: bert_encoder.BertEncoder, speedup: float = 3.0,
     **settings: of the selection, see `PyramidBertEncoder`.
 
   Raises:
-    ValueError: for an encoder without variables, or a speed-up or list it
-      can't have.
+    ValueError: for an encoder without variables, one of another kind, or a
+      speed-up or list it can't have.
   """
-  if not isinstance(encoder, bert_encoder.BertEncoder):
-    raise ValueError(f"{type(encoder).__name__}: give an encoder of "
-                     "official_style, as a classifier's `encoder_network`")
-  if not encoder.built:
+  theirs = type(encoder) in _MODEL_GARDENS
+  if not theirs and not isinstance(encoder, bert_encoder.BertEncoder):
+    raise ValueError(
+        f"{type(encoder).__name__}: give an encoder of official_style, as a "
+        "classifier's `encoder_network`, or Model Garden's BertEncoderV2 or "
+        "BertEncoder")
+  if not encoder.built or not encoder.pooler_layer.built:
     raise ValueError(f"{encoder.name} has no weights yet: call it, or load a "
                      "checkpoint, first")
+  config = _config_of_model_gardens(encoder) if theirs else (
+      encoder.get_config())
   shared = inspect.signature(bert_encoder.BertEncoder).parameters
-  config = {name: value for name, value in encoder.get_config().items()
-            if name in shared}
+  config = {name: value for name, value in config.items() if name in shared}
   if token_schedule is None:
     token_schedule = _lengths(config, speedup, seq_length, settings)
   ours = pyramid_bert_encoder.PyramidBertEncoder(
       token_schedule=token_schedule, **settings, **config)
   ours.build(None)
-  for theirs, mine in zip(_parts(encoder), _parts(ours), strict=True):
-    mine.set_weights(theirs.get_weights())
+  for one, other in zip(_parts(encoder), _parts(ours), strict=True):
+    _copy(one, other)
   return ours
+
+
+def _config_of_model_gardens(encoder):
+  """The arguments of a `BertEncoder` of ours."""
+  config = dict(encoder.get_config())
+  for name in _NOT_OURS:
+    if config.get(name):
+      raise ValueError(f"{type(encoder).__name__} with {name}="
+                       f"{config[name]!r}: not supported here; build it "
+                       "without")
+  block = encoder.transformer_layers[0]
+  # Their names of functions don't lead back to all of them.
+  activation = block.get_config()["inner_activation"]
+  return config | dict(
+      inner_activation=tf_keras.activations.get(activation),
+      initializer=tf_keras.initializers.get(config["initializer"]))
+
+
+def _copy(source, target):
+  """Copies variables by what they are: their order is not the same."""
+  values = {_last_names(v): v for v in source.variables}
+  if len(values) != len(target.variables):
+    raise ValueError(f"{source.name} has {len(values)} variables where "
+                     f"{len(target.variables)} are known")
+  for variable in target.variables:
+    variable.assign(values[_last_names(variable)])
+
+
+def _last_names(variable):
+  """`query/kernel` of `encoder/layer_3/self_attention/query/kernel:0`."""
+  return "/".join(variable.name.split("/")[-2:])
 
 
 def _lengths(config, speedup, seq_length, settings):
@@ -82,5 +130,6 @@ def _parts(encoder):
   return [layer for layer in (
       encoder._embedding_layer, encoder._position_embedding_layer,
       encoder._type_embedding_layer, encoder._embedding_norm_layer,
-      encoder._embedding_projection, *encoder.transformer_layers,
+      getattr(encoder, "_embedding_projection", None),
+      *encoder.transformer_layers,
       encoder.pooler_layer) if layer is not None]

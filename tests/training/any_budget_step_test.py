@@ -1,0 +1,77 @@
+"""One update for several budgets, however the batch is cut."""
+
+import json
+import pathlib
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from official_style.training import eval_step
+from tests.reference import tiny_budgets as tiny
+from tests.reference import tiny_training
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BATCHES = [tiny.batch(i) for i in range(2)]
+LISTS = [tiny.SCHEDULES, tiny.SCHEDULES[::2]]
+
+
+@pytest.fixture(scope="module")
+def plain():
+  run = tiny.Run()
+  run.first = run.state()
+  run.logs = run.train(BATCHES, LISTS)
+  return run
+
+
+@pytest.mark.parametrize("settings", [
+    dict(jit_compile=True), dict(micro_batches=2)], ids=str)
+def test_compiled_and_in_parts_it_is_the_same_step(plain, settings):
+  run = tiny.Run(**settings)
+  for a, b in zip(run.train(BATCHES, LISTS), plain.logs):
+    assert a == pytest.approx(b, rel=1e-3)
+  for (name, a), b in zip(run.state().items(), plain.state().values()):
+    if not tiny_training.has_no_gradient(name):
+      np.testing.assert_allclose(a, b, atol=2e-5, rtol=1e-3, err_msg=name)
+
+
+def test_a_graph_for_each_choice_of_lists_and_no_more(plain):
+  assert len(plain.step._functions) == 2
+  plain.step._functions[None, LISTS[0]]
+
+
+def test_it_moves_weights_and_says_what_was_lost(plain):
+  log = plain.logs[0]
+  assert log["rows"] == 7 and log["finite"] == 1 and log["distillation"] > 0
+  assert log["objective"] == pytest.approx(
+      (log["loss"] + 2 * log["distillation"]) / 3, rel=1e-5)
+  assert any((a != b).any() for a, b in zip(
+      plain.state().values(), plain.first.values()))
+
+
+def test_two_replicas_take_the_step_of_one():
+  done = subprocess.run(
+      [sys.executable, "-m", "tests.training.any_budget_replicas"], cwd=ROOT,
+      capture_output=True, text=True, check=False, timeout=600)
+  assert done.returncode == 0, done.stderr[-3000:]
+  result = json.loads(done.stdout)
+  assert result["replicas"] == 2
+  for a, b in zip(*result["logs"], strict=True):
+    assert a == pytest.approx(b, rel=1e-4)
+    assert a["gradient_norm"] > 0.05  # Both clip.
+  assert result["state"] < 5e-6
+
+
+def test_an_evaluation_runs_every_budget():
+  run = tiny.Run()
+  step = eval_step.EvalStep(
+      run.task, run.model, run.strategy,
+      budget_schedules=run.model.encoder_network.budget_schedules)
+  totals = {}
+  for batch in BATCHES:
+    eval_step.add(totals, step(tiny_training.Run.distributed(run, batch)))
+  for name, lengths in zip(("1", "1.5", "3"), tiny.SCHEDULES):
+    np.testing.assert_allclose(
+        totals[f"logits_at_{name}x"][1], run.model(
+            BATCHES[1], token_schedule=lengths)["logits"], atol=1e-5)
