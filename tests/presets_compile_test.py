@@ -21,7 +21,8 @@ from official_style.training import strategies
 
 _QUICK = ("token_drop_bert", "bert", "random_ltd_bert")
 _FINE_TUNING = (
-    "bert/sentence_prediction", "pyramid_bert", "pyramid_bert/any_budget")
+    "bert/sentence_prediction", "pyramid_bert", "pyramid_bert/any_budget",
+    "pyramid_bert/learned_threshold")
 _VOCABULARY = vocabulary_lib.Vocabulary(
     ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
     + [f"w{i}" for i in range(59)])

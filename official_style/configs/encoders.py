@@ -91,7 +91,7 @@ class PyramidBertEncoderConfig(FastBertEncoderConfig):
     token_schedule_length: tokens of the rows `token_schedule` is for; for
       others it is scaled. 0 is those of the training data.
     retention_relative: whether lists are shares of each row's own tokens, see
-      `PyramidBertEncoder`; not with selectors that merge all rows to one length.
+      `PyramidBertEncoder`; not for `average_pool` and `bipartite_merge`.
     budgets: speed-ups one set of weights is trained for, from 1 up; None is
       `token_schedule` alone. Predictions are made with `token_schedule`.
     budget_schedules: for each of `budgets` the tokens each layer keeps, as

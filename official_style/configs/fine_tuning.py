@@ -75,6 +75,9 @@ class SentencePredictionTaskConfig(cfg.TaskConfig):
     num_folds: parts of the training rows for cross-validation; 0 is none.
     fold: the part that is held out of them.
     test_path: files to predict at the end, with labels or without.
+    threshold_speedup: above 1, a threshold of received attention is learnt for
+      each layer, until rows take so many times fewer matrix products; how many
+      tokens that leaves is written to `token_schedule.json`. None is not to.
     vocab_file, lower_case, trained_vocab_size: as in pretraining; without a
       `vocab_file`, that of the run whose weights are started from.
   """
@@ -95,6 +98,7 @@ class SentencePredictionTaskConfig(cfg.TaskConfig):
   num_folds: int = 0
   fold: int = 0
   test_path: str = ""
+  threshold_speedup: Optional[float] = None
   vocab_file: str = ""
   lower_case: Optional[bool] = None
   trained_vocab_size: int = 4000

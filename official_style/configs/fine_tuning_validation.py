@@ -2,6 +2,7 @@
 
 import os
 
+from official_style.configs import encoders
 from official_style.configs import fine_tuning
 from official_style.configs import validation
 from official_style.errors import UserError
@@ -44,6 +45,24 @@ def _validate_data(data, prefix: str):
                     "(]")
 
 
+def _validate_thresholds(task):
+  speedup = task.threshold_speedup
+  if speedup is None:
+    return
+  if speedup <= 1:
+    raise UserError(f"task.threshold_speedup={speedup}: must be above 1; leave "
+                    "it out to learn no thresholds")
+  encoder = task.model.encoder.get()
+  if isinstance(encoder, encoders.PyramidBertEncoderConfig):
+    raise UserError(
+        f"task.threshold_speedup={speedup}: the encoder has its tokens kept by "
+        "a list already: learn thresholds with bert_encoder")
+  if encoder.num_layers == 1:
+    raise UserError(
+        f"task.threshold_speedup={speedup}: one layer, which works on [CLS] "
+        "only, has nothing to leave out: take a model of two layers or more")
+
+
 def _validate_task(task):
   for key in ("num_folds", "fold", "model.num_classes"):
     owner = task.model if "." in key else task
@@ -53,6 +72,7 @@ def _validate_task(task):
                     f"{task.num_folds}: give 2 folds or more, and a fold below")
   validation.within("task.model.head_dropout_rate",
                     task.model.head_dropout_rate, 0, 1, "[)")
+  _validate_thresholds(task)
   ours, theirs = (
       {os.path.normpath(p.strip()) for p in data.input_path.split(",")
        if p.strip()} for data in (task.train_data, task.validation_data))

@@ -3,9 +3,9 @@
 Length-Adaptive Transformer (Kim and Cho, 2021,
 https://arxiv.org/abs/2010.07003), after slimmable networks (Yu and Huang, 2019,
 https://arxiv.org/abs/1903.05134). A step runs all tokens, the shortest list and
-one between (the sandwich rule). With all tokens the model learns the labels; the
-others learn what it says (in-place distillation), for which no gradient flows
-back into it. The loss is the mean of all passes.
+one between (the sandwich rule). With all tokens the model learns the labels;
+the others learn what it says (in-place distillation), for which no gradient
+flows back into it. The loss is the mean of all passes.
 
 Passes draw dropout by the same keys, so what lies below the first selection is
 the same in all of them, and a compiler computes it once.

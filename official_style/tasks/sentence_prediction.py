@@ -11,10 +11,11 @@ from official.core import task_factory
 
 from official_style.configs import fine_tuning
 from official_style.modeling.networks import sentence_classifier
+from official_style.modeling.networks import threshold_classifier
 from official_style.tasks import any_budget
 from official_style.tasks import sentence_metrics
 
-LOWER_IS_BETTER = ("loss", "mean_error")
+LOWER_IS_BETTER = ("loss", "mean_error", "cost_share")
 
 
 @task_factory.register_task_cls(fine_tuning.SentencePredictionTaskConfig)
@@ -24,7 +25,9 @@ class SentencePredictionTask(base_task.Task):
   Losses are sums, which add up over micro-batches, replicas and workers.
   Evaluation collects the logits of every row instead, and takes its metrics
   over all of them at once. An encoder with `budgets` is trained for, and
-  evaluated at, each of them: see `any_budget`.
+  evaluated at, each of them: see `any_budget`. With a `threshold_speedup` the
+  model is a `ThresholdClassifier`, and a row that costs more than its share
+  adds to the loss.
 
   Args:
     params: a `SentencePredictionTaskConfig`.
@@ -48,7 +51,10 @@ class SentencePredictionTask(base_task.Task):
     """The encoder of the config with its head."""
     config = self.task_config.model
     encoder = config.encoder.get()
-    return sentence_classifier.SentenceClassifier(
+    classifier = (threshold_classifier.ThresholdClassifier
+                  if self.task_config.threshold_speedup
+                  else sentence_classifier.SentenceClassifier)
+    return classifier(
         encoder_network=encoder.BUILDER(encoder),
         num_classes=self.num_outputs,
         initializer=tf_keras.initializers.TruncatedNormal(
@@ -118,6 +124,12 @@ class SentencePredictionTask(base_task.Task):
         "tokens": tf.reduce_sum(tf.cast(batch["input_mask"], tf.float32))}
     if "student_logits" in outputs:
       sums |= any_budget.sums(self.kind, outputs, loss, weights)
+    if "cost_share" in outputs:
+      share = outputs["cost_share"]
+      # Of each row, so that it adds up over parts of a batch as losses do.
+      excess = tf.nn.relu(share * self.task_config.threshold_speedup - 1)
+      sums |= dict(cost=tf.reduce_sum(share * weights),
+                   objective=loss + tf.reduce_sum(excess * weights))
     return sums
 
   def rows(self, batch, outputs) -> dict:
@@ -136,6 +148,8 @@ class SentencePredictionTask(base_task.Task):
     means = dict(loss=float(sums["loss"]) / count)
     if "distillation" in sums:
       means["distillation_loss"] = float(sums["distillation"]) / count
+    if "cost" in sums:
+      means["cost_share"] = float(sums["cost"]) / count
     if "logits" in sums:
       if self.budgets:
         means |= any_budget.metrics(
@@ -165,14 +179,16 @@ class SentencePredictionTask(base_task.Task):
       names = ("pearson_spearman", "pearson", "spearman", "mean_error", "loss")
     if self.kind == "choice":
       names = ("accuracy", "loss")
+    if self.task_config.threshold_speedup:
+      names += ("cost_share",)
     return any_budget.metric_names(names, self.budgets)
 
   @staticmethod
   def describe(metrics) -> str:
     """What the live line shows of a window of training."""
     return "  ".join(f"{name.replace('_', ' ')} {metrics[name]:.3f}"
-                     for name in ("loss", "distillation_loss", "accuracy",
-                                  "mean_error")
+                     for name in ("loss", "distillation_loss", "cost_share",
+                                  "accuracy", "mean_error")
                      if name in metrics)
 
   @staticmethod

@@ -11,6 +11,7 @@ from official_style.training import fine_tuning_words
 from official_style.training import machinery as machinery_lib
 from official_style.training import predictions
 from official_style.training import run_frame
+from official_style.training import threshold_schedule
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,6 +108,8 @@ class FineTuningJob:
       if not all(self.labels.encode(row.label) is not None
                  for row in run.data.source.test):
         test_metrics = {}
+    if run.config.task.threshold_speedup:
+      threshold_schedule.write(run)
     result = FineTuningResult(
         step, metrics, test_metrics,
         run.config.trainer.best_checkpoint_eval_metric, "",

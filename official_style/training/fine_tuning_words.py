@@ -4,6 +4,7 @@ import os
 
 from official_style.tasks import any_budget
 from official_style.training import progress
+from official_style.training import threshold_schedule
 
 
 def of(run, state, result, seconds) -> str:
@@ -21,15 +22,17 @@ def of(run, state, result, seconds) -> str:
   budgets = getattr(budgets, "budgets", None) or ()
   of_budgets = {any_budget.at(name, budget) for name in result.metrics
                 for budget in budgets}
-  names = sorted(result.metrics.keys() - of_budgets, key=lambda name: (
-      name != deciding, name == "loss"))
+  names = sorted(
+      (name for name in result.metrics if name not in of_budgets),
+      key=lambda name: (name != deciding, name == "loss"))
+  width = 34 if budgets else 24
   for name in names:
     title = name.replace("_", " ")
     if name == "f1" and len(result.labels.names) == 2:
       title += f" of {result.labels.names[1]!r}"[:20]
-    lines.append(f"  {title:<24} {result.metrics[name]:8.4f}")
+    lines.append(f"  {title:<{width}} {result.metrics[name]:8.4f}")
   if source.baseline is not None:
-    lines.append(f"  {'always the commonest':<24} {source.baseline:8.4f} "
+    lines.append(f"  {'always the commonest':<{width}} {source.baseline:8.4f} "
                  "accuracy")
     if result.metrics["accuracy"] <= source.baseline:
       lines.append("  It has learned no more than which label is commonest: "
@@ -48,6 +51,8 @@ def of(run, state, result, seconds) -> str:
             f"{deciding.replace('_', ' ')}",
             f"  {folder.file('data/labels.json')}  the labels in order",
             f"  {folder.file('params.yaml')}  the configuration",
+            *([f"  {folder.file(threshold_schedule.NAME)}  the tokens each "
+               "layer needs"] if run.config.task.threshold_speedup else []),
             "", "What to run next:"]
   return "\n".join(lines + _next(run))
 
@@ -68,6 +73,8 @@ def _table(budgets, metrics) -> list[str]:
 
 def _next(run) -> list[str]:
   config, options = run.config, run.options
+  if config.task.threshold_speedup:
+    return threshold_schedule.next_command(run)
   name = options.experiment or "bert/sentence_prediction"
   command = f"  python train.py --experiment={name}"
   if not config.task.train_data.input_path:

@@ -10,12 +10,14 @@ from official_style.training import trainer as trainer_lib
 
 
 def _words(labels=LabelSet("class", ("no", "yes")), baseline=0.5, step=10,
-           data="a b.tsv", init="", **metrics):
+           data="a b.tsv", init="", budgets=None, **metrics):
   name = types.SimpleNamespace
   trainer = name(train_steps=20, best_checkpoint_eval_metric="accuracy")
   run = name(
       config=name(trainer=trainer, task=name(
-          init_checkpoint=init, train_data=name(input_path=data))),
+          init_checkpoint=init, train_data=name(input_path=data),
+          threshold_speedup=None, model=name(encoder=name(
+              get=lambda: name(budgets=budgets))))),
       folder=name(file=lambda path: f"r/{path}"),
       options=name(experiment="bert/sentence_prediction", model_dir="r",
                    argv=("train.py", f"--train_data={data}",
@@ -34,6 +36,16 @@ def test_the_deciding_metric_comes_first_and_f1_says_whose_it_is():
   assert "f1 of 'yes'" in _words()
   assert "at step 10, the best:" in _words()
   assert "at step 20:" in _words(step=20)
+
+
+def test_budgets_are_a_table_and_not_among_the_metrics():
+  text = _words(budgets=(1.0, 2.5), **{
+      "accuracy_over_budgets": 0.65, "accuracy_at_1x": 0.7,
+      "accuracy_at_2.5x": 0.6})
+  lines = [line.split() for line in text.splitlines()]
+  assert ["1x", "0.7000"] in lines and ["2.5x", "0.6000"] in lines
+  assert ["accuracy", "over", "budgets", "0.6500"] in lines
+  assert "accuracy at" not in text and "budget" not in _words()
 
 
 @pytest.mark.parametrize("accuracy, said", [(0.5, True), (0.6, False)])

@@ -4,18 +4,18 @@ Pyramid-BERT (Huang et al., 2022, https://arxiv.org/abs/2203.14380) adds no
 variables, so trained weights run with it as they are.
 """
 
+import dataclasses
 import inspect
 from typing import Any, Optional, Sequence
 
-from official.nlp.modeling import networks as official_networks
 import tf_keras
+from official.nlp.modeling import networks as official_networks
 
 from official_style.modeling import cost_model
 from official_style.modeling import retention_schedule
 from official_style.modeling.layers import token_selector as selector_layer
 from official_style.modeling.networks import bert_encoder
 from official_style.modeling.networks import pyramid_bert_encoder
-
 
 # Model Garden's: the same variables, and the same arithmetic in inference.
 _MODEL_GARDENS = (
@@ -104,18 +104,18 @@ def _last_names(variable):
   return "/".join(variable.name.split("/")[-2:])
 
 
+def model_sizes(config: dict) -> cost_model.ModelSizes:
+  """The sizes of an encoder with this `get_config()`."""
+  return cost_model.ModelSizes(**{
+      field.name: config[field.name]
+      for field in dataclasses.fields(cost_model.ModelSizes)})
+
+
 def _lengths(config, speedup, seq_length, settings):
   """The longest exponential list of a speed-up."""
   name = settings.get("token_selector", "coreset")
   cuts_input = name == "input_first_k"
-  sizes = cost_model.ModelSizes(
-      vocab_size=config["vocab_size"], hidden_size=config["hidden_size"],
-      num_layers=config["num_layers"],
-      num_attention_heads=config["num_attention_heads"],
-      inner_dim=config["inner_dim"],
-      max_sequence_length=config["max_sequence_length"],
-      type_vocab_size=config["type_vocab_size"],
-      embedding_width=config["embedding_width"])
+  sizes = model_sizes(config)
   place = settings.get("selection_place", retention_schedule.POST_ATTENTION)
   return retention_schedule.lengths_for_speedup(
       sizes, seq_length or config["max_sequence_length"], speedup,

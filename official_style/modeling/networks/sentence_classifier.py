@@ -49,9 +49,6 @@ class SentenceClassifier(tf_keras.Model):
            token_schedule=None):
     """`token_keep_k` is ignored: the encoder is asked to keep all."""
     del token_keep_k
-    # Only an encoder that has one of its own takes another list.
-    chosen = {} if token_schedule is None else dict(
-        token_schedule=token_schedule)
     shape = inputs["input_word_ids"].shape
     if shape.rank == 3:
       n = shape[2]
@@ -59,11 +56,7 @@ class SentenceClassifier(tf_keras.Model):
           "input_word_ids", "input_mask", "input_type_ids")} | (
               {"example_keys": tf.reshape(inputs["example_keys"], [-1])}
               if "example_keys" in inputs else {})
-    first = tf.zeros_like(inputs["input_word_ids"][:, :1])
-    outputs = self.encoder_network(
-        inputs, training=training, read_positions=first,
-        token_keep_k=inputs["input_word_ids"].shape[1], **chosen)
-    features = outputs["sequence_output"]  # [b 1 d]
+    features, more = self.encode(inputs, training, token_schedule)
     if self._use_encoder_pooler:
       features = self.encoder_network.pooler_layer(features[:, 0, :])
     logits = self.classifier(
@@ -71,7 +64,21 @@ class SentenceClassifier(tf_keras.Model):
     logits = tf.cast(logits, tf.float32)
     if shape.rank == 3:
       logits = tf.reshape(logits, [-1, shape[1]])
-    return dict(logits=logits)
+      more = {name: tf.reduce_mean(tf.reshape(
+          x, [-1, shape[1]] + x.shape[1:]), axis=1)
+              for name, x in more.items()}
+    return dict(logits=logits) | more
+
+  def encode(self, inputs, training, token_schedule):
+    """[CLS] of rows, float32[b 1 d], and what else there is of each row."""
+    # Only an encoder that has one of its own takes another list.
+    chosen = {} if token_schedule is None else dict(
+        token_schedule=token_schedule)
+    first = tf.zeros_like(inputs["input_word_ids"][:, :1])
+    outputs = self.encoder_network(
+        inputs, training=training, read_positions=first,
+        token_keep_k=inputs["input_word_ids"].shape[1], **chosen)
+    return outputs["sequence_output"], {}
 
   @property
   def checkpoint_items(self):
