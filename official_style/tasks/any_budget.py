@@ -7,8 +7,7 @@ one between (the sandwich rule). With all tokens the model learns the labels;
 the others learn what it says (in-place distillation), for which no gradient
 flows back into it. The loss is the mean of all passes.
 
-Passes draw dropout by the same keys, so what lies below the first selection is
-the same in all of them, and a compiler computes it once.
+Passes draw dropout by the same keys, so that they differ by their lists only.
 
 Axes: b batch, k classes or choices.
 """

@@ -65,7 +65,7 @@ class SentenceClassifier(tf_keras.Model):
     if shape.rank == 3:
       logits = tf.reshape(logits, [-1, shape[1]])
       more = {name: tf.reduce_mean(tf.reshape(
-          x, [-1, shape[1]] + x.shape[1:]), axis=1)
+          x, [-1, shape[1], *x.shape[1:]]), axis=1)
               for name, x in more.items()}
     return dict(logits=logits) | more
 
