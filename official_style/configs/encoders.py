@@ -83,6 +83,8 @@ class PyramidBertEncoderConfig(FastBertEncoderConfig):
       with a last layer on [CLS] only; decides the list below.
     retention_share: of the tokens that is left in the end; wins over
       `retention_speedup`.
+    retention_memory_share: of the activation memory of training with all
+      tokens; instead of `retention_share`.
     retention_depth: layers that reduce; None is all, and one of
       `input_first_k`.
     retention_multiple: lengths are rounded up to multiples of it.
@@ -96,6 +98,9 @@ class PyramidBertEncoderConfig(FastBertEncoderConfig):
       `token_schedule` alone. Predictions are made with `token_schedule`.
     budget_schedules: for each of `budgets` the tokens each layer keeps, as
       "128 96 72 54"; wins over `budgets`' own lists, which are filled in here.
+    token_schedule_file: what tools/search_schedule.py wrote, instead of
+      `token_schedule`; see `schedule_file`. Its list is filled in above.
+    token_schedule_digest: of that file; filled in here.
   """
   token_selector: str = "coreset"
   selection_place: str = "post_attention"
@@ -105,6 +110,7 @@ class PyramidBertEncoderConfig(FastBertEncoderConfig):
   proportional_attention: bool = False
   retention_speedup: float = 2.0
   retention_share: Optional[float] = None
+  retention_memory_share: Optional[float] = None
   retention_depth: Optional[int] = None
   retention_multiple: int = 1
   token_schedule: Optional[Sequence[int]] = None
@@ -113,6 +119,8 @@ class PyramidBertEncoderConfig(FastBertEncoderConfig):
   budgets: Optional[Sequence[float]] = None
   # Strings: Model Garden's sequences hold no sequences.
   budget_schedules: Optional[Sequence[str]] = None
+  token_schedule_file: str = ""
+  token_schedule_digest: str = ""
 
 
 def _activation(name: str):

@@ -3,8 +3,10 @@
 Works on the fields of `encoders.PyramidBertEncoderConfig`.
 """
 
+import os
 from typing import Any
 
+from official_style.configs import schedule_file
 from official_style.configs import suggestions
 from official_style.errors import UserError
 from official_style.modeling import cost_model
@@ -34,13 +36,27 @@ def lengths_of(config: Any, seq_length: int) -> tuple[int, ...]:
   """The tokens each layer keeps of rows of `seq_length`.
 
   Raises:
+    UserError: if there is no file where a list should be.
     ValueError: if the fields ask for what there is no list for.
   """
+  file = _file_of(config)
+  if file is not None:
+    return file.lengths_at(seq_length)
   if config.token_schedule is not None:
     made_for = config.token_schedule_length or seq_length
     lengths = retention_schedule.check_lengths(
         config.token_schedule, config.num_layers, made_for)
     return retention_schedule.scale_lengths(lengths, made_for, seq_length)
+  if config.retention_memory_share is not None:
+    if config.retention_share is not None:
+      raise ValueError(
+          f"retention_share={config.retention_share} and "
+          f"retention_memory_share={config.retention_memory_share}: give one")
+    return retention_schedule.lengths_for_memory_share(
+        cost_model.sizes_of(config, config.vocab_size), seq_length,
+        config.retention_memory_share, _depth_of(config), place_of(config),
+        multiple=config.retention_multiple,
+        at_least=selector_of(config).least)
   if config.retention_share is not None:
     return retention_schedule.exponential_lengths(
         seq_length, config.num_layers, config.retention_share,
@@ -101,6 +117,38 @@ def _parsed(text):
                      "tokens with spaces between them") from None
 
 
+def selection_of(config: Any) -> dict:
+  """The settings of a config that are part of its selection."""
+  return {name: getattr(config, name) for name in schedule_file.SELECTION}
+
+
+def _file_of(config):
+  """The file that says what is kept, or None where the fields do.
+
+  A config that was filled in has the list itself. The file may be gone, but
+  not be another one.
+  """
+  path = config.token_schedule_file
+  filled = config.token_schedule is not None
+  if not path or (filled and config.token_schedule_digest
+                  and not os.path.exists(path)):
+    return None
+  if config.retention_relative:
+    raise ValueError(f"retention_relative=True: the list of "
+                     f"token_schedule_file={path} is of tokens, not of shares "
+                     "of each row's own: leave one of them out")
+  file = schedule_file.read(path)
+  file.check_fits(config.num_layers, place_of(config), selection_of(config))
+  if not filled:
+    return file
+  if config.token_schedule_digest != file.digest:
+    raise ValueError(
+        f"token_schedule={list(config.token_schedule)} and "
+        f"token_schedule_file={path}, whose list is "
+        f"{list(file.token_schedule)}: give one of them")
+  return None
+
+
 def fill(task: Any):
   """Fills in the lists of a task's encoder, if it has any.
 
@@ -127,6 +175,7 @@ def fill(task: Any):
                       f"{', '.join(allowed)}{guess}")
   try:
     selector = selector_of(config)
+    file = _file_of(config)
     lengths = lengths_of(config, seq_length)
     budgets = budget_lengths_of(config, seq_length)
     for some in (lengths, *budgets.values()):
@@ -140,6 +189,8 @@ def fill(task: Any):
           "all rows to one length; choose one that ranks tokens, as coreset")
   except ValueError as error:
     raise UserError(f"{prefix}: {error}") from error
+  if file is not None:
+    config.token_schedule_digest = file.digest
   config.token_schedule = lengths
   config.token_schedule_length = seq_length
   if budgets:
@@ -158,10 +209,14 @@ def describe(config: Any, seq_length: int) -> list[str]:
     return f"{reached:.2f} times fewer FLOPs"
 
   lengths = retention_schedule.lengths_at(config.token_schedule, seq_length)
+  share = retention_schedule.memory_share(sizes, lengths, seq_length, place)
   lines = [f"tokens kept  {' '.join(map(str, lengths))} of {seq_length}, by "
            f"{config.token_selector}, {place}",
-           f"             {times(lengths)} than with all tokens, "
-           "both with the last layer on [CLS] only"]
+           f"             {times(lengths)} than with all tokens, and "
+           f"{share:.0%} of training's",
+           "             activations, both with the last layer on [CLS] only"]
+  if config.token_schedule_file:
+    lines.append(f"             as {config.token_schedule_file} says")
   if config.retention_relative:
     lines.append(f"             shares: a row of r tokens keeps r/{seq_length} "
                  "of each")

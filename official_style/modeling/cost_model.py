@@ -166,12 +166,22 @@ def training_memory(sizes: ModelSizes, schedule: TokenSchedule,
     batch_size: b, rows of a replica's micro-batch.
     bytes_per_activation: a; 4, or 2 in half precision.
   """
-  d, e, f = sizes.hidden_size, sizes.width, sizes.inner_dim
+  e = sizes.width
   numbers = 3 * seq_length * e + 3 * num_predictions * e
+  numbers += layer_activations(sizes, schedule)
+  logits = 8 * num_predictions * sizes.vocab_size
+  return (16 * parameters(sizes)
+          + batch_size * (bytes_per_activation * numbers + logits))
+
+
+def layer_activations(sizes: ModelSizes, schedule: TokenSchedule) -> int:
+  """Numbers of one row the backward pass of all layers reads.
+
+  See `training_memory` for what they are.
+  """
+  d, f, numbers = sizes.hidden_size, sizes.inner_dim, 0
   for queries, keys, *fed in schedule:
     numbers += queries * 6 * d + 2 * keys * d
     numbers += (fed[0] if fed else queries) * (4 * d + 2 * f)
     numbers += 3 * sizes.num_attention_heads * queries * keys
-  logits = 8 * num_predictions * sizes.vocab_size
-  return (16 * parameters(sizes)
-          + batch_size * (bytes_per_activation * numbers + logits))
+  return numbers

@@ -10,7 +10,7 @@ Letters: n tokens of a row, L layers.
 """
 
 import math
-from typing import Optional, Sequence
+from typing import Callable, Optional, Sequence
 
 from official_style.modeling import cost_model
 from official_style.modeling import token_schedule
@@ -154,6 +154,22 @@ def flops_speedup(sizes: cost_model.ModelSizes, lengths: Sequence[int],
   return dense_flops / flops
 
 
+def memory_share(sizes: cost_model.ModelSizes, lengths: Sequence[int],
+                 seq_length: int, place: str = POST_ATTENTION,
+                 num_read: Optional[int] = 1) -> float:
+  """Activation memory of training, as a share of that with all tokens.
+
+  Of what the backward pass of the layers reads, `cost_model`; weights and
+  embeddings take what they take. Both read the same positions of the last
+  layer, see `flops_speedup`.
+  """
+  dense = token_schedule.dense_plan(sizes.num_layers).token_schedule(
+      seq_length, seq_length, num_read)
+  counts = layer_counts(lengths, seq_length, place, num_read)
+  return (cost_model.layer_activations(sizes, counts)
+          / cost_model.layer_activations(sizes, dense))
+
+
 def lengths_for_speedup(
     sizes: cost_model.ModelSizes, seq_length: int, speedup: float,
     depth: Optional[int] = None, place: str = POST_ATTENTION,
@@ -174,29 +190,84 @@ def lengths_for_speedup(
   Raises:
     ValueError: if no list of the family is as fast.
   """
-  num_layers = sizes.num_layers
+  if speedup < 1:
+    raise ValueError(f"retention_speedup={speedup}: must be at least 1")
 
+  def reached(lengths):
+    return flops_speedup(sizes, lengths, seq_length, place, num_read)
+
+  lengths, shortest = longest_lengths(
+      lambda lengths: reached(lengths) >= speedup, seq_length,
+      sizes.num_layers, depth, multiple, at_least)
+  if lengths is None:
+    raise ValueError(
+        f"retention_speedup={speedup}: {sizes.num_layers} layers and "
+        f"{seq_length} tokens get at most {reached(shortest):.2f} times faster "
+        f"with retention_depth={depth or sizes.num_layers} and "
+        f"selection_place={place}: lower it")
+  return lengths
+
+
+def lengths_for_memory_share(
+    sizes: cost_model.ModelSizes, seq_length: int, share: float,
+    depth: Optional[int] = None, place: str = POST_ATTENTION,
+    num_read: Optional[int] = 1, multiple: int = 1,
+    at_least: int = 1) -> tuple[int, ...]:
+  """The longest list of the family that takes so much activation memory.
+
+  Args: as those of `lengths_for_speedup`, and
+    share: of the memory with all tokens, in (0, 1]; see `memory_share`.
+
+  Raises:
+    ValueError: if no list of the family takes so little.
+  """
+  if not 0 < share <= 1:
+    raise ValueError(f"retention_memory_share={share}: must lie in (0, 1]")
+
+  def taken(lengths):
+    return memory_share(sizes, lengths, seq_length, place, num_read)
+
+  lengths, shortest = longest_lengths(
+      lambda lengths: taken(lengths) <= share, seq_length, sizes.num_layers,
+      depth, multiple, at_least)
+  if lengths is None:
+    raise ValueError(
+        f"retention_memory_share={share}: {sizes.num_layers} layers and "
+        f"{seq_length} tokens take at least {taken(shortest):.2f} "
+        f"with retention_depth={depth or sizes.num_layers} and "
+        f"selection_place={place}: raise it")
+  return lengths
+
+
+def longest_lengths(
+    allowed: Callable[[tuple[int, ...]], bool], seq_length: int,
+    num_layers: int, depth: Optional[int] = None, multiple: int = 1,
+    at_least: int = 1
+) -> tuple[Optional[tuple[int, ...]], tuple[int, ...]]:
+  """The longest list of the exponential family that is allowed.
+
+  Args:
+    allowed: of a list, whether it is; of a longer one no more than of it.
+    seq_length: n.
+    num_layers: L.
+    depth, multiple, at_least: as in `exponential_lengths`.
+
+  Returns:
+    The list, None if none is allowed; and the shortest of the family.
+  """
   def lengths(factor):
     share = max(factor ** (depth or num_layers), _SMALLEST_SHARE)
     return exponential_lengths(
         seq_length, num_layers, share, depth, multiple, at_least)
 
-  def reached(factor):
-    return flops_speedup(sizes, lengths(factor), seq_length, place, num_read)
-
-  if speedup < 1:
-    raise ValueError(f"retention_speedup={speedup}: must be at least 1")
-  if reached(1.0) >= speedup:
-    return lengths(1.0)
   # The first layer that reduces leaves one token.
   low, high = 1.0 / seq_length, 1.0
-  if reached(low) < speedup:
-    raise ValueError(
-        f"retention_speedup={speedup}: {num_layers} layers and "
-        f"{seq_length} tokens get at most {reached(low):.2f} times faster "
-        f"with retention_depth={depth or num_layers} and "
-        f"selection_place={place}: lower it")
+  shortest = lengths(low)
+  if allowed(lengths(high)):
+    return lengths(high), shortest
+  if not allowed(shortest):
+    return None, shortest
   for _ in range(_BISECTIONS):
     middle = (low + high) / 2
-    low, high = (middle, high) if reached(middle) >= speedup else (low, middle)
-  return lengths(low)
+    low, high = (middle, high) if allowed(lengths(middle)) else (low, middle)
+  return lengths(low), shortest

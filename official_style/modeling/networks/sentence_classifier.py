@@ -57,11 +57,8 @@ class SentenceClassifier(tf_keras.Model):
               {"example_keys": tf.reshape(inputs["example_keys"], [-1])}
               if "example_keys" in inputs else {})
     features, more = self.encode(inputs, training, token_schedule)
-    if self._use_encoder_pooler:
-      features = self.encoder_network.pooler_layer(features[:, 0, :])
-    logits = self.classifier(
-        features, row_keys=self.encoder_network.row_keys(inputs, training))
-    logits = tf.cast(logits, tf.float32)
+    logits = self.logits_of(
+        features, self.encoder_network.row_keys(inputs, training))
     if shape.rank == 3:
       logits = tf.reshape(logits, [-1, shape[1]])
       more = {name: tf.reduce_mean(tf.reshape(
@@ -79,6 +76,20 @@ class SentenceClassifier(tf_keras.Model):
         inputs, training=training, read_positions=first,
         token_keep_k=inputs["input_word_ids"].shape[1], **chosen)
     return outputs["sequence_output"], {}
+
+  def logits_of(self, features, row_keys=None):
+    """The head.
+
+    Args:
+      features: float[b 1 d], what the last layer gives for [CLS].
+      row_keys: int32[b] that dropout is drawn by; None is no dropout.
+
+    Returns:
+      float32[b k].
+    """
+    if self._use_encoder_pooler:
+      features = self.encoder_network.pooler_layer(features[:, 0, :])
+    return tf.cast(self.classifier(features, row_keys=row_keys), tf.float32)
 
   @property
   def checkpoint_items(self):

@@ -1,0 +1,121 @@
+"""What was found out about lists, kept so that nothing is done twice.
+
+    first line   {"fingerprint": {...}}, what all lines depend on
+    others       {"lengths": [...], "quality": {...}}
+
+Lines are appended when they are known. One that a killed process left
+unfinished is dropped; a search that is started again asks for the same lists in
+the same order and finds them here.
+"""
+
+import fcntl
+import json
+import os
+from typing import Mapping, Optional, Sequence
+
+from official_style.errors import UserError
+
+
+class EvaluationLog:
+  """The file, open for this process only.
+
+  Args:
+    path: of the file; made if it isn't there.
+    fingerprint: JSON-able.
+    restart: whether to drop what the file holds.
+
+  Raises:
+    UserError: if it is in use, or holds evaluations of something else.
+  """
+
+  def __init__(self, path: str, fingerprint: Mapping, restart: bool = False):
+    self._path = path
+    self._known: dict[tuple[int, ...], dict] = {}
+    try:
+      # pylint: disable=consider-using-with
+      self._file = open(path, "a+b")
+    except OSError as error:
+      raise UserError(f"{path}: can't be written ({error.strerror}): choose "
+                      "another --output") from error
+    try:
+      fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+      self._file.close()
+      raise UserError(f"{path}: another search is at work there: wait for it, "
+                      "or choose another --output") from error
+    try:
+      if restart:
+        self._file.truncate(0)
+      self._read(fingerprint)
+    except BaseException:
+      self.close()
+      raise
+
+  def _read(self, fingerprint):
+    self._file.seek(0)
+    end, lines = 0, []
+    for line in self._file:
+      try:
+        lines.append(json.loads(line))
+      except ValueError:
+        break
+      if not line.endswith(b"\n") or not isinstance(lines[-1], dict):
+        lines.pop()
+        break
+      end += len(line)
+    if not lines and self._file.seek(0, os.SEEK_END) > end and (
+        end or not self._looks_unfinished()):
+      raise UserError(f"{self._path}: holds something else than evaluations: "
+                      "choose another --output")
+    self._file.truncate(end)
+    if not lines:
+      self._append({"fingerprint": fingerprint})
+      return
+    theirs = lines[0].get("fingerprint")
+    ours = json.loads(json.dumps(fingerprint))
+    if theirs != ours:
+      raise UserError(
+          f"{self._path}: holds evaluations of something else "
+          f"({_difference(theirs, ours)}): choose another --output, or start "
+          "over with --restart")
+    for line in lines[1:]:
+      self._known[tuple(line["lengths"])] = line["quality"]
+
+  def _looks_unfinished(self) -> bool:
+    """Whether all there is may be the first line, cut short."""
+    self._file.seek(0)
+    start = b'{"fingerprint"'
+    content = self._file.read(len(start))
+    return start.startswith(content) or content == start
+
+  def _append(self, line):
+    self._file.write(json.dumps(line).encode() + b"\n")
+    self._file.flush()
+
+  def get(self, lengths: Sequence[int]) -> Optional[dict]:
+    """The quality of a list, if it is known."""
+    return self._known.get(tuple(lengths))
+
+  def add(self, lengths: Sequence[int], quality: Mapping[str, float]):
+    """Keeps the quality of a list."""
+    self._append(dict(lengths=list(lengths), quality=dict(quality)))
+    self._known[tuple(lengths)] = dict(quality)
+
+  def sync(self):
+    """Returns when all is on disk."""
+    os.fsync(self._file.fileno())
+
+  def __len__(self):
+    return len(self._known)
+
+  def close(self):
+    self._file.close()
+
+
+def _difference(theirs, ours) -> str:
+  if not isinstance(theirs, dict):
+    return "of an older program"
+  return "; ".join(
+      f"{key} was {theirs.get(key)!r} and is {ours.get(key)!r}"
+      for key in sorted(theirs.keys() | ours.keys())
+      if theirs.get(key) != ours.get(key))
