@@ -165,7 +165,8 @@ def test_pyramid_bert_is_the_dense_experiment_but_for_its_encoder():
   assert different == {
       "token_selector", "selection_place", "coreset_metric", "merge_tokens",
       "proportional_attention", "retention_speedup", "retention_multiple",
-      "retention_relative", "token_schedule", "token_schedule_length"}
+      "retention_relative", "token_schedule", "token_schedule_length",
+      "token_schedule_file", "token_schedule_digest"}
 
 
 def test_any_budget_is_pyramid_bert_with_budgets():

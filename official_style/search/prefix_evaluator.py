@@ -23,22 +23,29 @@ Lengths = tuple[int, ...]
 
 
 class PrefixEvaluator:
-  """Logits of rows for each of many lists, without tracing anything.
+  """Logits of rows for each of many lists.
 
-  They are those of the model that is built with the list.
+  They are those of the model that is built with the list. Nothing is traced
+  for a list: there are too many of them.
 
   Args:
     classifier: with a `PyramidBertEncoder` of any schedule, which is not
       looked at.
     place: where its encoder selects.
+    compiled: whether halves of layers run as graphs for any number of tokens,
+      which is faster; where all runs eagerly, logits are those of the eager
+      model to the last bit.
   """
 
   def __init__(self, classifier: sentence_classifier.SentenceClassifier,
-               place: str):
+               place: str, compiled: bool = True):
     self._classifier = classifier
     self._encoder = classifier.encoder_network
     self._last_counts = place == retention_schedule.PRE_LAYER
-    self._selects_inside = place == retention_schedule.POST_ATTENTION
+    self._halves = None
+    if place == retention_schedule.POST_ATTENTION:
+      self._halves = [_halves_of(block, compiled)
+                      for block in self._encoder.transformer_layers]
     self.layers_computed = 0
 
   def logits(self, rows: row_set_lib.RowSet, lists: Sequence[Lengths],
@@ -74,7 +81,7 @@ class PrefixEvaluator:
     inputs = {name: tf.constant(x.reshape(-1, shape[-1]))
               for name, x in batch.items() if name.startswith("input_")}
     said, path = {}, ()
-    layers = _Layers(self._encoder, self._selects_inside, inputs)
+    layers = _Layers(self._encoder, self._halves, inputs)
     for key in sorted({self._key(lengths, batch) for lengths in lists}):
       shared = 0
       while shared < len(path) and path[shared] == key[shared]:
@@ -91,6 +98,21 @@ class PrefixEvaluator:
     return said
 
 
+def _halves_of(block, compiled):
+  """`(attend, feed)` of a layer that selects in between."""
+  def attend(x, bias):
+    return block.attend_with_weights(x, x, bias)
+
+  feed = block.feed_forward
+  if not compiled:
+    return attend, feed
+  width = int(block._output_layer_norm.gamma.shape[0])  # pylint: disable=protected-access
+  states = tf.TensorSpec([None, None, width], tf.float32)
+  bias = tf.TensorSpec([None, 1, 1, None], tf.float32)
+  return (tf.function(attend, [states, bias], autograph=False),
+          tf.function(lambda x: feed(x), [states], autograph=False))
+
+
 class _Layers:
   """The states of a batch after each layer of one list.
 
@@ -99,8 +121,8 @@ class _Layers:
   """
   # pylint: disable=protected-access
 
-  def __init__(self, encoder, selects_inside, inputs):
-    self._encoder, self._selects_inside = encoder, selects_inside
+  def __init__(self, encoder, halves, inputs):
+    self._encoder, self._halves = encoder, halves
     self._tokens = [selector_layer.Tokens(
         encoder._embed(inputs, None), inputs["input_mask"],
         encoder._all_positions(inputs))]
@@ -127,23 +149,22 @@ class _Layers:
     """One more layer, which keeps k tokens."""
     layer, tokens = self.count, self._tokens[-1]
     self.computed += 1
-    if self._selects_inside and not only_cls:
-      self._tokens.append(self._halves(layer, tokens, k))
+    if self._halves is not None and not only_cls:
+      self._tokens.append(self._select_inside(layer, tokens, k))
     else:
       self._tokens.append(self._encoder._layer(
           layer, tokens, k, self._chance, None, only_cls=only_cls))
 
-  def _halves(self, layer, tokens, k):
-    """As the encoder's own, the attention kept for the next list."""
-    encoder = self._encoder
-    block, selector = encoder.transformer_layers[layer], encoder._selector
+  def _select_inside(self, layer, tokens, k):
+    """As the encoder does, the attention kept for the next list."""
+    selector = self._encoder._selector
+    attend, feed = self._halves[layer]
     if layer not in self._attended:
-      attended, weights = block.attend_with_weights(
-          tokens.states, tokens.states, selector.bias(tokens))
+      attended, weights = attend(tokens.states, selector.bias(tokens))
       self._attended[layer] = (
           tokens.with_states(attended),
           weights if selector.reads_attention else None)
     tokens, weights = self._attended[layer]
     if k < tokens.count:
       tokens = selector.select(tokens, k, layer, self._chance, weights)
-    return tokens.with_states(block.feed_forward(tokens.states))
+    return tokens.with_states(feed(tokens.states))

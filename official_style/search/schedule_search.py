@@ -1,8 +1,8 @@
 """Looking for the token schedule that costs the least quality.
 
-Random search, and an evolutionary one as Length-Adaptive Transformer has it (Kim
-and Cho, 2021, https://arxiv.org/abs/2010.07003): mutations and crossovers of
-the best so far. Both begin with the exponential family, and both may ask for
+Random search, and an evolutionary one as Length-Adaptive Transformer has it
+(Kim and Cho, 2021, https://arxiv.org/abs/2010.07003): mutations and crossovers
+of the best so far. Both begin with the exponential family, and both may ask for
 the same number of lists.
 
 Every random number is a function of seed and place, so a search that was killed
