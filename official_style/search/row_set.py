@@ -20,7 +20,7 @@ class RowSet:
   Args:
     rows: the `ClassificationBatches` they are of.
     indices: int[r], numbers of the rows.
-    batch_size: rows of a batch, at most.
+    batch_tokens: tokens of a batch, at most, if a row has no more.
 
   Attributes:
     targets: [r], of the rows in their order.
@@ -28,17 +28,19 @@ class RowSet:
       n] or [b c n], and `places`, int[b]: which of the r rows they are.
   """
 
-  def __init__(self, rows, indices, batch_size: int = 64):
+  def __init__(self, rows, indices, batch_tokens: int = 16384):
     indices = np.asarray(indices)
     self.targets = rows.targets[indices]
     inputs = rows.source.rows(indices)
     lengths = inputs["input_mask"].sum(axis=-1).reshape(len(indices), -1).max(
         axis=1)
     order = np.argsort(-lengths, kind="stable")
-    self.batches = []
-    for start in range(0, len(indices), batch_size):
-      places = order[start:start + batch_size]
-      n = lengths[places].max()
+    self.batches, start = [], 0
+    while start < len(order):
+      n = lengths[order[start]]  # Of the longest.
+      count = max(1, batch_tokens // (n * rows.source.num_choices))
+      places = order[start:start + count]
+      start += count
       self.batches.append({name: x[places, ..., :n]
                            for name, x in inputs.items()}
                           | dict(places=places))
