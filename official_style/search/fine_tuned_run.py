@@ -22,6 +22,7 @@ from official_style.configs import schedule_file
 from official_style.data import classification_data
 from official_style.errors import UserError
 from official_style.modeling import cost_model
+from official_style.modeling import retention_schedule
 from official_style.modeling.networks import pyramidize
 from official_style.modeling.networks import sentence_classifier
 from official_style.training import checkpoints as checkpoints_lib
@@ -105,7 +106,11 @@ class FineTunedRun:
       return (retention.place_of(self.encoder),
               retention.selection_of(self.encoder))
     settings = encoders.PyramidBertEncoderConfig(**given)
+    places = retention_schedule.PLACES
     try:
+      if settings.selection_place not in places:
+        raise ValueError(f"selection_place={settings.selection_place}: must "
+                         f"be one of {', '.join(places)}")
       retention.selector_of(settings)
     except ValueError as error:
       raise UserError(f"--{error}") from error

@@ -132,3 +132,33 @@ def test_a_target_out_of_reach_says_what_is_in_reach():
     rs.lengths_for_speedup(TINY, 8, 50, depth=1)
   with pytest.raises(ValueError, match="retention_speedup=0.5"):
     rs.lengths_for_speedup(TINY, 8, 0.5)
+
+
+def test_memory_by_hand():
+  # Activations of a layer: 6 d a query, 2 d a key, 4 d + 2 f a token fed,
+  # 3 h q s. Dense: all tokens, and one query in the last layer.
+  def layer(q, s, fed):
+    return q * 48 + s * 16 + fed * 64 + 6 * q * s
+  dense = layer(8, 8, 8) + layer(1, 8, 1)
+  assert rs.memory_share(TINY, (4, 2), 8) == pytest.approx(
+      (layer(8, 8, 4) + layer(1, 4, 1)) / dense)
+  assert rs.memory_share(TINY, (8, 8), 8) == 1
+
+
+@pytest.mark.parametrize("place", rs.PLACES)
+@pytest.mark.parametrize("depth", [None, 3])
+@pytest.mark.parametrize("share", [0.3, 0.5, 0.8])
+def test_a_share_of_the_memory_is_hardly_undercut(share, depth, place):
+  lengths = rs.lengths_for_memory_share(BASE, 128, share, depth, place)
+  taken = rs.memory_share(BASE, lengths, 128, place)
+  assert share * 0.95 < taken <= share
+  rs.check_lengths(lengths, 12, 128)
+
+
+def test_a_share_out_of_reach_says_what_is_in_reach():
+  with pytest.raises(ValueError, match="at least 0.*depth=1.*raise it"):
+    rs.lengths_for_memory_share(TINY, 8, 0.01, depth=1)
+  for share in (0, 1.5):
+    with pytest.raises(ValueError, match="retention_memory_share"):
+      rs.lengths_for_memory_share(TINY, 8, share)
+  assert rs.lengths_for_memory_share(BASE, 128, 1.0) == (128,) * 12

@@ -1,0 +1,205 @@
+"""A whole search on a tiny run, through the command's front door."""
+
+import json
+import os
+
+import pytest
+
+from official_style.configs import schedule_file
+from official_style.search import prefix_evaluator
+from tests.reference import resolving  # noqa: F401, registers experiments
+from tests.reference import tiny_fine_tuning as tiny
+from tests.reference import tiny_runs
+
+SIZES = dict(NUM_LAYERS=4)
+
+
+@pytest.fixture(scope="module")
+def tool():
+  return tiny_runs.tool("search_schedule")
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+  """Folder with a dense run, a pyramid and one of numbers."""
+  folder = tmp_path_factory.mktemp("runs")
+  data = tiny.classes(folder, rows=48)
+  assert tiny.run(folder / "dense", data, EPOCHS=4.0, **SIZES) == 0
+  assert tiny.run(folder / "pyramid", data, EPOCHS=1.0,
+                  experiment="pyramid_bert", RETENTION_SPEEDUP=1.5,
+                  TOKEN_SELECTOR="first_k", **SIZES) == 0
+  return folder
+
+
+def _search(tool, runs, output, *flags, run="dense", target=None):
+  return tool.main([
+      f"--model_dir={runs / run}", f"--output={output}", "--search_rows=20",
+      "--evaluations=14", "--population=4", "--rounds=2", "--batch_size=2",
+      target or "--flops_speedup=1.6", *flags])
+
+
+def _without_times(path):
+  """What does not depend on how fast the machine was."""
+  with open(path, encoding="utf-8") as f:
+    content = json.load(f)
+  for one in (content, *content["baselines"].values()):
+    one["latency_ms"].pop("measured")
+  content["provenance"].pop("command")
+  return content
+
+
+@pytest.fixture(scope="module")
+def found(tool, runs, tmp_path_factory):
+  output = tmp_path_factory.mktemp("found") / "schedule.json"
+  assert _search(tool, runs, output) == 0
+  return output
+
+
+def test_what_it_finds_is_within_the_target_and_told(found, runs):
+  file = schedule_file.read(str(found))
+  details = file.details
+  assert details["flops_speedup"] >= 1.6
+  assert details["budget"] == dict(flops_speedup=1.6)
+  assert details["baselines"].keys() == {"dense", "exponential", "uniform"}
+  kl = details["quality"]["search"]["kl"]
+  assert kl <= min(details["baselines"][name]["quality"]["search"]["kl"]
+                   for name in ("exponential", "uniform"))
+  assert details["baselines"]["dense"]["quality"]["search"]["kl"] == 0
+  for one in (details, *details["baselines"].values()):
+    assert 0 <= one["quality"]["dev"]["accuracy"] <= 1
+    assert one["latency_ms"]["measured"]["median"] > 0
+  assert details["provenance"]["run"]["folder"] == str(runs / "dense")
+  costs = [one["cost"] for one in details["front"]]
+  kls = [one["quality"]["kl"] for one in details["front"]]
+  assert costs == sorted(costs) and kls == sorted(kls)[::-1]
+
+
+def test_a_dry_run_of_training_takes_it(found, runs, tmp_path, capsys):
+  assert tiny.run(tmp_path / "next", runs / "train.tsv", "--dry_run",
+                  experiment="pyramid_bert", TOKEN_SCHEDULE_FILE=str(found),
+                  **SIZES) == 0
+  kept = " ".join(map(str, schedule_file.read(str(found)).token_schedule))
+  said = capsys.readouterr().out
+  assert f"tokens kept  {kept} of 16" in said and str(found) in said
+
+
+def test_a_changed_file_is_noticed_when_a_run_goes_on(
+    found, runs, tmp_path, capsys):
+  mine = tmp_path / "mine.json"
+  content = json.loads(found.read_text())
+  mine.write_text(json.dumps(content))
+  train = dict(experiment="pyramid_bert", TOKEN_SCHEDULE_FILE=str(mine),
+               EPOCHS=0.2, **SIZES)
+  assert tiny.run(tmp_path / "run", runs / "train.tsv", **train) == 0
+  content["token_schedule"][0] -= 1
+  content["token_schedule"][1:] = [1, 1, 1]
+  mine.write_text(json.dumps(content))
+  assert tiny.run(tmp_path / "run", runs / "train.tsv", **train) == 2
+  assert "token_schedule_digest was" in capsys.readouterr().err
+
+
+class _Killed(Exception):
+  pass
+
+
+def test_a_search_that_was_killed_ends_with_the_same_file(
+    tool, runs, found, tmp_path, monkeypatch, capsys):
+  output = tmp_path / "schedule.json"
+  whole, calls = prefix_evaluator.PrefixEvaluator.logits, []
+
+  def logits(self, rows, lists, show=lambda done: None):
+    calls.append(len(lists))
+    if len(calls) == 4:
+      raise _Killed
+    return whole(self, rows, lists, show)
+
+  monkeypatch.setattr(prefix_evaluator.PrefixEvaluator, "logits", logits)
+  with pytest.raises(_Killed):
+    _search(tool, runs, output)
+  log = tmp_path / "schedule.evaluations.jsonl"
+  log.write_bytes(log.read_bytes()[:-3])  # The kernel's part.
+  assert not output.exists()
+  known = len(log.read_bytes().splitlines()) - 2  # The first, and the cut one.
+  assert 0 < known < 14
+  calls.append("on")
+  assert _search(tool, runs, output) == 0
+  assert _without_times(output) == _without_times(found)
+  assert (f"14 lists, {14 - known} of them evaluated now"
+          in capsys.readouterr().err)
+
+
+def test_latencies_are_measured_once_and_used_again(
+    tool, runs, tmp_path, capsys):
+  output = tmp_path / "schedule.json"
+  assert _search(tool, runs, output, target="--latency_ms=1000") == 2
+  assert "the model with all tokens is within that" in capsys.readouterr().err
+  table = tmp_path / "schedule.latency.json"
+  before = table.read_bytes()
+  dense = json.loads(before)["fixed_ms"] + 4 * max(
+      json.loads(before)["layer"]["kept_all_ms"])
+  assert _search(tool, runs, tmp_path / "other.json",
+                 f"--latency_table={table}",
+                 target=f"--latency_ms={0.9 * dense}") in (0, 2)
+  assert "latencies measured before" in capsys.readouterr().err
+  assert table.read_bytes() == before
+  assert not (tmp_path / "other.latency.json").exists()
+  assert _search(tool, runs, output, "--batch_size=3",
+                 f"--latency_table={table}", target="--speedup=2") == 2
+  assert "batch_size=2, and this search is for 3" in capsys.readouterr().err
+
+
+def test_a_run_that_selects_is_searched_for_its_own_selection(
+    tool, runs, tmp_path, capsys):
+  output = tmp_path / "schedule.json"
+  assert _search(tool, runs, output, "--strategy=family",
+                 run="pyramid", target="--memory_share=0.7") == 0
+  file = schedule_file.read(str(output))
+  assert file.selection["token_selector"] == "first_k"
+  assert file.details["memory_share"] <= 0.7
+  assert {one["origin"] for one in file.details["front"]} <= {
+      "family", "uniform"}
+  assert _search(tool, runs, output, "--token_selector=coreset",
+                 run="pyramid") == 2
+  assert "was trained with first_k" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("flags, said", [
+    (["--flops_speedup=1"], "--flops_speedup=1: must be above 1"),
+    (["--memory_share=1.5"], "must lie between 0 and 1"),
+    (["--latency_ms=0"], "must be above 0"),
+    (["--flops_speedup=500"], "gets to"),
+    (["--flops_speedup=2", "--evaluations=0"], "--evaluations=0"),
+    (["--flops_speedup=2", "--threads=1000"], "--threads=1000"),
+    (["--flops_speedup=2", "--token_selector=corset"], "must be one of"),
+    (["--flops_speedup=2", "--selection_place=above"], "must be one of"),
+    (["--flops_speedup=2", "--token_selector=first_k", "--merge_tokens=true"],
+     "merge_tokens=True"),
+    (["--speedup=2", "--latency_table=no.json"], "--latency_table=no.json"),
+    (["--flops_speedup=2", "--output=no/folder/x.json"], "there is no folder"),
+    (["--flops_speedup=2", "--output=."], "is a folder"),
+    (["--flops_speedup=2", "--model_dir=no/run"], "no run there")])
+def test_mistakes_are_told_in_one_line(
+    tool, runs, tmp_path, monkeypatch, capsys, flags, said):
+  monkeypatch.chdir(tmp_path)
+  assert tool.main([f"--model_dir={runs / 'dense'}", *flags]) == 2
+  message = capsys.readouterr().err.strip().splitlines()[-1]
+  assert message.startswith("error: ") and said in message
+
+
+def test_runs_that_are_not_whole_are_refused(tool, runs, tmp_path, capsys):
+  import shutil
+  broken = tmp_path / "run"
+  shutil.copytree(runs / "dense", broken)
+  step = os.listdir(broken / "checkpoints")
+  folder = next(name for name in step if name.startswith("ckpt-"))
+  target = f"--output={tmp_path / 'x.json'}", "--flops_speedup=2"
+  data = broken / "checkpoints" / folder / "ckpt.data-00000-of-00001"
+  data.write_bytes(data.read_bytes()[:-1] + b"x")
+  assert tool.main([f"--model_dir={broken}", *target]) == 2
+  assert "is damaged" in capsys.readouterr().err
+  shutil.rmtree(broken / "checkpoints")
+  assert tool.main([f"--model_dir={broken}", *target]) == 2
+  assert "no checkpoint there" in capsys.readouterr().err
+  shutil.rmtree(broken / "data")
+  assert tool.main([f"--model_dir={broken}", *target]) == 2
+  assert "bring it back, or fine-tune again" in capsys.readouterr().err
