@@ -77,15 +77,26 @@ def _boolean(text):
   return _BOOLEANS[text]
 
 
-def _set_threads(threads):
-  """Before TensorFlow makes its pool."""
+def _check_threads(threads):
   if not 1 <= threads <= machine.cores():
     raise UserError(f"--threads={threads}: from 1 to the {machine.cores()} "
                     "cores this process may use")
+
+
+def _pin(threads):
+  """This process to as many cores, before TensorFlow makes its pool."""
   os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
   import tensorflow as tf
   tf.config.threading.set_intra_op_parallelism_threads(threads)
   tf.config.threading.set_inter_op_parallelism_threads(1)
+
+
+def _quiet_tensorflow():
+  """Errors only: a graph for each point of the table is what is wanted."""
+  import tensorflow as tf
+  from absl import logging
+  logging.set_verbosity(logging.WARNING)
+  tf.get_logger().setLevel("ERROR")
 
 
 def options_of(args, argv):
@@ -119,9 +130,9 @@ def main(argv=None) -> int:
   args = parser().parse_args(argv)
   try:
     tensorflow_environment.prepare()
-    _set_threads(args.threads)
-    from absl import logging
-    logging.set_verbosity(logging.WARNING)
+    _check_threads(args.threads)
+    _pin(args.threads)
+    _quiet_tensorflow()
     from official_style.search import search_job
     print(search_job.run(options_of(args, argv)))
     return 0

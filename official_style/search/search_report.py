@@ -139,14 +139,13 @@ class SearchReport:
     options, plan = self.options, self.options.plan
     metric = self.run.metric.replace("_", " ")
     judged = dict(kl="KL", metric=metric, loss="loss")[options.fitness]
-    predicted = ("predicted    by the latency table; " if any(
-        row.predicted is not None for row in self.rows.values()) else "")
     found = self.rows["found"]
     lines = [
-        f"times        a batch of {options.batch_size} rows of "
-        f"{self.run.seq_length} tokens, {options.threads} threads; {predicted}"
-        "measured side by side,",
-        "             median; FLOPs and memory relative to all tokens",
+        f"times        of a batch of {options.batch_size} rows of "
+        f"{self.run.seq_length} tokens, {options.threads} thread"
+        f"{'s' * (options.threads > 1)}; measured side by side, median",
+        "FLOPs        and memory of training's activations: relative to all "
+        "tokens",
         "KL           from the predictions "
         + ("with all tokens" if len(set(self.imitated)) == 1
            and self.imitated[0] == self.run.seq_length else "of the run")
