@@ -23,11 +23,10 @@ from official_style.search import latency_table
 
 # Shares of n the grid has.
 _SHARES = (1 / 16, 1 / 8, 1 / 4, 3 / 8, 1 / 2, 3 / 4, 1)
-# Layers one after the other in one graph, of different states: what a call from
-# Python costs is no part of a layer, and equal states would be computed once.
-_REPEATS = 4
-# Where one layer takes this long, one is enough.
-_LONG_SECONDS = 0.02
+# Layers stand one after the other in one graph, until they take about so long:
+# what a call from Python costs is no part of a layer.
+_GRAPH_SECONDS = 0.02
+_MOST_REPEATS = 8
 # A turn takes about so long, if a call is shorter.
 _TURN_SECONDS = 0.01
 
@@ -93,7 +92,7 @@ def measure_table(
   n, rows = settings["seq_length"], settings["batch_size"]
   encoder, place = classifier.encoder_network, settings["place"]
   grid = grid_of(n, least)
-  repeats = _repeats(encoder, rows, n)
+  repeats = _repeats(encoder, rows, n, grid)
   calls: dict[Any, Callable] = {("fixed",): _fixed(classifier, rows, n)}
   for last in (False, True):
     for tokens in grid:
@@ -106,11 +105,12 @@ def measure_table(
           if k < least:
             continue
         calls[last, tokens, k] = _layer(
-            encoder, rows, tokens, tokens if k is None else k, last, repeats)
+            encoder, rows, tokens, tokens if k is None else k, last,
+            repeats[tokens])
   taken = alternate(calls, timing, show)
   milliseconds = {
       name: 1e3 * statistics.median(values)
-      / (1 if name == ("fixed",) else repeats)
+      / (1 if name == ("fixed",) else repeats[name[1]])
       for name, values in taken.items()}
   layers = [_times(grid, milliseconds, last) for last in (False, True)]
   measured = [dict(part="last" if name[0] else "layer", tokens=name[1],
@@ -132,17 +132,20 @@ def _times(grid, milliseconds, last) -> latency_table.LayerTimes:
   return latency_table.LayerTimes.of(grid, kept_all, selecting)
 
 
-def _repeats(encoder, rows, n) -> int:
-  """How often a layer stands in one graph."""
+def _repeats(encoder, rows, n, grid) -> dict[int, int]:
+  """How often a layer stands in one graph, by its tokens."""
   call = _layer(encoder, rows, n, n, False, 1)
   call()
   start = time.perf_counter()
   call()
-  return 1 if time.perf_counter() - start > _LONG_SECONDS else _REPEATS
+  seconds = (time.perf_counter() - start) / n  # A token; attention not counted.
+  return {tokens: min(_MOST_REPEATS, max(1, round(
+      _GRAPH_SECONDS / (seconds * tokens)))) for tokens in grid}
 
 
 def _layer(encoder, rows, tokens, kept, last, repeats):
   """A call that runs layers from so many tokens to so many."""
+  # Of different states: equal ones would be computed once.
   width = encoder.pooler_layer.units
   num_layers = len(encoder.transformer_layers)
   states = [tf.random.stateless_normal([rows, tokens, width], [tokens, i])

@@ -154,6 +154,7 @@ class SearchReport:
         "which the search did not see",
         f"search       {plan.strategy}, {len(self.evaluated)} lists, the best "
         f"by {judged}; nothing was trained"]
+    lines += self._missed()
     others = [name for name in ("exponential", "uniform")
               if name in self.rows and self._worse_on_dev(
                   found, self.rows[name])]
@@ -162,6 +163,19 @@ class SearchReport:
       lines.append(f"NOTE         on the evaluation rows {names} did better: "
                    "compare both after training")
     return lines
+
+  def _missed(self) -> list[str]:
+    """Where whole models are slower than the table says."""
+    options, measured = self.options, self.rows["found"].measured
+    if (options.kind == "speedup" and measured["speedup"] < options.target):
+      reached = f"{measured['speedup']:.2f} times"
+    elif (options.kind == "latency_ms" and measured["median"] > options.target):
+      reached = f"{measured['median']:.1f} ms"
+    else:
+      return []
+    return [f"NOTE         {reached} measured, for --{options.kind}="
+            f"{options.target:g}: measure again on a quiet machine with",
+            "             --restart, or ask for more"]
 
   def _worse_on_dev(self, row, other) -> bool:
     a, b = row.on_dev[self.run.metric], other.on_dev[self.run.metric]
