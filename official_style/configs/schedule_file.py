@@ -7,7 +7,8 @@
     selection       the other settings of the selection
     ...             how good and fast it is, and where it comes from
 
-tools/search_schedule.py writes it; training, export and reports read it here.
+tools/search_schedule.py writes it, and a run that learns thresholds; training,
+export and reports read it here.
 No TensorFlow.
 """
 
@@ -24,6 +25,13 @@ FORMAT, VERSION = "token_schedule", 1
 # Settings of `PyramidBertEncoderConfig` that are part of the selection.
 SELECTION = ("token_selector", "coreset_m", "coreset_metric", "merge_tokens",
              "proportional_attention")
+
+
+def selection_by(token_selector: str) -> dict[str, Any]:
+  """The fields `SELECTION` of a selector with nothing else set."""
+  return dict(token_selector=token_selector, coreset_m=None,
+              coreset_metric="euclidean", merge_tokens=False,
+              proportional_attention=False)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -25,6 +25,7 @@ from official_style.modeling import cost_model
 from official_style.modeling import retention_schedule
 from official_style.modeling.networks import pyramidize
 from official_style.modeling.networks import sentence_classifier
+from official_style.tasks import any_budget
 from official_style.training import checkpoints as checkpoints_lib
 from official_style.training import fine_tuning_run
 from official_style.training import machinery
@@ -74,8 +75,10 @@ class FineTunedRun:
 
   @property
   def metric(self) -> str:
-    """The metric that decides, and whether a higher one is better."""
-    return self.config.trainer.best_checkpoint_eval_metric
+    """The metric that decides, of one list."""
+    name = self.config.trainer.best_checkpoint_eval_metric
+    # Of weights for several budgets, a mean over these, or that at one.
+    return name.removesuffix(any_budget.over("")).split("_at_")[0]
 
   @property
   def higher_is_better(self) -> bool:
@@ -95,6 +98,11 @@ class FineTunedRun:
       UserError: if a model that was trained with a selection gets another, or
         the settings don't go together.
     """
+    if self.is_pyramid and self.encoder.retention_relative:
+      raise UserError(
+          f"--model_dir={self.folder}: keeps shares of each row's own tokens "
+          "(retention_relative), and lists are searched for numbers of tokens: "
+          "give a run without")
     if self.is_pyramid:
       theirs = retention.selection_of(self.encoder) | dict(
           selection_place=self.encoder.selection_place)
@@ -182,6 +190,8 @@ def open_run(folder: str, say: Callable[[str], None] = lambda line: None,
   task.set_labels(job.labels)
   model = task.build_model()
   model(task.example(), training=False)
+  # Here, what is measured is one list at a time.
+  task.budgets = ()
   step = _read_best(folder, model)
   say(f"{folder}: weights of step {step}, {len(data.source.train):,} training "
       f"and {len(data.source.eval):,} evaluation rows")

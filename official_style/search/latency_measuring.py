@@ -20,6 +20,7 @@ from official_style.modeling import retention_schedule
 from official_style.modeling.layers import token_selector as selector_layer
 from official_style.modeling.networks import sentence_classifier
 from official_style.search import latency_table
+from official_style.search import prefix_evaluator
 
 # Shares of n the grid has.
 _SHARES = (1 / 16, 1 / 8, 1 / 4, 3 / 8, 1 / 2, 3 / 4, 1)
@@ -158,11 +159,12 @@ def _layer(encoder, rows, tokens, kept, last, repeats):
   def run(states, mask, positions, chance):
     done = []
     for i, x in enumerate(states):
+      entering = selector_layer.Tokens(x, mask, positions)
       # Each with other weights, as in a model.
       layer = num_layers - 1 if last else i % max(1, num_layers - 1)
       with tf.control_dependencies(done[-1:]):
         done.append(encoder._layer(  # pylint: disable=protected-access
-            layer, selector_layer.Tokens(x, mask, positions), kept, chance,
+            layer, entering, prefix_evaluator.kept_of(entering, kept), chance,
             None, only_cls=last).states)
     # Only these leave the graph, yet nothing is left out.
     return [x[:1, :1, :1] for x in done]

@@ -8,7 +8,7 @@ differ from this layer on.
 Axes: b rows of a batch, c choices, n tokens, d hidden_size, k outputs.
 """
 
-from typing import Callable, Mapping, Sequence
+from typing import Callable, Mapping, Optional, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -113,6 +113,12 @@ def _halves_of(block, compiled):
           tf.function(lambda x: feed(x), [states], autograph=False))
 
 
+def kept_of(tokens: selector_layer.Tokens, k: int
+            ) -> Optional[selector_layer.Kept]:
+  """What a layer is told that keeps k of some tokens; None is to keep all."""
+  return selector_layer.Kept(k, k) if k < tokens.count else None
+
+
 class _Layers:
   """The states of a batch after each layer of one list.
 
@@ -153,7 +159,8 @@ class _Layers:
       self._tokens.append(self._select_inside(layer, tokens, k))
     else:
       self._tokens.append(self._encoder._layer(
-          layer, tokens, k, self._chance, None, only_cls=only_cls))
+          layer, tokens, kept_of(tokens, k), self._chance, None,
+          only_cls=only_cls))
 
   def _select_inside(self, layer, tokens, k):
     """As the encoder does, the attention kept for the next list."""
@@ -165,6 +172,7 @@ class _Layers:
           tokens.with_states(attended),
           weights if selector.reads_attention else None)
     tokens, weights = self._attended[layer]
-    if k < tokens.count:
-      tokens = selector.select(tokens, k, layer, self._chance, weights)
+    kept = kept_of(tokens, k)
+    if kept is not None:
+      tokens = selector.select(tokens, kept, layer, self._chance, weights)
     return tokens.with_states(feed(tokens.states))

@@ -4,6 +4,7 @@ import dataclasses
 import shlex
 from typing import Any, Mapping, Optional, Sequence
 
+from official_style.configs import schedule_file
 from official_style.modeling import retention_schedule
 from official_style.search import budgets
 from official_style.search import schedule_search
@@ -194,9 +195,7 @@ class SearchReport:
   def _selection_flags(self) -> list[str]:
     """What the list was searched for, where it isn't what a run has anyway."""
     prefix = "--params_override=task.model.encoder.any."
-    default = dict(token_selector="coreset", coreset_m=None,
-                   coreset_metric="euclidean", merge_tokens=False,
-                   proportional_attention=False)
+    default = schedule_file.selection_by("coreset")
     given = {k: v for k, v in self.selection.items() if v != default[k]}
     if self.place != "post_attention" and (
         self.selection["token_selector"] != "input_first_k"):

@@ -1,11 +1,10 @@
 """From learnt thresholds to a list of tokens each layer keeps."""
 
-import json
 import math
 
 import numpy as np
 
-from official_style import files
+from official_style.configs import schedule_file
 from official_style.data import classification_batches
 from official_style.modeling import cost_model
 from official_style.modeling import retention_schedule
@@ -46,19 +45,17 @@ def write(run) -> str:
   n, encoder = task.train_data.seq_length, task.model.encoder.get()
   path = run.folder.file(NAME)
   if run.placement.is_chief:
-    files.write(path, json.dumps(dict(
-        token_schedule=lengths, seq_length=n, selection_place=PLACE,
-        token_selector=SELECTOR, flops_speedup=retention_schedule.flops_speedup(
+    schedule_file.write(
+        path, lengths, n, PLACE, schedule_file.selection_by(SELECTOR),
+        dict(flops_speedup=retention_schedule.flops_speedup(
             cost_model.sizes_of(encoder, encoder.vocab_size), lengths, n,
-            PLACE),
-        rows=int(real.sum())), indent=1) + "\n")
+            PLACE), rows=int(real.sum())))
   return path
 
 
 def next_command(run) -> list[str]:
   """What trains and runs with the list."""
-  with open(run.folder.file(NAME), encoding="utf-8") as f:
-    lengths = json.load(f)["token_schedule"]
+  lengths = list(schedule_file.read(run.folder.file(NAME)).token_schedule)
   data = run.config.task.train_data.input_path
   return [
       "  python train.py --experiment=pyramid_bert "

@@ -87,6 +87,7 @@ def test_a_filled_in_config_needs_the_file_no_longer(tmp_path):
     (dict(coreset_m=1), [], ["coreset_m=1", "has None"]),
     ({}, ["--gin_params=TOKEN_SELECTOR = 'attention'"],
      ["token_selector=coreset", "has attention"]),
+    ({}, [_ENCODER + "retention_relative=true"], ["retention_relative=True"]),
     ({}, ["--gin_params=TOKEN_SCHEDULE = [9, 8, 7, 6]"],
      ["[9, 8, 7, 6]", "give one of them"])])
 def test_a_file_for_another_model_is_refused_by_name(

@@ -169,6 +169,28 @@ def test_a_run_that_selects_is_searched_for_its_own_selection(
   assert "was trained with first_k" in capsys.readouterr().err
 
 
+@pytest.mark.slow
+def test_weights_for_any_budget_are_searched_a_list_at_a_time(
+    tool, runs, tmp_path):
+  assert tiny.run(tmp_path / "run", runs / "train.tsv", EPOCHS=0.5,
+                  experiment="pyramid_bert/any_budget", **SIZES) == 0
+  output = tmp_path / "schedule.json"
+  assert _search(tool, tmp_path, output, run="run") == 0
+  details = schedule_file.read(str(output)).details
+  assert details["search"]["metric"] == "accuracy"
+  assert details["flops_speedup"] >= 1.6
+
+
+@pytest.mark.slow
+def test_shares_of_a_rows_own_tokens_are_not_searched(
+    tool, runs, tmp_path, capsys):
+  assert tiny.run(tmp_path / "run", runs / "train.tsv", EPOCHS=0.2, params={
+      "task.model.encoder.any.retention_relative": "true"},
+                  experiment="pyramid_bert", **SIZES) == 0
+  assert _search(tool, tmp_path, tmp_path / "x.json", run="run") == 2
+  assert "retention_relative" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("flags, said", [
     (["--flops_speedup=1"], "--flops_speedup=1: must be above 1"),
     (["--memory_share=1.5"], "must lie between 0 and 1"),

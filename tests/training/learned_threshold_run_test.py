@@ -20,8 +20,8 @@ def test_a_run_ends_with_a_list_that_pyramid_bert_takes(tmp_path, capsys):
   out = capsys.readouterr().out
   with open(os.path.join(run, "token_schedule.json"), encoding="utf-8") as f:
     found = json.load(f)
-  assert found["token_selector"] == "attention" and found["rows"] == 54
-  assert found["selection_place"] == "post_attention"
+  assert found["selection"]["token_selector"] == "attention"
+  assert found["rows"] == 54 and found["place"] == "post_attention"
   assert found["seq_length"] == 16
   lengths = found["token_schedule"]
   assert len(lengths) == 3 and 16 >= lengths[0] >= lengths[1] >= lengths[2]
