@@ -24,9 +24,12 @@ LEVELS = {
     "official_style.modeling.retention_schedule": 1,
     "official_style.modeling.layers": 2,
     "official_style.modeling.networks": 3,
-    # Readers and writers of arrays, which know no model; what converts whole
-    # models stands above training.
+    # Readers and writers of arrays, which know no model; what needs text or
+    # configurations stands higher.
     "official_style.checkpoints": 3,
+    "official_style.checkpoints.conversion": 7,
+    "official_style.checkpoints.conversion_checks": 7,
+    "official_style.checkpoints.run_writer": 7,
     "official_style.configs": 4,
     "official_style.data": 5,
     "official_style.tasks": 5,

@@ -60,15 +60,16 @@ def read(folder: str) -> HuggingFaceConfig:
   rows = stranger_files.integer(
       where, config, "max_position_embeddings", 1 + ROBERTA_OFFSET, 2**20, 512)
   offset = ROBERTA_OFFSET if kind == "roberta" else 0
-  return HuggingFaceConfig(kind, _sizes(where, config, rows - offset), rows)
+  return HuggingFaceConfig(kind, sizes(where, config, rows - offset), rows)
 
 
-def _sizes(where, config, positions) -> named_weights.EncoderSizes:
+def sizes(where, config, positions) -> named_weights.EncoderSizes:
+  """What the keys of a `config.json` say, within bounds."""
   def size(key, high, default=None):
     return stranger_files.integer(where, config, key, 1, high, default)
 
   activation = config.get("hidden_act", "gelu")
-  if activation not in _ACTIVATIONS:
+  if activation not in tuple(_ACTIVATIONS):
     raise UserError(f"{where}: hidden_act={activation!r:.40}: known are "
                     f"{', '.join(_ACTIVATIONS)}")
   ours = _ACTIVATIONS[activation]

@@ -47,16 +47,18 @@ def read(folder: str) -> named_weights.NamedWeights:
   copies |= _without_bias(original, copies, present)
   used = {*original.values(), *copies, *copies.values()}
   unused = tuple(sorted(theirs for theirs in present if theirs not in used))
+  _refuse_more(file, prefix, unused)
   vocab_file, lower_case = None, None
   if config.model_type == "bert":
-    vocab_file = _vocabulary(folder, config.sizes.vocab_size)
+    vocab_file = vocabulary(folder, config.sizes.vocab_size, "config.json")
     lower_case = huggingface_config.read_lower_case(folder)
   reader = _Reader(file, config, names, original, copies, present)
   return named_weights.NamedWeights(
       place=file.path, sizes=config.sizes,
       original={ours: present[theirs] for ours, theirs in original.items()},
       read=reader.read, unused=unused, vocab_file=vocab_file,
-      lower_case=lower_case, notes=notes)
+      lower_case=lower_case, notes=notes,
+      bpe_folder=None if vocab_file else folder)
 
 
 def _weights_path(folder: str) -> str:
@@ -97,17 +99,24 @@ def _prefix(file, present) -> str:
 
 def _check_shapes(file, config, names, original, present):
   """Every tensor is of the shape the configuration asks for."""
-  expected = config.sizes.shapes()
+  expected, pairs = config.sizes.shapes(), {}
   for ours, theirs in original.items():
     shape = names[ours][1].shape(
         expected[ours], config.sizes.num_attention_heads)
     if ours == _POSITIONS:
       shape = (config.position_rows, shape[1])
-    found = file.shapes[present[theirs]]
-    if found != tuple(shape):
-      raise UserError(f"{file.path}: {present[theirs]} is {list(found)} and "
-                      f"config.json asks for {list(shape)}: the two are not of "
-                      "one model")
+    pairs[present[theirs]] = (file.shapes[present[theirs]], shape)
+  named_weights.check_shapes(file.path, "config.json", pairs)
+
+
+def _refuse_more(file, prefix, unused):
+  """An encoder with more than ours has computes something else."""
+  more = [name for name in unused
+          if name.startswith((f"{prefix}encoder.", f"{prefix}embeddings."))]
+  if more:
+    raise UserError(f"{file.path}: its encoder has {len(more)} tensors that "
+                    f"config.json doesn't tell of, as {more[0]:.80}: not of "
+                    "the model that config.json describes")
 
 
 def _without_bias(original, copies, present) -> dict:
@@ -132,7 +141,7 @@ def _without_untrained(model_type, original) -> tuple[str, ...]:
           "not taken",) if untrained else ()
 
 
-def _vocabulary(folder: str, size: int) -> str:
+def vocabulary(folder: str, size: int, said_by: str) -> str:
   """The path of `vocab.txt`, after counting its tokens."""
   if not os.path.lexists(os.path.join(folder, "vocab.txt")):
     raise UserError(f"{folder}: has no vocab.txt, so nobody knows what the ids "
@@ -141,8 +150,8 @@ def _vocabulary(folder: str, size: int) -> str:
   lines = content.rstrip(b"\r\n").count(b"\n") + 1
   if lines != size:
     raise UserError(f"{os.path.join(folder, 'vocab.txt')}: has {lines:,} "
-                    f"tokens and config.json says vocab_size={size:,}: the two "
-                    "are not of one model")
+                    f"tokens and {said_by} says {size:,}: the two are not of "
+                    "one model")
   return os.path.join(folder, "vocab.txt")
 
 

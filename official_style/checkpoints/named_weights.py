@@ -5,6 +5,8 @@ from typing import Callable, Optional
 
 import numpy as np
 
+from official_style.errors import UserError
+
 # Parts that other projects' models may lack as a whole.
 POOLER, HEAD = "encoder/_pooler_layer/", "masked_lm/"
 
@@ -24,6 +26,14 @@ class EncoderSizes:
   mlm_activation: str = "gelu_exact"
   initializer_range: float = 0.02
   norm_first: bool = False
+
+  def describe(self) -> str:
+    return (f"{self.num_layers} layers of {self.hidden_size}, "
+            f"{self.num_attention_heads} heads, inner "
+            f"{self.intermediate_size}, "
+            f"{self.vocab_size:,} tokens, {self.max_position_embeddings} "
+            f"positions, {self.hidden_activation}, epsilon "
+            f"{self.norm_epsilon:g}")
 
   def shapes(self) -> dict[str, tuple]:
     """Our name -> shape, of every variable an encoder of this size has."""
@@ -58,6 +68,25 @@ class EncoderSizes:
             for name, shape in names.items()}
 
 
+def check_shapes(place: str, said_by: str, pairs: dict):
+  """Refuses what is of another shape than it should be.
+
+  Args:
+    place: the file. said_by: what asks for the shapes.
+    pairs: name there -> (its shape, the shape asked for).
+
+  Raises:
+    UserError: that names the first three of them.
+  """
+  odd = [f"{name} is {list(found)} and not {list(wanted)}"
+         for name, (found, wanted) in pairs.items()
+         if tuple(found) != tuple(wanted)]
+  if odd:
+    more = f" and {len(odd) - 3} more" if len(odd) > 3 else ""
+    raise UserError(f"{place}: mismatched: {'; '.join(odd[:3])}{more}: not of "
+                    f"the model that {said_by} describes")
+
+
 @dataclasses.dataclass(frozen=True)
 class NamedWeights:
   """What a reader found.
@@ -70,6 +99,7 @@ class NamedWeights:
     unused: names there that nothing of ours has.
     vocab_file: a WordPiece vocabulary; None where there is another kind.
     lower_case: of its text; None is not said.
+    bpe_folder: where the files of a byte-level BPE are; None if there is none.
     notes: what a user has to know, a line each.
   """
   place: str
@@ -79,6 +109,7 @@ class NamedWeights:
   unused: tuple[str, ...] = ()
   vocab_file: Optional[str] = None
   lower_case: Optional[bool] = None
+  bpe_folder: Optional[str] = None
   notes: tuple[str, ...] = ()
 
   def has(self, part: str) -> bool:

@@ -57,7 +57,9 @@ class SafetensorsFile:
     """
     arrays = {}
     try:
-      with safetensors.safe_open(self.path, framework="numpy") as f:
+      # What overflows is told below, by its name.
+      with safetensors.safe_open(
+          self.path, framework="numpy") as f, np.errstate(over="ignore"):
         for name in names:
           arrays[name] = f.get_tensor(name).astype(np.float32)
     except (safetensors.SafetensorError, OSError, ValueError,

@@ -8,25 +8,18 @@ the same names below `encoder` and `masked_lm`, and Hugging Face folders.
 
 import collections
 import dataclasses
-import glob
-import os
 import re
-from typing import Optional, Sequence
+from typing import Sequence
 
 import tensorflow as tf
-from tensorflow.core.protobuf import trackable_object_graph_pb2
 
 from official_style.checkpoints import huggingface_reader
 from official_style.checkpoints import named_weights
+from official_style.checkpoints import object_graph
 from official_style.errors import UserError
 
-_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
 # A running statistic of token dropping, which no other project's files have.
 _TABLE = "encoder/_token_importance_embed/"
-# Where an encoder, or a head, lies in checkpoints of several trainers.
-_PATHS = {"encoder": (("encoder",), ("model", "encoder_network"),
-                      ("model", "encoder")),
-          "masked_lm": (("masked_lm",), ("model", "masked_lm"))}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,42 +47,12 @@ class LoadReport:
     return text
 
 
-def find_checkpoint(path: str) -> str:
-  """The checkpoint that a prefix, a checkpoint folder or a run folder means."""
-  for folder in (path, os.path.join(path, "checkpoints")):
-    if os.path.isdir(folder):
-      try:
-        latest = tf.train.latest_checkpoint(folder)
-      except UnicodeDecodeError:
-        latest = None
-      # TensorFlow's pointer may be damaged, or gone.
-      latest = latest or _newest(folder)
-      if latest is not None:
-        return latest
-  if os.path.exists(path + ".index"):
-    return path
-  if path.endswith(".index") and os.path.exists(path):
-    return path.removesuffix(".index")
-  raise UserError(f"--init_checkpoint={path}: no TensorFlow checkpoint there: "
-                  "give a run folder, or what stands before .index")
-
-
-def _newest(folder: str) -> Optional[str]:
-  """The checkpoint of the highest step, by the names of the files."""
-  found = [path.removesuffix(".index") for pattern in (
-      "ckpt.index", "ckpt-*.index", os.path.join("ckpt-*", "ckpt.index"))
-           for path in glob.glob(os.path.join(glob.escape(folder), pattern))
-           if ".tmp-" not in path]
-  return max(found, default=None, key=lambda path: int(
-      (re.findall(r"ckpt-(\d+)", path) or [0])[-1]))
-
-
 def load(model, path: str, allow_missing: Sequence[str] = ()) -> LoadReport:
   """Sets the weights of encoder and masked-LM head from a checkpoint.
 
   Args:
     model: built; its `encoder_network` is filled, and its `masked_lm` if any.
-    path: see `find_checkpoint`; or a folder that
+    path: see `object_graph.find_checkpoint`; or a folder that
       `huggingface_reader.is_folder`.
     allow_missing: regular expressions of names that may be missing.
 
@@ -99,15 +62,8 @@ def load(model, path: str, allow_missing: Sequence[str] = ()) -> LoadReport:
   """
   if huggingface_reader.is_folder(path):
     return load_named(model, huggingface_reader.read(path), allow_missing)
-  path = find_checkpoint(path)
-  try:
-    reader = tf.train.load_checkpoint(path)
-    shapes = reader.get_variable_to_shape_map()
-    graph = trackable_object_graph_pb2.TrackableObjectGraph.FromString(
-        reader.get_tensor(_GRAPH))
-  except (tf.errors.OpError, ValueError, RuntimeError, IndexError) as error:
-    raise UserError(f"{path}: can't be read as a checkpoint of TensorFlow 2 "
-                    f"({_first_line(error)})") from error
+  path = object_graph.find_checkpoint(path)
+  reader, shapes, graph = object_graph.read(path)
   matches, reachable = _match(model, graph)
   plan, missing = {}, []
   for name, (variable, key) in matches.items():
@@ -120,12 +76,15 @@ def load(model, path: str, allow_missing: Sequence[str] = ()) -> LoadReport:
           "vocabulary it was trained with")
     else:
       plan[name] = (variable, key)
+  if not any(name.startswith(named_weights.POOLER) for name in plan):
+    allow_missing = [*allow_missing, f"^{named_weights.POOLER}"]
   _refuse_missing(path, missing, len(matches), allow_missing)
   try:
     values = {name: reader.get_tensor(key)
               for name, (_, key) in plan.items()}
   except (tf.errors.OpError, IndexError) as error:
-    raise UserError(f"{path}: damaged ({_first_line(error)})") from error
+    raise UserError(f"{path}: damaged "
+                    f"({object_graph.first_line(error)})") from error
   for name, (variable, _) in plan.items():
     variable.assign(values[name])
   used = {key for _, key in plan.values()}
@@ -141,10 +100,8 @@ def load_named(model, weights: named_weights.NamedWeights,
   Of what such files may lack as a whole, the pooler and the importance table
   start anew, and the report says so. A masked-LM head has to be allowed to.
   """
-  graph = trackable_object_graph_pb2.TrackableObjectGraph()
-  graph.nodes.add()
-  ours = {name: variable
-          for name, (variable, _) in _match(model, graph)[0].items()}
+  ours = {name: variable for name, (variable, _) in _match(
+      model, object_graph.empty())[0].items()}
   missing = [name for name in ours if name not in weights.original]
   anew = [_TABLE] + [named_weights.POOLER] * (
       not weights.has(named_weights.POOLER))
@@ -166,10 +123,6 @@ def load_named(model, weights: named_weights.NamedWeights,
                     (*others, *weights.unused), weights.notes)
 
 
-def _first_line(error) -> str:
-  return (str(error).splitlines() or [type(error).__name__])[0][:120]
-
-
 def _match(model, graph):
   """Finds each variable's key by walking model and checkpoint side by side.
 
@@ -185,9 +138,8 @@ def _match(model, graph):
   if hasattr(model, "masked_lm"):
     items.append(("masked_lm", model.masked_lm))
   for item, ours in items:
-    top = next((node for path in _PATHS[item]
-                if (node := _node(graph, path)) is not None), None)
-    reachable |= _keys_below(graph, top)
+    top = object_graph.top(graph, item)
+    reachable |= object_graph.keys_below(graph, top)
     queue, seen = collections.deque([(item, ours, top)]), set()
     while queue:
       path, ours, node = queue.popleft()
@@ -196,45 +148,14 @@ def _match(model, graph):
       seen.add((id(ours), node))
       if isinstance(ours, tf.Variable):
         names.setdefault(id(ours), (path, ours))
-        found[id(ours)] = found.get(id(ours)) or _key(graph, node)
+        found[id(ours)] = found.get(id(ours)) or object_graph.key(
+            graph, node)
         continue
-      theirs = _children(graph, node)
+      theirs = object_graph.children(graph, node)
       for name, child in sorted(ours._trackable_children().items()):  # pylint: disable=protected-access
         queue.append((f"{path}/{name}", child, theirs.get(name)))
   return {path: (variable, found[key])
           for key, (path, variable) in names.items()}, reachable
-
-
-def _children(graph, node) -> dict:
-  if node is None:
-    return {}
-  return {child.local_name: child.node_id
-          for child in graph.nodes[node].children}
-
-
-def _node(graph, path):
-  node = 0
-  for name in path:
-    node = _children(graph, node).get(name)
-  return node
-
-
-def _key(graph, node):
-  if node is None:
-    return None
-  return next((a.checkpoint_key for a in graph.nodes[node].attributes
-               if a.name == "VARIABLE_VALUE"), None)
-
-
-def _keys_below(graph, top) -> set:
-  """Keys of all variables that can be reached from a node."""
-  stack, seen = [top], {None}
-  while stack:
-    node = stack.pop()
-    if node not in seen:
-      seen.add(node)
-      stack += _children(graph, node).values()
-  return {key for node in seen if (key := _key(graph, node))}
 
 
 def _refuse_missing(path, missing, total, allow_missing):

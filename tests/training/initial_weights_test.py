@@ -6,8 +6,8 @@ import tensorflow as tf
 import tf_keras
 from official.modeling import tf_utils
 from official.nlp.modeling import models
-from tensorflow.core.protobuf import trackable_object_graph_pb2
 
+from official_style.checkpoints import object_graph
 from official_style.errors import UserError
 from official_style.modeling.networks import masked_lm_pretrainer
 from official_style.training import initial_weights
@@ -126,9 +126,7 @@ def test_our_own_comes_back_whole(tmp_path):
 
 def test_every_variable_is_asked_for_once():
   model = _dropping()
-  graph = trackable_object_graph_pb2.TrackableObjectGraph()
-  graph.nodes.add()
-  matches, _ = initial_weights._match(model, graph)
+  matches, _ = initial_weights._match(model, object_graph.empty())
   assert sorted(id(v) for v, _ in matches.values()) == sorted(
       id(v) for v in model.variables)
 
@@ -210,7 +208,7 @@ def test_a_folder_is_found_by_its_pointer_or_by_the_highest_step(tmp_path):
     (folder / f"ckpt-{step}").mkdir(parents=True)
     tf.train.Checkpoint(x=tf.Variable(1.0)).write(
         str(folder / f"ckpt-{step}" / "ckpt"))
-  find = initial_weights.find_checkpoint
+  find = object_graph.find_checkpoint
   newest = str(folder / "ckpt-10" / "ckpt")
   for path in (tmp_path / "run", folder, folder / "ckpt-10", newest,
                newest + ".index"):

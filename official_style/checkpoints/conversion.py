@@ -1,0 +1,174 @@
+"""From one project's weights to another's, checked on the way.
+
+    read -> table of what was found -> trained? -> write -> read back -> equal?
+
+The output appears under its name when all of that has passed.
+"""
+
+import os
+import shutil
+from typing import Callable
+
+from official_style.checkpoints import conversion_checks
+from official_style.checkpoints import google_reader
+from official_style.checkpoints import huggingface_reader
+from official_style.checkpoints import huggingface_writer
+from official_style.checkpoints import named_weights
+from official_style.checkpoints import run_writer
+from official_style.checkpoints import tensorflow2_reader
+from official_style.checkpoints import tensorflow2_writer
+from official_style.data import vocabulary as vocabulary_lib
+from official_style.errors import UserError
+
+TARGETS = ("run", "huggingface", "model_garden", "kerashub")
+_PREFIX = "bert_model.ckpt"
+
+
+def read(path: str) -> named_weights.NamedWeights:
+  """Reads weights in whichever layout they are.
+
+  Raises:
+    UserError: if they are in none that is known, or damaged.
+  """
+  if not os.path.isdir(path):
+    if os.path.isfile(path) and not path.endswith(".index"):
+      raise UserError(f"--input={path}: a file, where a folder or the prefix "
+                      "of a TensorFlow checkpoint is expected; archives and "
+                      "pickles are not opened: unpack it where you trust it")
+    return tensorflow2_reader.read(path)
+  if google_reader.is_folder(path):
+    return google_reader.read(path)
+  if huggingface_reader.is_folder(path):
+    return huggingface_reader.read(path)
+  return tensorflow2_reader.read(path)
+
+
+def convert(source: str, output: str, target: str, without_head: bool,
+            allow_untrained: bool, say: Callable[[str], None]):
+  """Converts weights, and says what became of each.
+
+  Args:
+    source: a folder or prefix. output: a folder that doesn't exist yet.
+    target: one of `TARGETS`.
+    without_head: leaves the masked-LM head out.
+    allow_untrained: whether weights that look untrained are converted.
+    say: takes lines.
+
+  Raises:
+    UserError: for anything that is not as it has to be; nothing is left
+      under `output` then.
+  """
+  if os.path.lexists(output):
+    raise UserError(f"--output={output}: exists already: delete it or choose "
+                    "another name")
+  weights = read(source)
+  drop_head = without_head or target == "kerashub"
+  arrays = weights.read([name for name in weights.original if not (
+      drop_head and name.startswith(named_weights.HEAD))])
+  for line in _table(weights, arrays):
+    say(line)
+  _refuse_gaps(weights)
+  vocabulary = None
+  if weights.vocab_file:
+    vocabulary = vocabulary_lib.Vocabulary.load(
+        weights.vocab_file, weights.lower_case)
+  _refuse_target(target, weights, arrays, vocabulary)
+  trained, lines = conversion_checks.trained(arrays, weights.sizes, vocabulary)
+  for line in lines:
+    say(line)
+  if not trained and not allow_untrained:
+    raise UserError(f"{weights.place}: these weights know no more than random "
+                    "ones: give others, or convert them all the same with "
+                    "--allow_untrained")
+  unfinished = f"{output.rstrip('/')}.tmp-{os.getpid()}"
+  shutil.rmtree(unfinished, ignore_errors=True)
+  os.makedirs(unfinished)
+  try:
+    _write(unfinished, target, arrays, weights, vocabulary)
+    back = _read_back(unfinished, target)
+    for line in conversion_checks.equal(
+        arrays, weights.sizes, back.read(list(back.original)), back.sizes):
+      say(line)
+    os.replace(unfinished, output)
+  except BaseException:
+    shutil.rmtree(unfinished, ignore_errors=True)
+    raise
+  left_out = [name for name in weights.original if name not in back.original]
+  if left_out:
+    say(f"left out: {', '.join(left_out)}")
+  say(f"{output}: written, to be loaded {_how(target, output)}")
+
+
+def _table(weights, arrays) -> list[str]:
+  """What was found, a line each."""
+  missing = [name for name in weights.sizes.shapes()
+             if name not in weights.original]
+  count = sum(x.size for x in arrays.values())
+  return [f"{weights.place}: {weights.sizes.describe()}",
+          f"  loaded      {len(arrays)} arrays, {count:,} weights",
+          f"  missing     {', '.join(missing) or 'none'}",
+          f"  unexpected  {', '.join(weights.unused) or 'none'}",
+          "  mismatched  none",
+          *(f"  note: {note}" for note in weights.notes)]
+
+
+def _refuse_gaps(weights):
+  """Pooler and head may be missing, but only whole."""
+  missing = [name for name in weights.sizes.shapes()
+             if name not in weights.original]
+  optional = tuple(part for part in (named_weights.POOLER, named_weights.HEAD)
+                   if not weights.has(part))
+  refused = [name for name in missing
+             if not optional or not name.startswith(optional)]
+  if refused:
+    shown = ", ".join(refused[:5]) + (", ..." if len(refused) > 5 else "")
+    raise UserError(f"{weights.place}: {len(refused)} arrays are missing: "
+                    f"{shown}: these are not all of a BERT's")
+
+
+def _refuse_target(target, weights, arrays, vocabulary):
+  if vocabulary is None and target in ("run", "kerashub"):
+    what = ("is of byte-level BPE" if weights.bpe_folder else
+            f"(vocab.txt) is not beside {weights.place}")
+    raise UserError(f"--to={target}: needs a WordPiece vocabulary, and that of "
+                    f"these weights {what}: choose --to=model_garden or "
+                    "--to=huggingface")
+  if target != "kerashub":
+    return
+  for name, value in (("type_vocab_size", 2), ("norm_epsilon", 1e-12)):
+    if getattr(weights.sizes, name) != value:
+      raise UserError(f"--to=kerashub: KerasHub's BERT has {name}={value}, and "
+                      f"these weights {getattr(weights.sizes, name)}")
+  if not weights.has(named_weights.POOLER):
+    raise UserError("--to=kerashub: KerasHub's BERT has a pooler, and these "
+                    "weights have none")
+
+
+def _write(folder, target, arrays, weights, vocabulary):
+  if target == "run":
+    run_writer.write(folder, arrays, weights.sizes, vocabulary)
+  elif target == "model_garden":
+    tensorflow2_writer.write(os.path.join(folder, _PREFIX), arrays)
+    if vocabulary is not None:
+      vocabulary.save(os.path.join(folder, "vocab.txt"))
+  else:
+    huggingface_writer.write(folder, arrays, weights.sizes, vocabulary,
+                             weights.bpe_folder)
+
+
+def _read_back(folder, target) -> named_weights.NamedWeights:
+  if target == "run":
+    return tensorflow2_reader.read(folder)
+  if target == "model_garden":
+    return tensorflow2_reader.read(os.path.join(folder, _PREFIX))
+  return huggingface_reader.read(folder)
+
+
+def _how(target, output) -> str:
+  return {
+      "run": f"with --init_checkpoint={output}",
+      "huggingface": f"with from_pretrained({output!r}), or --init_checkpoint",
+      "model_garden": f"as {os.path.join(output, _PREFIX)}",
+      "kerashub": f"with BertBackbone.from_preset({output!r}); KerasHub "
+                  "computes GELU by a tanh, whatever the weights were trained "
+                  "with"}[target]

@@ -1,0 +1,100 @@
+"""What a conversion has to show before its output gets its name."""
+
+import numpy as np
+
+from official_style.checkpoints import fingerprint
+from official_style.checkpoints import named_weights
+from official_style.checkpoints import numpy_encoder
+from official_style.data import embedded_corpus
+from official_style.data import tokenizer as tokenizer_lib
+from official_style.errors import UserError
+
+_ROWS, _LENGTH = 8, 32
+_TOLERANCE = 1e-4
+
+
+def trained(arrays, sizes, vocabulary) -> tuple[bool, list[str]]:
+  """Whether weights know more than shuffled ones, and lines that say so.
+
+  Args:
+    arrays: by our names. sizes: `EncoderSizes`.
+    vocabulary: a `Vocabulary`; None of other kinds, whose text can't be read.
+  """
+  stretches = fingerprint.stretches(arrays)
+  flat = [name for name, x in stretches.items() if x < fingerprint.STRETCH]
+  middle = float(np.median(list(stretches.values())))
+  verdict = middle >= fingerprint.STRETCH
+  lines = [f"  trained?    {len(stretches) - len(flat)} of {len(stretches)} "
+           "kernels stretch some direction at least "
+           f"{fingerprint.STRETCH} times as far as with their entries "
+           f"shuffled (median {middle:.2f})"]
+  if flat and verdict:
+    shown = ", ".join(flat[:6]) + (", ..." if len(flat) > 6 else "")
+    lines.append(f"              hardly told from random: {shown}")
+  has_head = any(name.startswith(named_weights.HEAD) for name in arrays)
+  if not has_head or vocabulary is None:
+    return verdict, lines + [
+        "              masked words can't be tried: "
+        + ("no masked-LM head" if not has_head else "no WordPieces")]
+  ids, mask = _rows(vocabulary, sizes)
+  loss, *others = [
+      fingerprint.masked_lm_loss(x, sizes, ids, mask, vocabulary.mask_id)
+      for x in (arrays, *(fingerprint.shuffled(arrays, i) for i in (1, 2)))]
+  lines.append(f"              masked words: {loss:.2f} nats each, and "
+               f"{min(others):.2f} with all weights shuffled")
+  return loss < min(others) - fingerprint.MARGIN, lines
+
+
+def _rows(vocabulary, sizes):
+  """int32[b n] ids and mask of embedded sentences."""
+  n = min(_LENGTH, sizes.max_position_embeddings)
+  tokenizer = tokenizer_lib.WordPieceTokenizer(vocabulary)
+  corpus = embedded_corpus.embedded_documents(20_000)
+  ids = np.full((_ROWS, n), vocabulary.pad_id, np.int32)
+  mask = np.zeros((_ROWS, n), np.int32)
+  texts = [line for document in corpus.documents
+           for line in document.split("\n") if len(line.split()) > 8][:_ROWS]
+  for row, pieces in enumerate(tokenizer.encode_batch(texts)):
+    row_ids = [vocabulary.cls_id, *pieces[:n - 2], vocabulary.sep_id]
+    ids[row, :len(row_ids)], mask[row, :len(row_ids)] = row_ids, 1
+  return ids[:len(texts)], mask[:len(texts)]
+
+
+def equal(arrays, sizes, others, other_sizes) -> list[str]:
+  """Compares what two sets of weights compute; lines that say so.
+
+  Args:
+    arrays, others: by our names, read from input and from output.
+    sizes, other_sizes: `EncoderSizes` of each.
+
+  Raises:
+    UserError: if hidden states or logits differ by more than rounding.
+  """
+  rng = np.random.default_rng(0)
+  n = min(_LENGTH, sizes.max_position_embeddings)
+  ids = rng.integers(0, sizes.vocab_size, (2, n))
+  mask = (np.arange(n) < [[n], [max(1, n - 5)]]).astype(np.int32)
+  types = rng.integers(0, sizes.type_vocab_size, (2, n))
+  states, back = (numpy_encoder.hidden_states(x, s, ids, mask, types)
+                  for x, s in ((arrays, sizes), (others, other_sizes)))
+  difference = max(float(np.abs(a - b).max()) for a, b in zip(states, back))
+  lines = [f"  output      read back; hidden states of {len(states)} layers "
+           f"differ from the input's by {difference:.1e} at most"]
+  worst = difference
+  if all(any(name.startswith(named_weights.HEAD) for name in x)
+         for x in (arrays, others)):
+    head = float(np.abs(
+        numpy_encoder.logits(arrays, sizes, states[-1])
+        - numpy_encoder.logits(others, other_sizes, back[-1])).max())
+    lines.append(f"              logits by {head:.1e}")
+    if sizes.mlm_activation == other_sizes.mlm_activation:
+      worst = max(worst, head)
+    else:
+      lines[-1] += (f": the head was trained with {sizes.mlm_activation} and "
+                    f"is {other_sizes.mlm_activation} there, since that layout "
+                    "has one activation for all")
+  if not worst <= _TOLERANCE:
+    raise UserError(f"the output computes something else than the input, by "
+                    f"{worst:.1e}: this is a defect of the converter, please "
+                    "report it")
+  return lines

@@ -1,0 +1,96 @@
+"""A folder that `transformers` loads, in the layout of `save_pretrained`.
+
+With a masked-LM head it is a `BertForMaskedLM`, which has no pooler; without
+one a `BertModel`. KerasHub's `from_preset` reads such folders too.
+"""
+
+import json
+import os
+
+import safetensors.numpy
+
+from official_style.checkpoints import huggingface_names
+from official_style.checkpoints import named_weights
+from official_style.checkpoints import stranger_files
+
+_ACTIVATIONS = {"gelu": "gelu", "gelu_tanh": "gelu_new", "relu": "relu"}
+# What a byte-level BPE is made of; copied where it is there.
+_BPE_FILES = ("vocab.json", "merges.txt", "tokenizer.json",
+              "special_tokens_map.json", "tokenizer_config.json")
+_WORD_PIECE_TOKENS = ("pad_token", "unk_token", "cls_token", "sep_token",
+                      "mask_token")
+
+
+def names_written(arrays) -> list[str]:
+  """Our names of what goes into a folder."""
+  if any(name.startswith(named_weights.HEAD) for name in arrays):
+    return [name for name in arrays
+            if not name.startswith(named_weights.POOLER)]
+  return list(arrays)
+
+
+def write(folder: str, arrays, sizes, vocabulary=None, bpe_folder=None):
+  """Writes config, weights and tokenizer into an empty folder.
+
+  Args:
+    folder: exists.
+    arrays: float32 by our names.
+    sizes: `EncoderSizes`.
+    vocabulary: a WordPiece `Vocabulary`, or None.
+    bpe_folder: where else the files of a byte-level BPE are.
+  """
+  has_head = any(name.startswith(named_weights.HEAD) for name in arrays)
+  table = huggingface_names.table(
+      sizes.num_layers, "bert." if has_head else "")
+  tensors = {}
+  for name in names_written(arrays):
+    theirs, layout = table[name]
+    # A copy: views of one array are refused as shared.
+    tensors[theirs] = layout.to_theirs(
+        arrays[name], sizes.num_attention_heads).copy(order="C")
+  safetensors.numpy.save_file(
+      tensors, os.path.join(folder, "model.safetensors"),
+      metadata={"format": "pt"})
+  _write_json(folder, "config.json", _config(
+      sizes, has_head, 1 if vocabulary is None else vocabulary.pad_id))
+  if vocabulary is not None:
+    vocabulary.save(os.path.join(folder, "vocab.txt"))
+    _write_json(folder, "tokenizer_config.json", _tokenizer(
+        vocabulary, sizes.max_position_embeddings))
+  elif bpe_folder:
+    for name in _BPE_FILES:
+      if os.path.lexists(os.path.join(bpe_folder, name)):
+        with open(os.path.join(folder, name), "wb") as f:
+          f.write(stranger_files.read(bpe_folder, name))
+
+
+def _config(sizes, has_head, pad_id) -> dict:
+  return dict(
+      architectures=["BertForMaskedLM" if has_head else "BertModel"],
+      model_type="bert", vocab_size=sizes.vocab_size,
+      hidden_size=sizes.hidden_size, num_hidden_layers=sizes.num_layers,
+      num_attention_heads=sizes.num_attention_heads,
+      intermediate_size=sizes.intermediate_size,
+      hidden_act=_ACTIVATIONS[sizes.hidden_activation],
+      max_position_embeddings=sizes.max_position_embeddings,
+      type_vocab_size=sizes.type_vocab_size,
+      layer_norm_eps=sizes.norm_epsilon,
+      initializer_range=sizes.initializer_range, pad_token_id=pad_id,
+      position_embedding_type="absolute", hidden_dropout_prob=0.1,
+      attention_probs_dropout_prob=0.1, tie_word_embeddings=True,
+      torch_dtype="float32")
+
+
+def _tokenizer(vocabulary, positions) -> dict:
+  tokens = {role: vocabulary.tokens[token_id] for role, token_id in zip(
+      _WORD_PIECE_TOKENS, vocabulary.special_ids)}
+  return tokens | dict(
+      tokenizer_class="BertTokenizer", do_lower_case=vocabulary.lower_case,
+      tokenize_chinese_chars=True, strip_accents=None,
+      model_max_length=positions)
+
+
+def _write_json(folder, name, value):
+  with open(os.path.join(folder, name), "w", encoding="utf-8") as f:
+    json.dump(value, f, indent=2, sort_keys=True)
+    f.write("\n")

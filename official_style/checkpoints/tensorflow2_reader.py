@@ -1,0 +1,158 @@
+"""Weights of runs of this project, and of Model Garden's BERT checkpoints.
+
+Sizes are read off the shapes. What shapes don't tell (activation, epsilon) is
+in `params.yaml` of a run of ours; of others it is what Model Garden's
+`BertEncoderV2` is built with: GELU by a tanh, and an epsilon of 1e-12.
+"""
+
+import dataclasses
+import os
+from typing import Optional
+
+import yaml
+
+from official_style.checkpoints import huggingface_reader
+from official_style.checkpoints import named_weights
+from official_style.checkpoints import object_graph
+from official_style.checkpoints import stranger_files
+from official_style.checkpoints import tensor_layouts
+from official_style.errors import UserError
+
+_MODEL_GARDENS = dict(hidden_activation="gelu_tanh",
+                      mlm_activation="gelu_tanh")
+# What our configurations call them. Model Garden's head has a tanh.
+_ACTIVATIONS = {"gelu": "gelu", "gelu_exact": "gelu", "gelu_tanh": "gelu_tanh",
+                "relu": "relu"}
+_HEAD_ACTIVATIONS = {"gelu": "gelu_tanh", "gelu_exact": "gelu_exact",
+                     "gelu_tanh": "gelu_tanh", "relu": "relu"}
+_POSITIONS = ("_position_embeddings", "embeddings")
+
+
+def read(path: str) -> named_weights.NamedWeights:
+  """Reads shapes and, of a run of ours, configuration.
+
+  Args:
+    path: a run folder, a checkpoint folder, or a prefix.
+
+  Raises:
+    UserError: for anything that is not as it has to be.
+  """
+  run = _run_folder(path)
+  prefix = object_graph.find_checkpoint(path, "--input")
+  reader, shapes, graph = object_graph.read(prefix)
+  sizes = _sizes(prefix, graph, shapes)
+  vocab_file, lower_case = None, None
+  if run:
+    settings, lower_case = _settings(run)
+    sizes = dataclasses.replace(sizes, **settings)
+    huggingface_reader.vocabulary(
+        os.path.join(run, "data"), sizes.vocab_size, "the embedding table")
+    vocab_file = os.path.join(run, "data", "vocab.txt")
+  else:
+    folder = os.path.dirname(prefix)
+    sizes = dataclasses.replace(sizes, **_MODEL_GARDENS)
+    if os.path.lexists(os.path.join(folder, "vocab.txt")):
+      vocab_file = huggingface_reader.vocabulary(
+          folder, sizes.vocab_size, "the embedding table")
+  expected = sizes.shapes()
+  original = {name: key for name in expected
+              if (key := _key(graph, name)) is not None}
+  named_weights.check_shapes(prefix, "its own other shapes", {
+      original[name]: (shapes[original[name]], expected[name])
+      for name in original})
+  reachable = set().union(*(
+      object_graph.keys_below(graph, object_graph.top(graph, item))
+      for item in object_graph.PATHS))
+  unused = tuple(sorted(
+      key.removesuffix("/.ATTRIBUTES/VARIABLE_VALUE")
+      for key in reachable - set(original.values())))
+
+  def values(ours):
+    arrays = object_graph.values(
+        reader, prefix, {name: original[name] for name in ours})
+    return {name: tensor_layouts.float32(x) for name, x in arrays.items()}
+
+  return named_weights.NamedWeights(
+      place=prefix, sizes=sizes, original=original, read=values,
+      unused=unused, vocab_file=vocab_file, lower_case=lower_case)
+
+
+def _run_folder(path: str) -> Optional[str]:
+  """The run folder a checkpoint is in, at most three levels up."""
+  folder = os.path.normpath(path)
+  for _ in range(4):
+    if os.path.lexists(os.path.join(folder, "params.yaml")):
+      return folder
+    folder = os.path.dirname(folder)
+    if not folder:
+      break
+  return None
+
+
+def _settings(run: str):
+  """Activations and epsilon of a run, and whether its text is lower-cased."""
+  where = os.path.join(run, "params.yaml")
+  try:
+    task = yaml.safe_load(stranger_files.read(run, "params.yaml"))["task"]
+    model, encoder = task["model"], task["model"]["encoder"]["any"]
+    head = model.get("mlm_activation", "gelu_exact")
+    epsilon, body = encoder["norm_epsilon"], encoder["hidden_activation"]
+    unlike = [name for name in ("norm_first", "embedding_size")
+              if encoder.get(name)]
+  except (yaml.YAMLError, ValueError, KeyError, TypeError,
+          AttributeError) as error:
+    raise UserError(f"{where}: no configuration of a run of ours "
+                    f"({object_graph.first_line(error)}): give another "
+                    "folder") from error
+  if unlike:
+    raise UserError(f"{where}: {unlike[0]} is set: only BERT's own form is "
+                    "converted")
+  for key, value, known in (("hidden_activation", body, _ACTIVATIONS),
+                            ("mlm_activation", head, _HEAD_ACTIVATIONS)):
+    if value not in known:
+      raise UserError(f"{where}: {key}={value!r:.40}: known are "
+                      f"{', '.join(known)}")
+  return dict(norm_epsilon=stranger_files.number(
+      where, encoder, "norm_epsilon", 0, 1) if epsilon else 1e-12,
+              hidden_activation=_ACTIVATIONS[body],
+              mlm_activation=_HEAD_ACTIVATIONS[head]), task.get("lower_case")
+
+
+def _key(graph, name: str):
+  """The key of a variable under our name."""
+  item, *path = name.split("/")
+  start = object_graph.top(graph, item)
+  if start is None:
+    return None
+  lasts = _POSITIONS if path[-1] == _POSITIONS[0] else path[-1:]
+  for last in lasts:
+    key = object_graph.key(graph, object_graph.node(
+        graph, [*path[:-1], last], start))
+    if key is not None:
+      return key
+  return None
+
+
+def _sizes(prefix, graph, shapes) -> named_weights.EncoderSizes:
+  """What the shapes say."""
+  def shape(name, rank):
+    key = _key(graph, f"encoder/{name}")
+    if key is None or len(shapes[key]) != rank:
+      raise UserError(f"{prefix}: has no {name} of an encoder: readers exist "
+                      "for runs of this project and Model Garden's "
+                      "BertEncoderV2")
+    return shapes[key]
+
+  block = "_transformer_layers/0"
+  d, h, _ = shape(f"{block}/_attention_layer/_query_dense/kernel", 3)
+  top = object_graph.top(graph, "encoder")
+  layers = object_graph.children(
+      graph, object_graph.node(graph, ["_transformer_layers"], top))
+  return named_weights.EncoderSizes(
+      vocab_size=shape("_embedding_layer/embeddings", 2)[0], hidden_size=d,
+      num_layers=sum(name.isdigit() for name in layers),
+      num_attention_heads=h,
+      intermediate_size=shape(f"{block}/_intermediate_dense/kernel", 2)[1],
+      max_position_embeddings=shape(
+          "_position_embedding_layer/_position_embeddings", 2)[0],
+      type_vocab_size=shape("_type_embedding_layer/embeddings", 2)[0])

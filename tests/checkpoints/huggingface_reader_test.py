@@ -1,0 +1,167 @@
+"""Folders that are not what they say: refused in a line, nothing opened."""
+
+import json
+import os
+import pickle
+
+import numpy as np
+import pytest
+
+from official_style.checkpoints import huggingface_reader
+from official_style.errors import UserError
+from tests.reference import huggingface_bert as reference
+
+
+def _refused(folder, word):
+  with pytest.raises(UserError, match=word) as error:
+    weights = huggingface_reader.read(str(folder))
+    weights.read(list(weights.original))
+  assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("config, word", [
+    (dict(num_hidden_layers=10**9), "num_hidden_layers=1000000000"),
+    (dict(num_hidden_layers=0), "num_hidden_layers=0"),
+    (dict(hidden_size=-12), "hidden_size=-12"),
+    (dict(hidden_size=12.0), "hidden_size=12.0"),
+    (dict(hidden_size="12"), "hidden_size='12'"),
+    (dict(hidden_size=True), "hidden_size=True"),
+    (dict(vocab_size=10**12), "vocab_size=1000000000000"),
+    (dict(intermediate_size=2**40), "intermediate_size"),
+    (dict(num_attention_heads=5), "not a multiple"),
+    (dict(layer_norm_eps=-1), "layer_norm_eps=-1"),
+    (dict(layer_norm_eps="x"), "layer_norm_eps"),
+    (dict(hidden_act="softplus"), "hidden_act='softplus'"),
+    (dict(hidden_act=["gelu"]), "hidden_act"),
+    (dict(model_type="gpt2"), "model_type='gpt2'"),
+    (dict(model_type=None), "model_type=None"),
+    (dict(model_type=["bert"]), "model_type"),
+    (dict(is_decoder=True), "is_decoder=True"),
+    (dict(position_embedding_type="relative_key"), "relative_key"),
+    (dict(num_hidden_layers=1), "16 tensors that config.json doesn't tell"),
+    (dict(intermediate_size=24), "mismatched: .*intermediate.dense.weight"),
+    (dict(hidden_size=24), "mismatched"),
+    (dict(max_position_embeddings=32), "mismatched"),
+    (dict(type_vocab_size=3), "mismatched"),
+    (dict(vocab_size=31), "mismatched")])
+def test_a_config_that_lies_is_refused(tmp_path, config, word):
+  folder, _ = reference.write(tmp_path)
+  (tmp_path / "config.json").write_text(
+      json.dumps(reference.CONFIG | config))
+  _refused(folder, word)
+
+
+def test_layers_that_are_not_there_are_missing(tmp_path):
+  folder, _ = reference.write(tmp_path)
+  (tmp_path / "config.json").write_text(
+      json.dumps(reference.CONFIG | dict(num_hidden_layers=3)))
+  weights = huggingface_reader.read(folder)
+  assert len(set(weights.sizes.shapes()) - set(weights.original)) == 16
+
+
+@pytest.mark.parametrize("text", [
+    "[]", "3", '"bert"', "null", "", "{", "{'a': 1}", "[" * 100_000,
+    "\x80\x04."])
+def test_a_config_that_is_no_object_is_refused(tmp_path, text):
+  folder, _ = reference.write(tmp_path)
+  (tmp_path / "config.json").write_bytes(text.encode("latin-1"))
+  _refused(folder, "config.json")
+
+
+def test_a_config_of_gigabytes_is_not_read(tmp_path):
+  folder, _ = reference.write(tmp_path)
+  with open(tmp_path / "config.json", "wb") as f:
+    f.truncate(2**31)
+  _refused(folder, "more than")
+
+
+@pytest.mark.parametrize("vocab, word", [
+    (reference.VOCAB[:-1], "31 tokens and config.json says 32"),
+    (reference.VOCAB + ["one"], "33 tokens"), (None, "no vocab.txt")])
+def test_a_vocabulary_of_another_size_is_refused(tmp_path, vocab, word):
+  folder, _ = reference.write(tmp_path, vocab=vocab)
+  _refused(folder, word)
+
+
+@pytest.mark.parametrize("name", [
+    "config.json", "model.safetensors", "vocab.txt", "tokenizer_config.json"])
+def test_a_link_out_of_the_folder_is_refused(tmp_path, name):
+  folder, _ = reference.write(tmp_path / "hf", tokenizer={})
+  os.replace(tmp_path / "hf" / name, tmp_path / "elsewhere")
+  os.symlink(tmp_path / "elsewhere", tmp_path / "hf" / name)
+  _refused(folder, "a link to")
+
+
+def test_a_link_within_hugging_faces_cache_is_followed(tmp_path):
+  home = tmp_path / "models--a--b"
+  folder, _ = reference.write(home / "snapshots" / "0123", tokenizer={})
+  (home / "blobs").mkdir()
+  for name in os.listdir(folder):
+    os.replace(os.path.join(folder, name), home / "blobs" / name)
+    os.symlink(f"../../blobs/{name}", os.path.join(folder, name))
+  assert huggingface_reader.read(folder).sizes.hidden_size == 12
+
+
+@pytest.mark.parametrize("name", ["pytorch_model.bin", "tf_model.h5"])
+def test_pickles_and_hdf5_are_not_opened(tmp_path, name):
+  folder, _ = reference.write(tmp_path)
+  os.remove(tmp_path / "model.safetensors")
+  (tmp_path / name).write_bytes(pickle.dumps({"a": 1}))
+  os.chmod(tmp_path / name, 0)
+  _refused(folder, "no model.safetensors")
+
+
+def test_weights_in_several_files_are_refused(tmp_path):
+  folder, _ = reference.write(tmp_path)
+  os.rename(tmp_path / "model.safetensors",
+            tmp_path / "model.safetensors.index.json")
+  _refused(folder, "in one")
+
+
+def test_two_models_in_one_file_are_refused(tmp_path):
+  one = reference.tensors(reference.CONFIG, "query.", head=False)
+  other = reference.tensors(reference.CONFIG, "passage.", head=False)
+  folder, _ = reference.write(tmp_path, arrays=one | other)
+  _refused(folder, "2 tensors")
+
+
+def test_integers_where_weights_should_be_are_missing(tmp_path):
+  arrays = reference.tensors(reference.CONFIG)
+  name = "bert.encoder.layer.0.output.dense.weight"
+  arrays[name] = arrays[name].astype(np.int32)
+  folder, _ = reference.write(tmp_path, arrays=arrays)
+  weights = huggingface_reader.read(folder)
+  missing = set(weights.sizes.shapes()) - set(weights.original)
+  assert missing == {"encoder/_transformer_layers/0/_output_dense/kernel"}
+
+
+@pytest.mark.parametrize("tokenizer, word", [
+    (dict(do_lower_case=True, strip_accents=False), "strip_accents=False"),
+    (dict(do_lower_case=False, strip_accents=True), "strip_accents=True"),
+    (dict(tokenize_chinese_chars=False), "tokenize_chinese_chars=False"),
+    (dict(do_lower_case="yes"), "do_lower_case='yes'"), ([], "not an object")])
+def test_a_tokenizer_that_is_not_ours_is_refused(tmp_path, tokenizer, word):
+  folder, _ = reference.write(tmp_path, tokenizer=tokenizer)
+  _refused(folder, word)
+
+
+def test_what_is_untrained_in_bort_is_not_taken(tmp_path):
+  config = dict(model_type="bort", type_vocab_size=1, layer_norm_eps=1e-5)
+  folder, arrays = reference.write(tmp_path, config, vocab=None)
+  weights = huggingface_reader.read(folder)
+  assert not [name for name in weights.original if "masked_lm" in name]
+  assert "never trained" in weights.notes[0]
+  assert "cls.predictions.bias" in weights.unused
+
+
+def test_robertas_first_position_is_its_third_row(tmp_path):
+  config = dict(model_type="roberta", type_vocab_size=1,
+                max_position_embeddings=18)
+  folder, arrays = reference.write(tmp_path, config, vocab=None,
+                                   prefix="roberta.")
+  weights = huggingface_reader.read(folder)
+  name = "encoder/_position_embedding_layer/_position_embeddings"
+  np.testing.assert_array_equal(
+      weights.read([name])[name],
+      arrays["roberta.embeddings.position_embeddings.weight"][2:])
+  assert len(weights.original) == 5 + 2 * 16 + 2 + 5 and not weights.unused

@@ -1,0 +1,58 @@
+"""Converts BERT weights between projects; checks that they compute the same.
+
+    python tools/convert_checkpoint.py --input=uncased_L-12_H-768_A-12 \\
+        --output=bert_base --to=run
+
+reads folders of Google's first BERT, Hugging Face (BERT, RoBERTa, Bort), Model
+Garden's TensorFlow 2 checkpoints and runs of this project; writes folders that
+train.py, transformers, Model Garden or KerasHub load. No pickle, no archive and
+no HDF5 file is opened. Every array is accounted for, weights that look random
+are refused, and the output is read back and compared before it gets its name.
+"""
+
+import os
+import sys
+
+from absl import app
+from absl import flags
+
+_ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+if _ROOT not in sys.path:
+  sys.path.insert(0, _ROOT)
+
+_INPUT = flags.DEFINE_string(
+    "input", None, "folder of the weights, or prefix of a TensorFlow "
+    "checkpoint", required=True)
+_OUTPUT = flags.DEFINE_string(
+    "output", None, "folder to write; must not exist", required=True)
+_TO = flags.DEFINE_enum(
+    "to", "run", ("run", "huggingface", "model_garden", "kerashub"),
+    "whose layout to write")
+_WITHOUT_HEAD = flags.DEFINE_boolean(
+    "without_head", False, "leave the masked-LM head out; in Hugging Face's "
+    "layout a model with that head has no pooler")
+_ALLOW_UNTRAINED = flags.DEFINE_boolean(
+    "allow_untrained", False, "convert weights that look random too")
+
+_USAGE_ERROR = 2
+
+
+def main(argv):
+  """Returns the exit code: 0, or 2 after a mistake."""
+  from official_style.errors import UserError
+  if argv[1:]:
+    raise app.UsageError(f"unexpected argument {argv[1]!r}")
+  try:
+    from official_style.checkpoints import conversion
+    conversion.convert(
+        _INPUT.value, _OUTPUT.value, _TO.value, _WITHOUT_HEAD.value,
+        _ALLOW_UNTRAINED.value, lambda line: print(line, flush=True))
+  except (UserError, OSError) as error:
+    print("error: " + " ".join(str(error).split()), file=sys.stderr)
+    return _USAGE_ERROR
+  return 0
+
+
+if __name__ == "__main__":
+  os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+  app.run(main)
