@@ -72,7 +72,7 @@ def convert(source: str, output: str, target: str, without_head: bool,
   if weights.vocab_file:
     vocabulary = vocabulary_lib.Vocabulary.load(
         weights.vocab_file, weights.lower_case)
-  _refuse_target(target, weights, arrays, vocabulary)
+  _refuse_target(target, weights, vocabulary)
   trained, lines = conversion_checks.trained(arrays, weights.sizes, vocabulary)
   for line in lines:
     say(line)
@@ -80,19 +80,7 @@ def convert(source: str, output: str, target: str, without_head: bool,
     raise UserError(f"{weights.place}: these weights know no more than random "
                     "ones: give others, or convert them all the same with "
                     "--allow_untrained")
-  unfinished = f"{output.rstrip('/')}.tmp-{os.getpid()}"
-  shutil.rmtree(unfinished, ignore_errors=True)
-  os.makedirs(unfinished)
-  try:
-    _write(unfinished, target, arrays, weights, vocabulary)
-    back = _read_back(unfinished, target)
-    for line in conversion_checks.equal(
-        arrays, weights.sizes, back.read(list(back.original)), back.sizes):
-      say(line)
-    os.replace(unfinished, output)
-  except BaseException:
-    shutil.rmtree(unfinished, ignore_errors=True)
-    raise
+  back = _write_checked(output, target, arrays, weights, vocabulary, say)
   left_out = [name for name in weights.original if name not in back.original]
   if left_out:
     say(f"left out: {', '.join(left_out)}")
@@ -126,13 +114,20 @@ def _refuse_gaps(weights):
                     f"{shown}: these are not all of a BERT's")
 
 
-def _refuse_target(target, weights, arrays, vocabulary):
-  if vocabulary is None and target in ("run", "kerashub"):
+def _refuse_target(target, weights, vocabulary):
+  """What a layout can't hold."""
+  if vocabulary is None:
     what = ("is of byte-level BPE" if weights.bpe_folder else
             f"(vocab.txt) is not beside {weights.place}")
-    raise UserError(f"--to={target}: needs a WordPiece vocabulary, and that of "
-                    f"these weights {what}: choose --to=model_garden or "
-                    "--to=huggingface")
+    if target in ("run", "kerashub"):
+      raise UserError(f"--to={target}: needs a WordPiece vocabulary, and that "
+                      f"of these weights {what}: choose --to=model_garden")
+    if target == "huggingface" and not (
+        weights.bpe_folder
+        and huggingface_reader.has_byte_pairs(weights.bpe_folder)):
+      raise UserError(f"--to={target}: the vocabulary {what}, and no "
+                      "merges.txt is there: put it there, or choose "
+                      "--to=model_garden")
   if target != "kerashub":
     return
   for name, value in (("type_vocab_size", 2), ("norm_epsilon", 1e-12)):
@@ -142,6 +137,28 @@ def _refuse_target(target, weights, arrays, vocabulary):
   if not weights.has(named_weights.POOLER):
     raise UserError("--to=kerashub: KerasHub's BERT has a pooler, and these "
                     "weights have none")
+
+
+def _write_checked(output, target, arrays, weights, vocabulary, say):
+  """Writes, reads back and compares; then the output gets its name.
+
+  Returns:
+    What was read back.
+  """
+  unfinished = f"{output.rstrip('/')}.tmp-{os.getpid()}"
+  shutil.rmtree(unfinished, ignore_errors=True)
+  os.makedirs(unfinished)
+  try:
+    _write(unfinished, target, arrays, weights, vocabulary)
+    back = _read_back(unfinished, target)
+    for line in conversion_checks.equal(
+        arrays, weights.sizes, back.read(list(back.original)), back.sizes):
+      say(line)
+    os.replace(unfinished, output)
+    return back
+  except BaseException:
+    shutil.rmtree(unfinished, ignore_errors=True)
+    raise
 
 
 def _write(folder, target, arrays, weights, vocabulary):

@@ -49,7 +49,7 @@ def read(folder: str) -> named_weights.NamedWeights:
   unused = tuple(sorted(theirs for theirs in present if theirs not in used))
   _refuse_more(file, prefix, unused)
   vocab_file, lower_case = None, None
-  if config.model_type == "bert":
+  if config.model_type == "bert" and not has_byte_pairs(folder):
     vocab_file = vocabulary(folder, config.sizes.vocab_size, "config.json")
     lower_case = huggingface_config.read_lower_case(folder)
   reader = _Reader(file, config, names, original, copies, present)
@@ -59,6 +59,12 @@ def read(folder: str) -> named_weights.NamedWeights:
       read=reader.read, unused=unused, vocab_file=vocab_file,
       lower_case=lower_case, notes=notes,
       bpe_folder=None if vocab_file else folder)
+
+
+def has_byte_pairs(folder: str) -> bool:
+  """Whether the vocabulary in a folder is a byte-level BPE."""
+  return (os.path.lexists(os.path.join(folder, "merges.txt"))
+          and not os.path.lexists(os.path.join(folder, "vocab.txt")))
 
 
 def _weights_path(folder: str) -> str:

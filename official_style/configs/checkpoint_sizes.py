@@ -14,6 +14,7 @@ import yaml
 
 from official_style.checkpoints import huggingface_reader
 from official_style.configs import encoders
+from official_style.configs import validation
 from official_style.errors import UserError
 
 AUTO = "auto"
@@ -88,7 +89,7 @@ def fill_pretraining(task, unsaid):
     value = source.encoder.get(name)
     if name in unsaid and name != "initializer_range" and value is not None:
       setattr(encoder, name, value)
-  if task.vocab_file == "REQUIRED":
+  if task.vocab_file == validation.REQUIRED:
     task.vocab_file = ""
   _take(task, source)
   _take_head(task, source)

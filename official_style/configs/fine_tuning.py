@@ -60,8 +60,8 @@ class SentencePredictionTaskConfig(cfg.TaskConfig):
 
   Attributes:
     init_checkpoint: weights to start from: a run folder, a checkpoint folder or
-      prefix, a Hugging Face BERT folder. `auto` takes those of the main job if there are any; empty starts
-      from random ones.
+      prefix, a Hugging Face BERT folder. `auto` takes those of the main job
+      if there are any; empty starts from random ones.
     task_name: a task of GLUE, SuperGLUE or RACE; see `labelled_tasks`.
     text_columns: one or two, separated by commas; names, or numbers from 0
       where there is no header.

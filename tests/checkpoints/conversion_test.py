@@ -257,6 +257,8 @@ def test_byte_level_models_become_berts_of_the_same_numbers(tmp_path, kind):
   if kind == "bort":
     arrays = {name: x.astype(np.float16) for name, x in arrays.items()}
     reference.write(tmp_path / "hf", config, arrays, vocab=None)
+  with pytest.raises(UserError, match="no merges.txt"):
+    _convert(folder, tmp_path / "out", "huggingface")
   pathlib.Path(folder, "merges.txt").write_text("#version: 0.2\n")
   with pytest.raises(UserError, match="byte-level BPE"):
     _convert(folder, tmp_path / "run", "run")
