@@ -1,5 +1,7 @@
 """What a conversion has to show before its output gets its name."""
 
+import dataclasses
+
 import numpy as np
 
 from official_style.checkpoints import fingerprint
@@ -68,8 +70,35 @@ def equal(arrays, sizes, others, other_sizes) -> list[str]:
     sizes, other_sizes: `EncoderSizes` of each.
 
   Raises:
-    UserError: if hidden states or logits differ by more than rounding.
+    UserError: if hidden states or logits differ by more than rounding, and
+      not because the output's layout has another activation or epsilon.
   """
+  # What the layout can't say is told apart from what the converter spoils.
+  layout = {name: (getattr(sizes, name), getattr(other_sizes, name))
+            for name in ("hidden_activation", "mlm_activation", "norm_epsilon")
+            if getattr(sizes, name) != getattr(other_sizes, name)}
+  same = dataclasses.replace(
+      other_sizes, **{name: pair[0] for name, pair in layout.items()})
+  states, head = _differences(arrays, sizes, others, same)
+  if not max(states, head or 0.0) <= _TOLERANCE:
+    raise UserError("the output computes something else than the input, by "
+                    f"{max(states, head or 0.0):.1e}: this is a defect of the "
+                    "converter, please report it")
+  lines = [f"  output      read back; hidden states of {sizes.num_layers} "
+           f"layers differ from the input's by {states:.1e} at most"
+           + ("" if head is None else f", logits by {head:.1e}")]
+  if layout:
+    states, head = _differences(arrays, sizes, others, other_sizes)
+    changes = ", ".join(f"{name} {theirs} where these weights have {ours}"
+                        for name, (ours, theirs) in layout.items())
+    lines.append(f"              but that layout has {changes}: as it stands, "
+                 f"hidden states differ by {states:.1e}"
+                 + ("" if head is None else f", logits by {head:.1e}"))
+  return lines
+
+
+def _differences(arrays, sizes, others, other_sizes):
+  """Largest differences of hidden states, and of logits if both have a head."""
   rng = np.random.default_rng(0)
   n = min(_LENGTH, sizes.max_position_embeddings)
   ids = rng.integers(0, sizes.vocab_size, (2, n))
@@ -78,23 +107,9 @@ def equal(arrays, sizes, others, other_sizes) -> list[str]:
   states, back = (numpy_encoder.hidden_states(x, s, ids, mask, types)
                   for x, s in ((arrays, sizes), (others, other_sizes)))
   difference = max(float(np.abs(a - b).max()) for a, b in zip(states, back))
-  lines = [f"  output      read back; hidden states of {len(states)} layers "
-           f"differ from the input's by {difference:.1e} at most"]
-  worst = difference
-  if all(any(name.startswith(named_weights.HEAD) for name in x)
-         for x in (arrays, others)):
-    head = float(np.abs(
-        numpy_encoder.logits(arrays, sizes, states[-1])
-        - numpy_encoder.logits(others, other_sizes, back[-1])).max())
-    lines.append(f"              logits by {head:.1e}")
-    if sizes.mlm_activation == other_sizes.mlm_activation:
-      worst = max(worst, head)
-    else:
-      lines[-1] += (f": the head was trained with {sizes.mlm_activation} and "
-                    f"is {other_sizes.mlm_activation} there, since that layout "
-                    "has one activation for all")
-  if not worst <= _TOLERANCE:
-    raise UserError(f"the output computes something else than the input, by "
-                    f"{worst:.1e}: this is a defect of the converter, please "
-                    "report it")
-  return lines
+  if not all(any(name.startswith(named_weights.HEAD) for name in x)
+             for x in (arrays, others)):
+    return difference, None
+  return difference, float(np.abs(
+      numpy_encoder.logits(arrays, sizes, states[-1])
+      - numpy_encoder.logits(others, other_sizes, back[-1])).max())

@@ -17,6 +17,7 @@ from official.nlp.modeling import models
 from official.nlp.modeling import networks
 
 from official_style.checkpoints import conversion
+from official_style.checkpoints import conversion_checks
 from official_style.checkpoints import google_names
 from official_style.checkpoints import huggingface_names
 from official_style.checkpoints import huggingface_reader
@@ -91,7 +92,7 @@ def test_a_round_trip_loses_no_bit(tmp_path, target):
   folder, _ = _trained(tmp_path)
   said = _convert(folder, tmp_path / "there", target)
   assert "missing     none" in said and "unexpected  none" in said
-  assert "mismatched  none" in said and "logits by" in said
+  assert "mismatched  none" in said and "logits by 0.0e+00" in said
   arrays, sizes = _weights(folder)
   others, other_sizes = _weights(tmp_path / "there")
   pooler = named_weights.POOLER if target == "huggingface" else ()
@@ -321,7 +322,36 @@ def test_a_run_of_ours_says_that_its_head_is_another(tmp_path):
   params["task"]["model"]["mlm_activation"] = "gelu"
   path.write_text(yaml.safe_dump(params))
   said = _convert(tmp_path / "run", tmp_path / "hf2", "huggingface")
-  assert "trained with gelu_tanh and is gelu_exact there" in said
+  assert ("mlm_activation gelu_exact where these weights have gelu_tanh"
+          in said)
+
+
+def test_what_model_gardens_layout_can_not_say_is_measured(tmp_path):
+  config = dict(layer_norm_eps=1e-3)
+  arrays = {name: x * 0.5 for name, x in reference.tensors(
+      reference.CONFIG).items()}
+  folder, _ = reference.write(tmp_path / "hf", config, arrays)
+  said = _convert(folder, tmp_path / "mg", "model_garden",
+                  allow_untrained=True)
+  assert "hidden states of 2 layers differ from the input's by 0.0e+00" in said
+  assert ("hidden_activation gelu_tanh where these weights have gelu" in said
+          and "norm_epsilon 1e-12 where these weights have 0.001" in said)
+  assert "as it stands, hidden states differ by 0.0e+00" not in said
+
+
+def test_an_output_that_computes_something_else_is_refused():
+  rng = np.random.default_rng(0)
+  arrays = {name: rng.normal(0.1, 0.4, shape).astype(np.float32)
+            for name, shape in SIZES.shapes().items()}
+  conversion_checks.equal(arrays, SIZES, dict(arrays), SIZES)
+  name = "encoder/_transformer_layers/1/_attention_layer/_key_dense/kernel"
+  swapped = arrays | {name: arrays[name].transpose(0, 2, 1).reshape(12, 3, 4)}
+  with pytest.raises(UserError, match="something else than the input"):
+    conversion_checks.equal(arrays, SIZES, swapped, SIZES)
+  name = "masked_lm/layer_norm/beta"
+  with pytest.raises(UserError, match="something else than the input"):
+    conversion_checks.equal(
+        arrays, SIZES, arrays | {name: arrays[name] + 0.1}, SIZES)
 
 
 @pytest.mark.parametrize("text, word", [
