@@ -15,6 +15,7 @@ import sys
 
 from absl import app
 from absl import flags
+from absl import logging
 
 _ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 if _ROOT not in sys.path:
@@ -42,6 +43,7 @@ def main(argv):
   from official_style.errors import UserError
   if argv[1:]:
     raise app.UsageError(f"unexpected argument {argv[1]!r}")
+  logging.set_verbosity(logging.WARNING)  # TensorFlow's notes on its files.
   try:
     from official_style.checkpoints import conversion
     conversion.convert(
