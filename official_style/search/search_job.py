@@ -169,7 +169,7 @@ class _Search:
   def _latency_table(self) -> latency_table.LatencyTable:
     """Read, or measured and kept for the next start of this search."""
     options, settings = self._options, self._latency_settings()
-    own = options.beside("latency.json")
+    own = options.beside(search_report.LATENCY)
     path = options.latency_table or own
     if options.latency_table or (os.path.exists(own) and not options.restart):
       table = latency_table.load(path)

@@ -9,6 +9,9 @@ from official_style.modeling import retention_schedule
 from official_style.search import budgets
 from official_style.search import schedule_search
 
+# Beside the output: the latency table.
+LATENCY = "latency.json"
+
 _TITLES = dict(dense="all tokens", found="found",
                exponential="best exponential", uniform="the same in all layers")
 # Of the command a run was trained with, what another run's does not take over.
@@ -161,8 +164,8 @@ class SearchReport:
                   found, self.rows[name])]
     if others:
       names = " and ".join(_TITLES[name] for name in others)
-      lines.append(f"NOTE         on the evaluation rows {names} did better: "
-                   "compare both after training")
+      lines.append(f"NOTE         better on the evaluation rows: {names}; "
+                   "compare them after training")
     return lines
 
   def _missed(self) -> list[str]:
@@ -175,8 +178,9 @@ class SearchReport:
     else:
       return []
     return [f"NOTE         {reached} measured, for --{options.kind}="
-            f"{options.target:g}: measure again on a quiet machine with",
-            "             --restart, or ask for more"]
+            f"{options.target:g}: ask for more, or delete",
+            f"             {options.latency_table or options.beside(LATENCY)} "
+            "and run the same command on a quieter machine"]
 
   def _worse_on_dev(self, row, other) -> bool:
     a, b = row.on_dev[self.run.metric], other.on_dev[self.run.metric]
