@@ -123,7 +123,7 @@ def _resolve(program: gin_program.GinProgram, source: str,
   _normalise(config)
   provenance = _differences(config, source)
   for change in changes:
-    provenance |= _changed(config, change.where, _apply, config, change)
+    provenance |= _changed(config, change.where, apply, config, change)
   if is_fine_tuning(config):
     provenance |= _changed(config, "task.init_checkpoint",
                            checkpoint_sizes.fill, config.task, model_dir)
@@ -193,7 +193,7 @@ def _differences(config, source: str) -> dict[str, str]:
           if key not in defaults or defaults[key] != value}
 
 
-def _apply(config: Any, change: overrides.Override):
+def apply(config: Any, change: overrides.Override):
   """Sets one value, by its dotted key."""
   owner, hint = _owner(config, change)
   name = change.key.rsplit(".", 1)[-1]
@@ -252,7 +252,7 @@ def _fit(value: Any, hint: Any, change: overrides.Override) -> Any:
     section = item_type()
     for key, field in item.items():
       where = f"{change.where}: {change.key}, item {i + 1}"
-      _apply(section, overrides.Override(str(key), field, where))
+      apply(section, overrides.Override(str(key), field, where))
     sections.append(section)
   return sections
 

@@ -47,18 +47,19 @@ class SentencePredictionTask(base_task.Task):
     self.num_outputs = labels.num_outputs
     self.num_choices = labels.num_choices
 
-  def build_model(self):
-    """The encoder of the config with its head."""
+  def build_model(self, encoder=None):
+    """An encoder, by default that of the config, with its head."""
     config = self.task_config.model
-    encoder = config.encoder.get()
+    encoder_config = config.encoder.get()
+    # Thresholds are of one encoder; another comes with a list of its own.
     classifier = (threshold_classifier.ThresholdClassifier
-                  if self.task_config.threshold_speedup
+                  if self.task_config.threshold_speedup and encoder is None
                   else sentence_classifier.SentenceClassifier)
     return classifier(
-        encoder_network=encoder.BUILDER(encoder),
+        encoder_network=encoder or encoder_config.BUILDER(encoder_config),
         num_classes=self.num_outputs,
         initializer=tf_keras.initializers.TruncatedNormal(
-            stddev=encoder.initializer_range),
+            stddev=encoder_config.initializer_range),
         dropout_rate=config.head_dropout_rate,
         use_encoder_pooler=config.use_encoder_pooler)
 

@@ -1,0 +1,217 @@
+"""A run that was trained, loaded from its folder to predict with.
+
+Axes: r rows, b batch, n tokens, k classes or choices.
+"""
+
+import dataclasses
+import json
+import os
+from typing import Any, Callable, Optional
+
+import numpy as np
+import tensorflow as tf
+import tf_keras
+from official.core import base_task
+from official.core import task_factory
+
+from official_style.configs import resolve
+from official_style.configs import saved_config
+from official_style.data import encoded_rows
+from official_style.data import label_sets
+from official_style.data import tokenizer as tokenizer_lib
+from official_style.data import vocabulary as vocabulary_lib
+from official_style.errors import UserError
+from official_style.modeling.networks import bert_encoder
+from official_style.training import checkpoints as checkpoints_lib
+from official_style.training import machinery
+
+
+@dataclasses.dataclass(frozen=True)
+class FinishedRun:
+  """What predicting takes.
+
+  Attributes:
+    path: the run's folder.
+    config: a `FineTuningConfig`, or a `PretrainingConfig`.
+    vocabulary: the `Vocabulary`.
+    tokenizer: its `WordPieceTokenizer`.
+    labels: the `LabelSet`; None of a pretraining run.
+    task: the task, which knows the labels.
+    model: with its weights, in float32. It takes `(inputs, training=False)`.
+    step: of the weights.
+    is_best: whether that is the step that evaluated best; else it is the last.
+    forward: `model` as one graph: dict of batches -> its outputs.
+    logits: the same for `logits` only, and for nothing they don't need.
+  """
+  path: str
+  config: Any
+  vocabulary: vocabulary_lib.Vocabulary
+  tokenizer: tokenizer_lib.WordPieceTokenizer
+  labels: Optional[label_sets.LabelSet]
+  task: base_task.Task
+  model: tf_keras.Model
+  step: int
+  is_best: bool
+  forward: Callable
+  logits: Callable
+
+  @property
+  def encoder(self) -> bert_encoder.BertEncoder:
+    return self.model.encoder_network
+
+  @property
+  def seq_length(self) -> int:
+    """Tokens of the rows it was trained on."""
+    return self.config.task.train_data.seq_length
+
+  def rows(self, inputs) -> encoded_rows.EncodedRows:
+    """Texts as rows of ids, cut as in training; see `LabelledRow.inputs`."""
+    return encoded_rows.EncodedRows(inputs, self.tokenizer, self.seq_length)
+
+  def predict(self, inputs, batch_size: int = 32) -> np.ndarray:
+    """float64[r k]: the logits of r rows of texts."""
+    rows = self.rows(inputs)
+    return np.concatenate([
+        self.logits(batch).numpy()[:count]
+        for batch, count in batches_of(rows, batch_size)]).astype(np.float64)
+
+  def with_encoder(self, encoder: bert_encoder.BertEncoder) -> "FinishedRun":
+    """This classifier with another encoder, as `pyramidize` makes them."""
+    model = self.task.build_model(encoder)
+    model(self.task.example(), training=False)
+    model.classifier.set_weights(self.model.classifier.get_weights())
+    return dataclasses.replace(self, model=model, **_graphs(model))
+
+
+def batches_of(rows: encoded_rows.EncodedRows, batch_size: int):
+  """Yields batches of one size, and how many rows of each are no padding.
+
+  Args:
+    rows: r rows.
+    batch_size: b, at most; fewer where there are fewer rows.
+  """
+  batch_size = max(1, min(batch_size, rows.num_rows))
+  for start in range(0, rows.num_rows, batch_size):
+    index = np.arange(start, start + batch_size)
+    real = index < rows.num_rows
+    batch = rows.rows(np.where(real, index, -1))
+    yield {name: tf.constant(x) for name, x in batch.items()}, int(real.sum())
+
+
+def load(model_dir: str, step: Optional[int] = None) -> FinishedRun:
+  """Loads a run to predict with; nothing in its folder is changed.
+
+  Args:
+    model_dir: the folder of a fine-tuning or pretraining run of ours.
+    step: whose weights; None takes those that evaluated best, or, where nothing
+      was evaluated, the last.
+
+  Raises:
+    UserError: for anything that is missing, damaged, or of another run.
+  """
+  _check_folder(model_dir)
+  config = saved_config.read(os.path.join(model_dir, "params.yaml"))
+  vocabulary = vocabulary_lib.Vocabulary.load(
+      os.path.join(model_dir, "data", "vocab.txt"), config.task.lower_case)
+  recorded = _json(model_dir, "run.json").get("data", {})
+  if recorded.get("vocabulary", {}).get("sha256") != vocabulary.sha256:
+    raise UserError(
+        f"{os.path.join(model_dir, 'data', 'vocab.txt')}: not the vocabulary "
+        "that run.json says it was trained with: bring that one back")
+  machinery.fill_from_vocabulary(config.task.model.encoder.get(), vocabulary)
+  task, labels = task_factory.get_task(config.task), None
+  if resolve.is_fine_tuning(config):
+    labels = _labels(model_dir, recorded)
+    task.set_labels(labels)
+  model = task.build_model()
+  model(task.example(), training=False)
+  step, is_best = _restore(model, model_dir, step)
+  return FinishedRun(
+      model_dir, config, vocabulary,
+      tokenizer_lib.WordPieceTokenizer(vocabulary), labels, task, model, step,
+      is_best, **_graphs(model))
+
+
+def _graphs(model) -> dict:
+  """`model` as functions that are traced once for each shape of batch."""
+  return dict(
+      forward=tf.function(
+          lambda batch: model(batch, training=False), autograph=False),
+      logits=tf.function(
+          lambda batch: model(batch, training=False)["logits"],
+          autograph=False))
+
+
+def _check_folder(model_dir):
+  if not os.path.isdir(model_dir):
+    raise UserError(f"--model_dir={model_dir}: no such folder: give that of a "
+                    "run, as runs/token_drop_bert")
+  if os.path.exists(os.path.join(model_dir, "params.yaml")):
+    return
+  parts = sorted(
+      name for name in os.listdir(model_dir)
+      if os.path.exists(os.path.join(model_dir, name, "params.yaml")))
+  where = (f"it holds the runs {', '.join(parts[:5])}: give one of them"
+           if parts else "give the folder of a run")
+  raise UserError(f"--model_dir={model_dir}: no params.yaml there, so it is no "
+                  f"run: {where}")
+
+
+def _json(*path) -> dict:
+  path = os.path.join(*path)
+  try:
+    with open(path, encoding="utf-8") as f:
+      value = json.load(f)
+    if isinstance(value, dict):
+      return value
+    problem = "holds no JSON object"
+  except OSError as error:
+    problem = f"can't be read ({error.strerror})"
+  except ValueError:
+    problem = "is no JSON"
+  raise UserError(f"{path}: {problem}: bring it back")
+
+
+def _labels(model_dir, recorded) -> label_sets.LabelSet:
+  value = _json(model_dir, "data", "labels.json")
+  path = os.path.join(model_dir, "data", "labels.json")
+  if value != recorded.get("labels"):
+    raise UserError(f"{path}: not the labels that run.json says it was trained "
+                    "with: bring those back")
+  try:
+    return label_sets.LabelSet.from_dict(value)
+  except (KeyError, TypeError) as error:
+    raise UserError(f"{path}: holds no labels ({error}): bring it "
+                    "back") from error
+
+
+def _restore(model, model_dir, step) -> tuple[int, bool]:
+  """Reads the weights; returns their step, and whether it is the best."""
+  path = os.path.join(model_dir, "checkpoints")
+  checkpoint = tf.train.Checkpoint(model=model, **model.checkpoint_items)
+  folder = checkpoints_lib.CheckpointFolder(path, checkpoint, 1, writes=False)
+  steps = folder.steps()
+  if not steps:
+    raise UserError(f"{path}: no checkpoint there: train first")
+  best = None
+  if os.path.exists(os.path.join(path, "best.json")):
+    best = _json(path, "best.json").get("step")
+  if step is None:
+    step = steps[-1] if best is None else best
+  if step not in steps:
+    raise UserError(f"{path}: no checkpoint of step {step}; there are those of "
+                    f"{', '.join(map(str, steps))}")
+  problem = folder.check(step)
+  if problem is not None:
+    raise UserError(f"{path}: checkpoint {step}: {problem}: bring it back, or "
+                    "train again")
+  try:
+    status = checkpoint.read(folder.path(step))
+    status.expect_partial()  # The optimizer's part is left where it is.
+    status.assert_existing_objects_matched()
+  except (AssertionError, ValueError, tf.errors.OpError) as error:
+    raise UserError(
+        f"{path}: checkpoint {step} does not fit the model of params.yaml "
+        f"({(str(error).splitlines() or [''])[0][:120]}): use the version of "
+        "this program it was trained with") from error
+  return step, step == best
