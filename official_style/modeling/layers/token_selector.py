@@ -41,11 +41,15 @@ class Tokens:
     mask: int[b n], 1 for real tokens.
     positions: int32[b n], where the tokens were in the row.
     sizes: float32[b n], how many tokens each stands for; None is one each.
+    absorbed_by: int32[b r], for each of the r tokens of the row the position of
+      the one that stands for it now; itself where it is left, -1 for padding.
+      Only reports read it, and a graph without them doesn't compute it.
   """
   states: tf.Tensor
   mask: tf.Tensor
   positions: tf.Tensor
   sizes: Optional[tf.Tensor] = None
+  absorbed_by: Optional[tf.Tensor] = None
 
   @property
   def count(self) -> int:
@@ -160,7 +164,8 @@ class TokenSelector:
       sizes = token_selection.merge_sizes(selection, tokens.sizes)
     return Tokens(
         states, selection.mask,
-        tf.gather(tokens.positions, selection.indices, batch_dims=1), sizes)
+        tf.gather(tokens.positions, selection.indices, batch_dims=1), sizes,
+        _absorbed_by(tokens, selection))
 
   def _selection(self, tokens, kept, layer, row_keys, attention):
     x, mask, k, counts = tokens.states, tokens.mask, kept.slots, kept.counts
@@ -182,3 +187,16 @@ class TokenSelector:
               "bipartite_merge": bipartite_merge_select.bipartite_merge_select
               }[self.name]
     return select(x, mask, k)
+
+
+def _absorbed_by(tokens, selection):
+  """`Tokens.absorbed_by` after a selection."""
+  if tokens.absorbed_by is None:
+    return None
+  slots = token_selection.stands_for(tokens.states, tokens.mask, selection)
+  positions = tf.gather(tokens.positions, selection.indices, batch_dims=1)
+  stand = tf.gather(positions, tf.maximum(slots, 0), batch_dims=1)  # [b n]
+  hit = tf.logical_and(
+      tokens.absorbed_by[:, :, tf.newaxis] == tokens.positions[:, tf.newaxis],
+      tokens.mask[:, tf.newaxis] > 0)  # [b r n]
+  return tf.reduce_max(tf.where(hit, stand[:, tf.newaxis], -1), axis=2)

@@ -60,6 +60,9 @@ class PyramidBertEncoder(bert_encoder.BertEncoder):
       any, and `sequence_output` is [b r d].
     Entries of `encoder_outputs` and `kept_positions` are as long as the
     schedule says: the states a layer gives, and where in the row they were.
+    -> besides `absorbed_by`, int32[b n] for each layer: which position stands
+      for each of the row, see `token_selector.Tokens`. Of a last layer on [CLS]
+      only it is about what that looked at.
 
   Raises:
     ValueError: if arguments don't go together.
@@ -136,7 +139,8 @@ class PyramidBertEncoder(bert_encoder.BertEncoder):
     row_keys = self.row_keys(inputs, training)
     embedded = tokens = selector_layer.Tokens(
         self._embed(inputs, row_keys), inputs["input_mask"],
-        self._all_positions(inputs))
+        self._all_positions(inputs), absorbed_by=tf.where(
+            inputs["input_mask"] > 0, self._all_positions(inputs), -1))
     chance = _selection_keys(inputs) if row_keys is None else row_keys
     only_cls = read_positions is not None and not restore_tokens
     layers = []
@@ -147,15 +151,16 @@ class PyramidBertEncoder(bert_encoder.BertEncoder):
       layers.append(tokens)
     states = [tokens.states for tokens in layers]
     kept_positions = [self._positions(tokens, n) for tokens in layers]
+    more = dict(absorbed_by=[tokens.absorbed_by for tokens in layers])
     if not restore_tokens:
-      return self._outputs(states, kept_positions, read_positions)
+      return self._outputs(states, kept_positions, read_positions) | more
     masks = [tokens.mask for tokens in layers] if self._listed_for else None
     restored = token_restoration.restore_tokens(
         embedded.states, states, kept_positions, masks)
     if read_positions is None:
-      return self._outputs(states, kept_positions, None) | dict(
+      return self._outputs(states, kept_positions, None) | more | dict(
           sequence_output=restored)
-    return dict(
+    return more | dict(
         sequence_output=tf.gather(restored, read_positions, batch_dims=1),
         encoder_outputs=states, kept_positions=kept_positions)
 
@@ -244,7 +249,8 @@ class PyramidBertEncoder(bert_encoder.BertEncoder):
 def _first(tokens):
   """[CLS] of each row."""
   return selector_layer.Tokens(
-      tokens.states[:, :1], tokens.mask[:, :1], tokens.positions[:, :1])
+      tokens.states[:, :1], tokens.mask[:, :1], tokens.positions[:, :1],
+      absorbed_by=tokens.absorbed_by)
 
 
 def _selection_keys(inputs):

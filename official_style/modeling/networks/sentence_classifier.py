@@ -31,7 +31,9 @@ class SentenceClassifier(tf_keras.Model):
       choice.
     token_schedule: for a `PyramidBertEncoder`, the list to run instead of its
       own.
-    -> dict of `logits` float32[b k], or [b c].
+    -> dict of `logits` float32[b k], or [b c]; and what the encoder says of the
+      tokens: `kept_positions`, and `absorbed_by` where it drops any, a row each
+      choice.
   """
 
   def __init__(self, encoder_network, num_classes, initializer,
@@ -56,7 +58,7 @@ class SentenceClassifier(tf_keras.Model):
           "input_word_ids", "input_mask", "input_type_ids")} | (
               {"example_keys": tf.reshape(inputs["example_keys"], [-1])}
               if "example_keys" in inputs else {})
-    features, more = self.encode(inputs, training, token_schedule)
+    features, more, tokens = self.encode(inputs, training, token_schedule)
     logits = self.logits_of(
         features, self.encoder_network.row_keys(inputs, training))
     if shape.rank == 3:
@@ -64,10 +66,10 @@ class SentenceClassifier(tf_keras.Model):
       more = {name: tf.reduce_mean(tf.reshape(
           x, [-1, shape[1], *x.shape[1:]]), axis=1)
               for name, x in more.items()}
-    return dict(logits=logits) | more
+    return dict(logits=logits) | more | tokens
 
   def encode(self, inputs, training, token_schedule):
-    """[CLS] of rows, float32[b 1 d], and what else there is of each row."""
+    """[CLS] of rows, float32[b 1 d]; what else there is of each; its tokens."""
     # Only an encoder that has one of its own takes another list.
     chosen = {} if token_schedule is None else dict(
         token_schedule=token_schedule)
@@ -75,7 +77,9 @@ class SentenceClassifier(tf_keras.Model):
     outputs = self.encoder_network(
         inputs, training=training, read_positions=first,
         token_keep_k=inputs["input_word_ids"].shape[1], **chosen)
-    return outputs["sequence_output"], {}
+    tokens = {name: outputs[name] for name in (
+        "kept_positions", "absorbed_by") if name in outputs}
+    return outputs["sequence_output"], {}, tokens
 
   def logits_of(self, features, row_keys=None):
     """The head.

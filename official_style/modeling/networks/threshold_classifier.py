@@ -76,7 +76,7 @@ class ThresholdClassifier(sentence_classifier.SentenceClassifier):
     state = last(x[:, :1], x, log_presence[:, tf.newaxis, tf.newaxis],
                  row_keys)
     return state, dict(kept=tf.stack(kept[1:] + kept[-1:], axis=1),
-                       cost_share=self._cost_share(kept, mask.shape[1]))
+                       cost_share=self._cost_share(kept, mask.shape[1])), {}
 
   def _cost_share(self, kept, n):
     """float32[b]: FLOPs of layers of `kept`, to those of the whole row."""

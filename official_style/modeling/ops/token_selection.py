@@ -170,6 +170,35 @@ def merge_sizes(selection: TokenSelection,
   return tf.reduce_sum(_membership(selection, sizes), axis=2)
 
 
+def stands_for(x: tf.Tensor, mask: tf.Tensor,
+               selection: TokenSelection) -> tf.Tensor:
+  """int32[b n]: the slot of the kept token that stands for each token.
+
+  That of its cluster; of a selection without clusters the nearest kept state.
+  A kept token stands for itself. -1 for padding.
+
+  Args:
+    x: float[b n d], what was selected of.
+    mask: int[b n], 1 for real tokens.
+    selection: of the same n.
+  """
+  n, real = x.shape[1], selection.mask[:, :, tf.newaxis] > 0
+  slots = selection.cluster_ids
+  if slots is None:
+    x = tf.stop_gradient(tf.cast(x, tf.float32))
+    kept = tf.gather(x, selection.indices, batch_dims=1)
+    # Squared distances, less what is the same for all kept.
+    gaps = tf.reduce_sum(kept * kept, axis=2)[:, :, tf.newaxis] - 2.0 * (
+        tf.matmul(kept, x, transpose_b=True))  # [b k n]
+    slots = tf.argmin(tf.where(real, gaps, tf.float32.max), axis=1,
+                      output_type=tf.int32)
+  own = tf.logical_and(
+      real, selection.indices[:, :, tf.newaxis] == tf.range(n))  # [b k n]
+  slots = tf.where(tf.reduce_any(own, axis=1), tf.argmax(
+      tf.cast(own, tf.int32), axis=1, output_type=tf.int32), slots)
+  return tf.where(mask > 0, slots, -1)
+
+
 def log_sizes(sizes: tf.Tensor) -> tf.Tensor:
   """What proportional attention adds to the logits of keys.
 
