@@ -52,8 +52,8 @@ class ClassificationData:
                         sha256=self.vocabulary.sha256),
         labels=self.source.labels.to_dict(),
         train=self.train.manifest(), eval=self.eval.manifest(),
-        rows_sha256=dict(train=_digest(self.source.train),
-                         eval=_digest(self.source.eval)))
+        rows_sha256=dict(train=rows_digest(self.source.train),
+                         eval=rows_digest(self.source.eval)))
 
 
 def prepare(task, folder: str, seed: int,
@@ -110,8 +110,8 @@ def _batches(rows, labels, tokenizer, data, seed, is_training):
 
 def _made_from(task, source) -> dict:
   """What a change of would make it another run."""
-  settings = dict(lower_case=task.lower_case, train=_digest(source.train),
-                  eval=_digest(source.eval),
+  settings = dict(lower_case=task.lower_case, train=rows_digest(source.train),
+                  eval=rows_digest(source.eval),
                   labels=source.labels.to_dict())
   if task.vocab_file:
     settings["vocab_file"] = data_source.digest(task.vocab_file)
@@ -121,7 +121,7 @@ def _made_from(task, source) -> dict:
   return dict(kind=kind, settings=settings)
 
 
-def _digest(rows) -> str:
+def rows_digest(rows) -> str:
   """SHA-256 of texts and labels, wherever their files lie."""
   digest = hashlib.sha256()
   for row in rows:

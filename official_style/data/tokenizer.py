@@ -76,6 +76,32 @@ class WordPieceTokenizer:
     ids, offsets = self.encode_flat(texts)
     return [ids[start:end] for start, end in zip(offsets, offsets[1:])]
 
+  def words(self, text):
+    """Yields where each word of a text is, and its ids.
+
+    All ids in order are those of `encode_batch`. Punctuation is a word of its
+    own; one character may be several words, in one place.
+
+    Args:
+      text: a `str`.
+
+    Yields:
+      (start, end, int32[t]): the word is `text[start:end]`.
+    """
+    word, start, end = "", 0, 0
+    for place, character in enumerate(_as_bytes(text).decode() + " "):
+      folded = self._characters[ord(character)]
+      if word and not folded:
+        end = place + 1  # An accent, say, that is not read.
+      for mapped in folded:
+        if not mapped.isspace():
+          start = start if word else place
+          word, end = word + mapped, place + 1
+        elif word:
+          yield start, end, np.frombuffer(
+              self._words[word], "<i4").astype(np.int32)
+          word = ""
+
   def _cut_chunk(self, chunk):
     """Returns the packed ids of UTF-8 text without spaces in it."""
     text = chunk.decode("utf-8", "replace").translate(self._characters)

@@ -16,8 +16,10 @@ from official.core import task_factory
 
 from official_style.configs import resolve
 from official_style.configs import saved_config
+from official_style.data import classification_data
 from official_style.data import encoded_rows
 from official_style.data import label_sets
+from official_style.data import labelled_sources
 from official_style.data import tokenizer as tokenizer_lib
 from official_style.data import vocabulary as vocabulary_lib
 from official_style.errors import UserError
@@ -40,6 +42,7 @@ class FinishedRun:
     model: with its weights, in float32. It takes `(inputs, training=False)`.
     step: of the weights.
     is_best: whether that is the step that evaluated best; else it is the last.
+    recorded: what run.json says of the data.
     forward: `model` as one graph: dict of batches -> its outputs.
     logits: the same for `logits` only, and for nothing they don't need.
   """
@@ -52,6 +55,7 @@ class FinishedRun:
   model: tf_keras.Model
   step: int
   is_best: bool
+  recorded: dict
   forward: Callable
   logits: Callable
 
@@ -74,6 +78,22 @@ class FinishedRun:
     return np.concatenate([
         self.logits(batch).numpy()[:count]
         for batch, count in batches_of(rows, batch_size)]).astype(np.float64)
+
+  def evaluation_rows(self) -> list:
+    """The `LabelledRow`s this fine-tuned run was evaluated on.
+
+    Raises:
+      UserError: if they are gone, or are others by now.
+    """
+    rows = labelled_sources.open_source(self.config.task).eval
+    digest = self.recorded.get("rows_sha256", {}).get("eval")
+    if classification_data.rows_digest(rows) != digest:
+      path = self.config.task.train_data.input_path
+      raise UserError(
+          f"{self.path}: the rows it was evaluated on are others by now "
+          f"({path or 'the embedded set follows the installed packages'}): "
+          "give rows in a file")
+    return rows
 
   def with_encoder(self, encoder: bert_encoder.BertEncoder) -> "FinishedRun":
     """This classifier with another encoder, as `pyramidize` makes them."""
@@ -129,7 +149,7 @@ def load(model_dir: str, step: Optional[int] = None) -> FinishedRun:
   return FinishedRun(
       model_dir, config, vocabulary,
       tokenizer_lib.WordPieceTokenizer(vocabulary), labels, task, model, step,
-      is_best, **_graphs(model))
+      is_best, recorded, **_graphs(model))
 
 
 def _graphs(model) -> dict:

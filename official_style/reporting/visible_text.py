@@ -1,0 +1,50 @@
+"""Text of strangers as it can be shown without doing anything.
+
+Letters that change the direction or the place of others, and those a terminal
+would obey, are replaced or left out; what is seen is in the order it was read.
+"""
+
+import html
+import unicodedata
+
+_UNSEEN = "\N{REPLACEMENT CHARACTER}"
+
+
+def visible(text: str) -> str:
+  """Text on one line in which every character is what it looks like."""
+  shown = []
+  for character in text:
+    category = unicodedata.category(character)
+    if category in ("Zs", "Zl", "Zp") or character in "\t\n\r":
+      shown.append(" ")
+    elif category in ("Cc", "Cs", "Co", "Cn"):
+      shown.append(_UNSEEN)
+    elif category != "Cf":  # Of no width, or an order to turn around.
+      shown.append(character)
+  return "".join(shown)
+
+
+def escaped(text: str) -> str:
+  """The same for HTML, also within an attribute's quotes."""
+  return html.escape(visible(text), quote=True)
+
+
+def width(text: str) -> int:
+  """Columns of a terminal that visible text takes."""
+  return sum(
+      0 if unicodedata.category(c) in ("Mn", "Me") else
+      2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
+
+
+def padded(text: str, columns: int) -> str:
+  """Visible text with spaces behind it."""
+  return text + " " * (columns - width(text))
+
+
+def shortened(text: str, columns: int) -> str:
+  """Visible text of at most so many columns."""
+  if width(text) <= columns:
+    return text
+  while width(text) > columns - 3:
+    text = text[:-1]
+  return text + "..."

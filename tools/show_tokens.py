@@ -1,0 +1,109 @@
+"""Shows which words survive to which layer, and which word decides.
+
+    python tools/show_tokens.py --model_dir=runs/pyramid_bert \\
+        --text='Parse a JSON document and return its values.'
+
+Without --text or --file it shows rows that the run was evaluated on. Of a plain
+BERT, --speedup=3 shows what it does with fewer tokens off the shelf, without
+training for that. Of a pretraining run with token dropping it shows one pass
+with tokens dropped. Each word is left out in turn to see what hangs on it; that
+is as many passes as there are words, and --noleave_one_out does without.
+"""
+
+import os
+import sys
+
+from absl import app
+from absl import flags
+
+_ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+if _ROOT not in sys.path:
+  sys.path.insert(0, _ROOT)
+
+_MODEL_DIR = flags.DEFINE_string(
+    "model_dir", None, "folder of a run", required=True)
+_STEP = flags.DEFINE_integer(
+    "step", None, "whose weights; the best by default")
+_TEXT = flags.DEFINE_string("text", None, "what to show")
+_TEXT_PAIR = flags.DEFINE_string("text_pair", None, "the second of a pair")
+_FILE = flags.DEFINE_string(
+    "file", None, "a .txt with a text a line, or labelled rows in a .tsv, .csv "
+    "or .jsonl with the run's columns")
+_LIMIT = flags.DEFINE_integer("limit", 20, "rows to show at most")
+_HTML = flags.DEFINE_string("html", None, "also write this one HTML file")
+_SPEEDUP = flags.DEFINE_float(
+    "speedup", None, "times fewer FLOPs, by a core-set that nothing was "
+    "trained for")
+_LEAVE_ONE_OUT = flags.DEFINE_boolean(
+    "leave_one_out", True, "ask what each word decides")
+_BATCH_SIZE = flags.DEFINE_integer("batch_size", 32, "rows of a batch")
+
+_USAGE_ERROR = 2
+
+
+def report(show):
+  """The `TokenReport` that the flags ask for."""
+  from official_style import tensorflow_environment
+  tensorflow_environment.prepare()
+  from official_style.errors import UserError
+  from official_style.modeling.networks import pyramidize
+  from official_style.reporting import shown_rows
+  from official_style.reporting import token_report
+  from official_style.training import finished_run
+
+  if _BATCH_SIZE.value < 1:
+    raise UserError(f"--batch_size={_BATCH_SIZE.value}: at least 1")
+  if _TEXT.value is not None and not _TEXT.value.strip():
+    raise UserError("--text is empty: give a text with words")
+  show("loading the run")
+  run = finished_run.load(_MODEL_DIR.value, _STEP.value)
+  if _SPEEDUP.value is not None:
+    if run.labels is None:
+      raise UserError("--speedup: for fine-tuned runs only; a pretraining run "
+                      "is shown as it drops tokens itself")
+    try:
+      run = run.with_encoder(pyramidize.pyramidize(
+          run.encoder, _SPEEDUP.value, run.seq_length))
+    except ValueError as error:
+      raise UserError(f"--speedup={_SPEEDUP.value}: {error}") from error
+  inputs, labels = shown_rows.read(
+      run, _TEXT.value, _TEXT_PAIR.value, _FILE.value, _LIMIT.value)
+  return token_report.of(
+      run, inputs, labels, _LEAVE_ONE_OUT.value, _BATCH_SIZE.value, show)
+
+
+def main(argv):
+  """Returns the exit code: 0, or 2 after a mistake."""
+  from official_style import files
+  from official_style.errors import UserError
+  if argv[1:]:
+    raise app.UsageError(f"unexpected argument {argv[1]!r}")
+  is_terminal = sys.stderr.isatty()
+
+  def show(line):
+    if is_terminal:
+      print(f"\r\033[K{line}", end="", file=sys.stderr, flush=True)
+
+  try:
+    made = report(show)
+    show("")
+    from official_style.reporting import terminal_view
+    from official_style.reporting import token_page
+    colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+    print(terminal_view.text_of(made, colour), end="")
+    if _HTML.value:
+      try:
+        files.write(_HTML.value, token_page.text_of(made))
+      except OSError as error:
+        raise UserError(f"--html={_HTML.value}: can't be written "
+                        f"({error.strerror}): choose another") from error
+      print(f"\n{_HTML.value}: the same as a page for a browser")
+  except UserError as error:
+    show("")
+    print("error:", " ".join(str(error).split()), file=sys.stderr)
+    return _USAGE_ERROR
+  return 0
+
+
+if __name__ == "__main__":
+  app.run(main)
