@@ -42,7 +42,7 @@ img { max-width: 100%; background: #fff; border-radius: 6px; }
 .cards { display: flex; flex-wrap: wrap; gap: .8rem; margin: .8rem 0; }
 .card { background: var(--card); border: 1px solid var(--line);
   border-radius: 8px; padding: .5rem .9rem; }
-.card b { display: block; font-size: 1.35rem; font-weight: 600; }
+.card strong { display: block; font-size: 1.35rem; font-weight: 600; }
 .card span { color: var(--soft); font-size: .85rem; }
 @media print { body { max-width: none; } details > * { display: block; } }
 """
@@ -85,7 +85,7 @@ def table(header: list[str], rows: list[list[str]]) -> str:
 def cards(items: list[tuple[str, str]]) -> str:
   """Figures with what they are of: (value, words)."""
   return "<div class=cards>" + "".join(
-      f"<div class=card><b>{escaped(value)}</b><span>{escaped(words)}</span>"
+      f"<div class=card><strong>{escaped(value)}</strong><span>{escaped(words)}</span>"
       "</div>" for value, words in items) + "</div>"
 
 

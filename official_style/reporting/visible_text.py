@@ -31,6 +31,8 @@ def escaped(text: str) -> str:
 
 def width(text: str) -> int:
   """Columns of a terminal that visible text takes."""
+  if text.isascii():
+    return len(text)
   return sum(
       0 if unicodedata.category(c) in ("Mn", "Me") else
       2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
@@ -45,6 +47,9 @@ def shortened(text: str, columns: int) -> str:
   """Visible text of at most so many columns."""
   if width(text) <= columns:
     return text
-  while width(text) > columns - 3:
-    text = text[:-1]
-  return text + "..."
+  used, end = 0, 0
+  for end, character in enumerate(text):
+    used += width(character)
+    if used > columns - 3:
+      break
+  return text[:end] + "..."

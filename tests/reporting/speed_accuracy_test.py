@@ -1,0 +1,163 @@
+"""Measured points, their front, and the picture of them."""
+
+import json
+
+import pytest
+
+from official_style.errors import UserError
+from official_style.reporting import measured_points
+from official_style.reporting import results_page
+from official_style.reporting import speed_accuracy
+from tests.reference import tiny_runs
+
+
+def _point(method="coreset", latency=10.0, quality=0.8, **more):
+  return dict(method=method, latency_ms=latency, quality=quality,
+              metric="accuracy") | more
+
+
+def _read(points):
+  return measured_points.measurements(points, "points.json")
+
+
+def test_seeds_are_taken_together():
+  found = _read([_point(seed=i, budget=2, quality=q, latency=t) for i, (q, t)
+                 in enumerate([(0.7, 9.0), (0.8, 10.0), (0.9, 11.0)])])
+  group, = found.groups
+  assert (group.seeds, group.budget) == (3, "2")
+  assert group.quality == pytest.approx(0.8)
+  assert group.quality_spread == pytest.approx(0.1)
+  assert (group.time, group.time_spread) == (10.0, 1.0)
+
+
+def test_points_without_seed_and_budget_stay_apart():
+  found = _read([_point(latency=t) for t in (12.0, 8.0)])
+  assert [group.time for group in found.groups] == [8.0, 12.0]
+  assert all(group.time_spread == 0 for group in found.groups)
+
+
+@pytest.mark.parametrize("metric, best", [
+    ("accuracy", [(1, 0.5), (2, 0.7), (4, 0.9)]),
+    ("loss", [(1, 0.5), (3, 0.4)])])
+def test_the_front_is_what_nothing_beats(metric, best):
+  points = [(1, 0.5), (1, 0.5001 if metric == "loss" else 0.4), (2, 0.7),
+            (3, 0.4), (4, 0.9), (5, 0.9)]
+  found = _read([_point(latency=float(t), quality=q, metric=metric)
+                 for t, q in points])
+  assert [(g.time, g.quality) for g in found.front()] == best
+
+
+@pytest.mark.parametrize("points, said", [
+    ([], "give a list of points"), ({"rows": []}, "give a list of points"),
+    ([3], "point 1: an object"),
+    ([_point(), _point() | dict(latency_ms="fast")],
+     "point 2: latency_ms must be a positive number, got 'fast'"),
+    ([_point(latency=0.0)], "must be a positive number"),
+    ([_point(quality=float("nan"))], "quality must be a number"),
+    ([_point(quality=True)], "quality must be a number"),
+    ([_point(method="")], "method must be a word"),
+    ([dict(method="a", quality=1)], "give one of latency_ms, time_ratio; it "
+     "has none"),
+    ([_point(time_ratio=0.5)], "it has latency_ms, time_ratio"),
+    ([_point(), dict(method="a", quality=1, time_ratio=1,
+                     metric="accuracy")], "point 2: has time_ratio, others"),
+    ([_point(), _point(metric="f1")], "point 2: metric f1, others accuracy"),
+    ([_point(seed=1), _point(seed=1)], "point 2: seed 1 of coreset is there")])
+def test_what_is_no_point_is_named(points, said):
+  with pytest.raises(UserError) as error:
+    _read(points)
+  assert said in str(error.value) and "\n" not in str(error.value)
+
+
+def test_a_file_that_is_no_json_is_named(tmp_path):
+  path = tmp_path / "points.json"
+  with pytest.raises(UserError, match="can't be read"):
+    measured_points.read(str(path))
+  path.write_text("[" * 100_000)
+  with pytest.raises(UserError, match="points.json: no JSON"):
+    measured_points.read(str(path))
+
+
+class TestPictures:
+
+  @pytest.fixture(autouse=True)
+  def _needs_matplotlib(self):
+    pytest.importorskip("matplotlib")
+
+  @pytest.mark.parametrize("points", [
+      [_point()],
+      [_point("dense", 40.0, 0.9), _point(budget=2, seed=0, latency=20.0)],
+      [_point(f"$m_{i}$ <b>", 10.0 + i, 0.8, seed=s, budget=b)
+       for i in range(9) for s in range(2) for b in ("a", "b")],
+      [_point("very " * 20, 1.0, 5.0)]], ids=len)
+  @pytest.mark.parametrize("name", speed_accuracy.FORMATS)
+  def test_any_points_give_a_picture_and_the_same_twice(self, points, name):
+    found = _read(points)
+    picture = speed_accuracy.draw(found, name)
+    start = dict(png=b"\x89PNG", svg=b"<?xml", pdf=b"%PDF")[name]
+    assert picture.startswith(start) and len(picture) > 2000
+    assert speed_accuracy.draw(found, name) == picture
+
+  def test_names_do_not_cover_each_other(self):
+    from matplotlib import figure
+    from matplotlib import text as text_lib
+    texts = []
+    original = figure.Figure.savefig
+
+    def savefig(self, *args, **kwargs):
+      texts.extend(
+          text for text in self.axes[0].texts if text.get_weight() == "bold")
+      # Without the lines to their points.
+      boxes = [text_lib.Text.get_window_extent(text) for text in texts]
+      for i, one in enumerate(boxes):
+        assert one.x0 > self.axes[0].get_window_extent().x0
+        for other in boxes[:i]:
+          assert not one.overlaps(other)
+      return original(self, *args, **kwargs)
+
+    with pytest.MonkeyPatch.context() as patch:
+      patch.setattr(figure.Figure, "savefig", savefig)
+      speed_accuracy.draw(_read(
+          [_point("dense", 40.0, 0.9)]
+          + [_point(f"method_{i}", 10.0 + t + 0.1 * i, 0.8 + 0.001 * i,
+                    budget=t) for i in range(6) for t in (0, 8)]))
+    assert len(texts) == 7
+
+  def test_the_command_writes_it_and_says_what_is_on_the_front(
+      self, tmp_path, capsys):
+    path, output = tmp_path / "points.json", tmp_path / "plot.png"
+    path.write_text(json.dumps(
+        [_point("dense", 40.0, 0.9), _point("slow", 50.0, 0.8)]))
+    tool = tiny_runs.tool("plot_speed_accuracy")
+    tool.draw(str(path), str(output), "dense")
+    assert output.read_bytes().startswith(b"\x89PNG")
+    with pytest.raises(UserError, match="must end in .png, .svg, .pdf"):
+      tool.draw(str(path), str(tmp_path / "plot.gif"), "dense")
+
+
+class TestResultsPage:
+
+  def test_tables_texts_and_points_are_on_it_and_nothing_else(self, tmp_path):
+    pytest.importorskip("matplotlib")
+    (tmp_path / "points.json").write_text(json.dumps(
+        [_point("dense", 40.0, 0.9), _point("<b>fast</b>", 20.0, 0.85)]))
+    (tmp_path / "rows.json").write_text(json.dumps(
+        [dict(task="rte", f1=0.5), dict(task="<script>")]))
+    (tmp_path / "deep.json").write_text(json.dumps(dict(a=[1, dict(b=2)])))
+    (tmp_path / "t.tsv").write_text("a\tb\n1\t<i>2</i>\n")
+    (tmp_path / "notes.md").write_text("# <script>alert(1)</script>\n")
+    (tmp_path / "other.bin").write_bytes(b"\0")
+    page = results_page.text_of(str(tmp_path))
+    assert "<script" not in page and "<i>" not in page and "<b>fast" not in page
+    assert page.count("data:image/png;base64,") == 1
+    for said in ("&lt;script&gt;", "rte", "0.5", "&quot;b&quot;: 2"):
+      assert said in page
+    assert "other.bin" not in page
+
+  @pytest.mark.parametrize("name, content, said", [
+      ("a.json", b"{", "no JSON"), ("a.png", b"GIF", "is no PNG"),
+      ("a.bin", b"", "holds no .png")])
+  def test_what_cannot_be_shown_is_named(self, tmp_path, name, content, said):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(UserError, match=said):
+      results_page.text_of(str(tmp_path))
