@@ -46,6 +46,8 @@ setuptools.setup(
         # The last two are what metrics are checked against.
         "test": ["pytest>=8,<10", "pytest-xdist>=3.6,<4", "ruff>=0.6,<1",
                  "scikit-learn>=1.3,<2", "scipy>=1.11,<2"],
+        # Plots of results.
+        "report": ["matplotlib>=3.8,<4"],
         # Building shards on a cluster.
         "beam": ["apache-beam>=2.60,<3"],
         # What tools/benchmark.py compares with, and plots of experiments/.

@@ -85,8 +85,9 @@ def table(header: list[str], rows: list[list[str]]) -> str:
 def cards(items: list[tuple[str, str]]) -> str:
   """Figures with what they are of: (value, words)."""
   return "<div class=cards>" + "".join(
-      f"<div class=card><strong>{escaped(value)}</strong><span>{escaped(words)}</span>"
-      "</div>" for value, words in items) + "</div>"
+      f"<div class=card><strong>{escaped(value)}</strong>"
+      f"<span>{escaped(words)}</span></div>"
+      for value, words in items) + "</div>"
 
 
 def folded(title: str, content: str, is_open: bool = False) -> str:

@@ -35,7 +35,7 @@ def text_of(report: token_report.TokenReport, colour: bool = False) -> str:
     report: of one sentence or several.
     colour: whether a terminal reads it.
   """
-  lines = [visible(report.title)]
+  lines = _wrapped(visible(report.title))
   lines += _wrapped(
       report.method or "drops no tokens: every layer works on all; --speedup=3 "
       "shows what fewer would do")

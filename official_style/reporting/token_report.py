@@ -5,6 +5,7 @@ from typing import Callable, Optional, Sequence
 
 import numpy as np
 
+from official_style.errors import UserError
 from official_style.modeling.networks import pyramid_bert_encoder
 from official_style.modeling.networks import pyramidize
 from official_style.reporting import leave_one_out
@@ -12,6 +13,9 @@ from official_style.reporting import predictions_shown
 from official_style.reporting import row_words
 from official_style.reporting import token_traces
 from official_style.training import finished_run
+
+_SELECTION = ("token_selector", "selection_place", "coreset_m",
+              "coreset_metric", "merge_tokens", "proportional_attention")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,6 +109,25 @@ def of(run: finished_run.FinishedRun, inputs: Sequence[tuple],
       _title(run), method, _absorption(run.encoder), tuple(sentences))
 
 
+def faster(run: finished_run.FinishedRun,
+           speedup: float) -> finished_run.FinishedRun:
+  """The run off the shelf at another speed, with its own selector if any.
+
+  Raises:
+    UserError: for a speed-up it can't have.
+  """
+  if run.labels is None:
+    raise UserError("--speedup: for fine-tuned runs; a pretraining run is "
+                    "shown as it drops tokens itself")
+  config = run.encoder.get_config()
+  settings = {name: config[name] for name in _SELECTION if name in config}
+  try:
+    return run.with_encoder(pyramidize.pyramidize(
+        run.encoder, speedup, run.seq_length, **settings))
+  except ValueError as error:
+    raise UserError(f"--speedup={speedup}: {error}") from error
+
+
 def _title(run) -> str:
   return f"{run.path}, step {run.step}{', its best' if run.is_best else ''}"
 
@@ -114,8 +137,10 @@ def _selection(encoder) -> str:
   if not isinstance(encoder, pyramid_bert_encoder.PyramidBertEncoder):
     return ""
   config = encoder.get_config()
-  words = [f"{config['token_selector']}, {config['selection_place']}"]
-  for name in ("merge_tokens", "proportional_attention"):
+  words = [f"keeps {' '.join(map(str, encoder.token_schedule))} tokens by "
+           f"{config['token_selector']}", config["selection_place"]]
+  for name in ("merge_tokens", "proportional_attention",
+               "retention_relative"):
     if config[name]:
       words.append(name)
   return ", ".join(words)

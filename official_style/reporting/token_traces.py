@@ -97,6 +97,9 @@ def trace(run: finished_run.FinishedRun, inputs, batch_size: int = 32
   for batch, count in finished_run.batches_of(rows, batch_size):
     outputs = tf.nest.map_structure(
         lambda x: x.numpy(), run.forward(batch))
+    if "kept_positions" not in outputs:
+      raise UserError(f"{run.path}: it learns how many tokens to keep, and has "
+                      "no list of them yet: show a run with the list it found")
     for i in range(count):
       traces.append(_trace(
           run, inputs[len(traces)], batch["input_word_ids"][i].numpy(),

@@ -135,9 +135,11 @@ class SentencePredictionTask(base_task.Task):
 
   def rows(self, batch, outputs) -> dict:
     """What evaluation collects of each row: logits, label and number."""
-    return dict(outputs, labels=batch["labels"],
+    # What there is of the tokens of each layer is for reports.
+    collected = {name: x for name, x in outputs.items()
+                 if not isinstance(x, (list, tuple))}
+    return dict(collected, labels=batch["labels"],
                 example_ids=batch["example_ids"])
-
   def means(self, sums) -> dict:
     """What is reported, from sums over batches, and collected rows if any.
 

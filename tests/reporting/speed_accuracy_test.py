@@ -107,6 +107,8 @@ class TestPictures:
     def savefig(self, *args, **kwargs):
       texts.extend(
           text for text in self.axes[0].texts if text.get_weight() == "bold")
+      for text in texts:
+        text.update_positions(self.canvas.get_renderer())
       # Without the lines to their points.
       boxes = [text_lib.Text.get_window_extent(text) for text in texts]
       for i, one in enumerate(boxes):

@@ -6,6 +6,7 @@ import re
 import numpy as np
 import pytest
 
+from official_style.errors import UserError
 from official_style.reporting import leave_one_out
 from official_style.reporting import predictions_shown
 from official_style.reporting import row_words
@@ -209,6 +210,30 @@ class TestPage:
     run = tiny_finished_run.pretrainer()
     page = token_page.text_of(token_report.of(run, [TEXT, ("json",)]))
     assert not _Page(page).open and "are spared it" in page
+
+
+class TestFaster:
+
+  def test_a_plain_bert_runs_with_fewer_tokens(self):
+    run = tiny_finished_run.classifier(lengths=None)
+    report = token_report.of(token_report.faster(run, 1.5), [TEXT])
+    kept = report.sentences[0].trace.kept.sum(axis=1)
+    assert kept[0] > kept[1] > kept[2] == 1
+    plain = token_report.of(run, [TEXT]).sentences[0]
+    assert report.sentences[0].dense.value == pytest.approx(
+        plain.prediction.value, abs=1e-5)
+
+  def test_a_pyramid_keeps_its_selector(self):
+    run = tiny_finished_run.classifier(selector="first_k", place="pre_layer")
+    config = token_report.faster(run, 1.2).encoder.get_config()
+    assert (config["token_selector"], config["selection_place"]) == (
+        "first_k", "pre_layer")
+
+  def test_what_cannot_be_is_refused(self):
+    with pytest.raises(UserError, match="--speedup=100.0: "):
+      token_report.faster(tiny_finished_run.classifier(lengths=None), 100.0)
+    with pytest.raises(UserError, match="for fine-tuned runs"):
+      token_report.faster(tiny_finished_run.pretrainer(), 2.0)
 
 
 class TestSummary:

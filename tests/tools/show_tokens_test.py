@@ -1,0 +1,93 @@
+"""The command that shows tokens, on a run of seconds."""
+
+import os
+
+import pytest
+from absl import flags
+from absl.testing import flagsaver
+
+from tests.reference import tiny_fine_tuning as tiny
+from tests.reference import tiny_runs
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+  folder = tmp_path_factory.mktemp("show")
+  path = str(folder / "run")
+  assert tiny.run(path, tiny.classes(folder), experiment="pyramid_bert",
+                  EPOCHS=1.0, RETENTION_SPEEDUP=1.3) == 0
+  return path
+
+
+def _show(*arguments):
+  """The exit code of the command; flags are those of the arguments only."""
+  tool = tiny_runs.tool("show_tokens")
+  with flagsaver.flagsaver():
+    flags.FLAGS.unparse_flags()
+    rest = flags.FLAGS(["show_tokens.py", *arguments])
+    return tool.main(rest)
+
+
+def test_a_text_is_shown_and_a_page_written(run, tmp_path, capsys):
+  page = tmp_path / "tokens.html"
+  assert _show(f"--model_dir={run}", "--text=good bad <b>ban</b>",
+               f"--html={page}") == 0
+  out = capsys.readouterr().out
+  assert "predicts " in out and "deciding word" in out or "no word" in out
+  text = page.read_text(encoding="utf-8")
+  assert "&lt;" in text and "<b>" not in text
+
+
+def test_without_a_text_it_shows_what_the_run_was_evaluated_on(run, capsys):
+  assert _show(f"--model_dir={run}", "--limit=3",
+               "--noleave_one_out") == 0
+  out = capsys.readouterr().out
+  assert out.count("; the label is ") == 3 and "deciding" not in out
+  assert "3 sentences together" in out
+
+
+@pytest.mark.parametrize("name, content, count", [
+    ("texts.txt", "good ban\n\nbad kel\r\n", 2),
+    ("rows.tsv", "text\tlabel\ngood ban\tGOOD\nbad\tBAD\nodd\tODD\n", 3),
+    ("rows.jsonl", '{"text": "good", "label": "GOOD"}\n', 1)])
+def test_files_are_read_as_training_reads_them(
+    run, tmp_path, capsys, name, content, count):
+  path = tmp_path / name
+  path.write_text(content, encoding="utf-8")
+  assert _show(f"--model_dir={run}", f"--file={path}",
+               "--noleave_one_out") == 0
+  out = capsys.readouterr().out
+  assert out.count("predicts ") == count
+  assert out.count("the label is") == (0 if name.endswith(".txt") else count)
+
+
+@pytest.mark.parametrize("arguments, said", [
+    (["--text="], "--text is empty"),
+    (["--text=\u200b"], "the text is empty, or holds no character"),
+    (["--text=a", "--file=b"], "--text and --file: one of them"),
+    (["--text_pair=a"], "give the first text of the pair with --text"),
+    (["--file=none.txt"], "--file=none.txt: no such file"),
+    (["--file=" + __file__], "give texts in a .txt"),
+    (["--limit=0"], "--limit=0: show at least 1"),
+    (["--text=a", "--batch_size=0"], "--batch_size=0: at least 1"),
+    (["--text=a", "--step=99999"], "no checkpoint of step 99999"),
+    (["--text=a", "--html=/none/x.html"], "--html=/none/x.html: can't be")])
+def test_mistakes_are_told_in_one_line(run, capsys, arguments, said):
+  assert _show(f"--model_dir={run}", *arguments) == 2
+  error = capsys.readouterr().err
+  assert said in error and error.strip().count("\n") == 0
+
+
+def test_other_evaluation_rows_than_the_runs_are_refused(run, capsys):
+  path = os.path.join(os.path.dirname(run), "train.tsv")
+  with open(path, encoding="utf-8") as f:
+    before = f.read()
+  try:
+    with open(path, "a", encoding="utf-8") as f:
+      for i in range(40):
+        f.write(f"bad more {i}\tBAD\n")
+    assert _show(f"--model_dir={run}") == 2
+    assert "are others by now" in capsys.readouterr().err
+  finally:
+    with open(path, "w", encoding="utf-8") as f:
+      f.write(before)
