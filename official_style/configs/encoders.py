@@ -8,6 +8,7 @@ from official.modeling import tf_utils
 from official.modeling.hyperparams import base_config
 from official.nlp.configs import encoders as official_encoders
 
+from official_style.configs import attention
 from official_style.configs import retention
 from official_style.errors import UserError
 from official_style.modeling import token_schedule
@@ -24,9 +25,28 @@ class FastBertEncoderConfig(official_encoders.BertEncoderConfig):
   Attributes:
     vocab_size: token ids; 0 takes the size of the vocabulary in use.
     norm_epsilon: added to the variance by every layer normalisation.
+    attention: `softmax`; for long rows `favor` (Performer), an estimate of it,
+      or `block_sparse` (as BigBird), neighbours and the first block. Weights
+      of one fit all.
+    favor_features: random features of a head; more estimate better.
+    favor_kernel: `softmax`, or `relu`, which estimates nothing.
+    favor_redraw: whether each step of training has features of its own.
+    attention_block_size: tokens of a block.
+    attention_window_blocks: blocks that a block looks at around it, itself
+      included; odd.
+    attention_random_blocks: others it looks at besides.
+    attention_seed: what features and random blocks are drawn by.
   """
   vocab_size: int = 0
   norm_epsilon: float = 1e-12
+  attention: str = "softmax"
+  favor_features: int = 256
+  favor_kernel: str = "softmax"
+  favor_redraw: bool = False
+  attention_block_size: int = 64
+  attention_window_blocks: int = 3
+  attention_random_blocks: int = 0
+  attention_seed: int = 0
 
 
 @dataclasses.dataclass
@@ -165,6 +185,7 @@ def _bert_arguments(config: FastBertEncoderConfig) -> dict:
       embedding_width=config.embedding_size,
       norm_first=config.norm_first,
       norm_epsilon=config.norm_epsilon,
+      attention=attention.attention_of(config),
   )
 
 

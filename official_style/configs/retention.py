@@ -6,6 +6,7 @@ Works on the fields of `encoders.PyramidBertEncoderConfig`.
 import os
 from typing import Any
 
+from official_style.configs import attention
 from official_style.configs import schedule_file
 from official_style.configs import suggestions
 from official_style.errors import UserError
@@ -173,8 +174,11 @@ def fill(task: Any):
       guess = suggestions.did_you_mean(value, allowed)
       raise UserError(f"{prefix}.{name}={value}: must be one of "
                       f"{', '.join(allowed)}{guess}")
+  attention.validate(config, prefix)
   try:
     selector = selector_of(config)
+    token_selector.check_attention(
+        selector, place_of(config), attention.attention_of(config))
     file = _file_of(config)
     lengths = lengths_of(config, seq_length)
     budgets = budget_lengths_of(config, seq_length)

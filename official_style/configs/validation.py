@@ -6,6 +6,7 @@ Each check raises `UserError` with the dotted key, its value and the mend.
 import os
 from typing import Any, Optional
 
+from official_style.configs import attention
 from official_style.configs import encoders
 from official_style.configs import field_types
 from official_style.configs import pretraining
@@ -34,6 +35,7 @@ def validate(config: pretraining.PretrainingConfig):
   validate_batch(config)
   _validate_inputs(config.task)
   validate_encoder(config.task)
+  _validate_packing(config.task)
   if isinstance(config.task.model.encoder.get(),
                 encoders.PyramidBertEncoderConfig):
     raise UserError(
@@ -201,6 +203,18 @@ def _paths(data: pretraining.PretrainingDataConfig) -> set[str]:
           for path in data.input_path.split(",") if path.strip()}
 
 
+def _validate_packing(task: pretraining.PretrainingTaskConfig):
+  """Only softmax keeps the documents of a row apart."""
+  encoder = task.model.encoder.get()
+  for name in ("train_data", "validation_data"):
+    if encoder.attention != "softmax" and getattr(task, name).pack_sequences:
+      raise UserError(
+          f"task.{name}.pack_sequences=true: "
+          f"attention={encoder.attention} can't keep several documents of a "
+          f"row apart: give --params_override=task.{name}.pack_sequences="
+          "false")
+
+
 def validate_encoder(task: pretraining.PretrainingTaskConfig):
   choice = task.model.encoder
   encoder = choice.get() if choice.type == "any" else None
@@ -221,6 +235,7 @@ def validate_encoder(task: pretraining.PretrainingTaskConfig):
     within(f"{prefix}.{name}", getattr(encoder, name), 0, 1, "[)")
   for name in ("initializer_range", "norm_epsilon"):
     within(f"{prefix}.{name}", getattr(encoder, name), 0, 1, "()")
+  attention.validate(encoder, prefix)
   for name in ("train_data", "validation_data"):
     length = getattr(task, name).seq_length
     if length > encoder.max_position_embeddings:
@@ -261,6 +276,11 @@ def _validate_token_dropping(task: Any, encoder: Any, prefix: str):
     raise UserError(
         f"{prefix}.token_random_k={encoder.token_random_k}: must lie in "
         f"[0, {kept}], the number of tokens kept")
+  if not attention.attention_of(encoder).takes_any_queries:
+    raise UserError(
+        f"{prefix}.attention={encoder.attention}: a layer of token dropping "
+        "has the kept tokens look at all, which have no blocks in common: set "
+        "it to softmax or favor")
   for name in ("token_allow_list", "token_deny_list"):
     for token_id in getattr(encoder, name) or ():
       if token_id < 0 or 0 < encoder.vocab_size <= token_id:

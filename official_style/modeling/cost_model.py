@@ -23,6 +23,51 @@ _TRAINING_PASSES = 3
 
 
 @dataclasses.dataclass(frozen=True)
+class AttentionCost:
+  """What an attention multiplies and keeps; the fields of its mechanism."""
+  name: str = "softmax"
+  favor_features: int = 256
+  favor_kernel: str = "softmax"
+  favor_redraw: bool = False
+  block_size: int = 64
+  window_blocks: int = 3
+  random_blocks: int = 0
+  seed: int = 0
+
+  def pairs(self, queries: int, keys: int) -> int:
+    """Pairs of a query and a key that block-sparse attention weighs."""
+    first = min(self.block_size, queries) if queries > 1 else 1
+    seen = self.block_size * (
+        1 + self.window_blocks + self.random_blocks)
+    return first * keys + (queries - first) * min(keys, seen)
+
+  def macs(self, queries: int, keys: int, hidden_size: int) -> int:
+    """Multiplications between the projections, of all heads together."""
+    if self.name == "favor":
+      # Features, and their product with values.
+      return 2 * (queries + keys) * self.favor_features * hidden_size
+    if self.name == "block_sparse":
+      return 2 * self.pairs(queries, keys) * hidden_size
+    return 2 * queries * keys * hidden_size
+
+  def kept(self, queries: int, keys: int, heads: int) -> int:
+    """Numbers that each layer keeps for the backward pass."""
+    return 3 * heads * queries * keys if self.name == "softmax" else 0
+
+  def passing(self, queries: int, keys: int, heads: int,
+              hidden_size: int) -> int:
+    """Numbers that are there while one layer is worked on, and then gone."""
+    if self.name == "favor":
+      # Features, their logarithms and derivatives, of one side at a time.
+      return 3 * heads * max(queries, keys) * self.favor_features
+    if self.name == "block_sparse":
+      pairs = self.pairs(queries, keys)
+      # Weights; keys and values as each block sees them.
+      return 4 * heads * pairs + 4 * pairs // self.block_size * hidden_size
+    return 0
+
+
+@dataclasses.dataclass(frozen=True)
 class ModelSizes:
   """The sizes of a BERT, under the names the encoder gives them."""
   vocab_size: int
@@ -33,6 +78,7 @@ class ModelSizes:
   max_sequence_length: int = 512
   type_vocab_size: int = 2
   embedding_width: Optional[int] = None
+  attention: AttentionCost = AttentionCost()
 
   @property
   def width(self) -> int:
@@ -65,7 +111,19 @@ def sizes_of(encoder, vocab_size: int) -> ModelSizes:
       inner_dim=encoder.intermediate_size,
       max_sequence_length=encoder.max_position_embeddings,
       type_vocab_size=encoder.type_vocab_size,
-      embedding_width=encoder.embedding_size)
+      embedding_width=encoder.embedding_size,
+      attention=AttentionCost(**attention_fields(encoder)))
+
+
+def attention_fields(encoder) -> dict:
+  """An encoder config's attention, by the names of a mechanism's fields."""
+  return dict(
+      name=encoder.attention, favor_features=encoder.favor_features,
+      favor_kernel=encoder.favor_kernel, favor_redraw=encoder.favor_redraw,
+      block_size=encoder.attention_block_size,
+      window_blocks=encoder.attention_window_blocks,
+      random_blocks=encoder.attention_random_blocks,
+      seed=encoder.attention_seed)
 
 
 def encoder_parameters(sizes: ModelSizes) -> int:
@@ -106,7 +164,7 @@ def forward_flops(sizes: ModelSizes, schedule: TokenSchedule, seq_length: int,
 
       2 q d d   queries, and as much for the output projection
       4 s d d   keys and values
-      4 q s d   scores and weighted sum
+      4 q s d   scores and weighted sum; other attentions see `AttentionCost`
       4 r d f   feed-forward
 
   and the head `2 p d e + 2 p e v`. Softmax, normalisation, activations, the
@@ -129,7 +187,7 @@ def forward_flops(sizes: ModelSizes, schedule: TokenSchedule, seq_length: int,
   macs = seq_length * e * d if e != d else 0
   for queries, keys, *fed in schedule:
     macs += 2 * queries * d * d + 2 * keys * d * d
-    macs += 2 * queries * keys * d
+    macs += sizes.attention.macs(queries, keys, d)
     macs += 2 * (fed[0] if fed else queries) * d * f
   head = num_predictions * (d * e + e * sizes.vocab_size)
   return ForwardFlops(_FLOPS_PER_MAC * macs, _FLOPS_PER_MAC * head)
@@ -151,7 +209,9 @@ def training_memory(sizes: ModelSizes, schedule: TokenSchedule,
       b a 6 d per query           what the backward pass of a layer reads:
       b a (4 d + 2 f) per token   projections, residuals, both normalisations,
       fed, b a 2 d per key,       the feed-forward's inside; attention weights,
-      b a 3 h q s                 before and after dropout, and its mask
+      b a 3 h q s                 before and after dropout, and its mask; other
+                                  attentions compute them again, so those of
+                                  the largest layer only
       b a 3 n e                   embeddings
       b 8 p v + b a 3 p e         head: logits and their softmax in float32
 
@@ -169,6 +229,11 @@ def training_memory(sizes: ModelSizes, schedule: TokenSchedule,
   e = sizes.width
   numbers = 3 * seq_length * e + 3 * num_predictions * e
   numbers += layer_activations(sizes, schedule)
+  attention = sizes.attention
+  numbers += max((
+      attention.passing(queries, keys, sizes.num_attention_heads,
+                        sizes.hidden_size)
+      for queries, keys, *_ in schedule), default=0)
   logits = 8 * num_predictions * sizes.vocab_size
   return (16 * parameters(sizes)
           + batch_size * (bytes_per_activation * numbers + logits))
@@ -183,5 +248,5 @@ def layer_activations(sizes: ModelSizes, schedule: TokenSchedule) -> int:
   for queries, keys, *fed in schedule:
     numbers += queries * 6 * d + 2 * keys * d
     numbers += (fed[0] if fed else queries) * (4 * d + 2 * f)
-    numbers += 3 * sizes.num_attention_heads * queries * keys
+    numbers += sizes.attention.kept(queries, keys, sizes.num_attention_heads)
   return numbers

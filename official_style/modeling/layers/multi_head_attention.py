@@ -1,15 +1,17 @@
-"""Dense multi-head attention with Model Garden's variables.
+"""Multi-head attention with Model Garden's variables.
 
 Vaswani et al., 2017 (https://arxiv.org/abs/1706.03762), section 3.2.
 
 Axes: b batch, q query tokens, s key tokens, d hidden_size, h heads, c = d / h.
 """
 
+import dataclasses
 from typing import Optional
 
 import tensorflow as tf
 import tf_keras
 
+from official_style.modeling.layers import attention_mechanism
 from official_style.modeling.ops import projection
 from official_style.modeling.ops import row_dropout
 
@@ -50,18 +52,23 @@ class MultiHeadAttention(tf_keras.layers.Layer):
     dropout: rate on the attention probabilities.
     kernel_initializer: of the four kernels.
     salt: what the dropout mask is drawn by.
+    attention: an `AttentionMechanism`, or what stands for one.
 
   Call:
     queries: float[b q d]. keys_values: float[b s d].
     bias: float32[b 1 1 s] or [b 1 q s] of `attention_bias`.
     row_keys: int32[b], or None for no dropout.
     with_weights: whether to return the attention weights too.
-    -> float[b q d]; then also float32[b h q s], before dropout.
+    -> float[b q d]; then also float32[b h q s], before dropout, or None where
+      the mechanism forms no such weights.
   """
 
   def __init__(self, num_heads, dropout=0.0,
-               kernel_initializer="glorot_uniform", salt=0, **kwargs):
+               kernel_initializer="glorot_uniform", salt=0, attention=None,
+               **kwargs):
     super().__init__(**kwargs)
+    self._attention = attention_mechanism.of(attention)
+    self._attention.check_dropout(dropout)
     self._num_heads = num_heads
     self._dropout = dropout
     self._kernel_initializer = tf_keras.initializers.get(kernel_initializer)
@@ -94,14 +101,27 @@ class MultiHeadAttention(tf_keras.layers.Layer):
 
   def call(self, queries, keys_values, bias, row_keys=None,
            with_weights=False):
-    scale = (queries.shape[-1] // self._num_heads) ** -0.5
     queries = tf.cast(queries, self.compute_dtype)
     keys_values = tf.cast(keys_values, self.compute_dtype)
-    query = tf.transpose(
-        _project(queries, self._query_dense) * scale, [0, 2, 1, 3])
+    query = _project(queries, self._query_dense)
+    if self._attention.is_softmax:
+      query *= (queries.shape[-1] // self._num_heads) ** -0.5
+    query = tf.transpose(query, [0, 2, 1, 3])
     key = tf.transpose(_project(keys_values, self._key_dense), [0, 2, 1, 3])
     value = tf.transpose(
         _project(keys_values, self._value_dense), [0, 2, 1, 3])
+    if self._attention.is_softmax:
+      attended, probabilities = self._softmax(
+          query, key, value, bias, row_keys)
+    else:
+      attended, probabilities = self._attention.attend(
+          query, key, value, bias, self._dropout, row_keys, self._salt), None
+    attended = tf.transpose(attended, [0, 2, 1, 3])
+    attended = _project(attended, self._output_dense, 2)  # -> [b q d]
+    return (attended, probabilities) if with_weights else attended
+
+  def _softmax(self, query, key, value, bias, row_keys):
+    """[b h q c], and weights before dropout."""
     logits = tf.matmul(query, key, transpose_b=True)  # [b h q s]
     # In half precision the softmax would lose small probabilities.
     probabilities = tf.nn.softmax(tf.cast(logits, tf.float32) + bias)
@@ -109,13 +129,12 @@ class MultiHeadAttention(tf_keras.layers.Layer):
     if row_keys is not None:
       weights = row_dropout.row_dropout(
           weights, self._dropout, row_keys, self._salt)
-    attended = tf.transpose(tf.matmul(weights, value), [0, 2, 1, 3])
-    attended = _project(attended, self._output_dense, 2)  # -> [b q d]
-    return (attended, probabilities) if with_weights else attended
+    return tf.matmul(weights, value), probabilities
 
   def get_config(self):
     return super().get_config() | dict(
         num_heads=self._num_heads, dropout=self._dropout, salt=self._salt,
+        attention=dataclasses.asdict(self._attention),
         kernel_initializer=tf_keras.initializers.serialize(
             self._kernel_initializer))
 

@@ -8,6 +8,8 @@ from typing import Optional
 
 import tensorflow as tf
 
+from official_style.modeling import retention_schedule
+from official_style.modeling.layers import attention_mechanism
 from official_style.modeling.layers import multi_head_attention
 from official_style.modeling.ops import attention_select
 from official_style.modeling.ops import average_pool_select
@@ -200,3 +202,23 @@ def _absorbed_by(tokens, selection):
       tokens.absorbed_by[:, :, tf.newaxis] == tokens.positions[:, tf.newaxis],
       tokens.mask[:, tf.newaxis] > 0)  # [b r n]
   return tf.reduce_max(tf.where(hit, stand[:, tf.newaxis], -1), axis=2)
+
+
+def check_attention(selector: TokenSelector, place: str,
+                    attention: attention_mechanism.AttentionMechanism):
+  """Refuses a selector or a place that an attention can't serve.
+
+  Raises:
+    ValueError: naming the mend.
+  """
+  if selector.reads_attention and not attention.is_softmax:
+    raise ValueError(
+        f"token_selector={selector.name} ranks tokens by the weights of all "
+        f"pairs, which attention={attention.name} is there not to form: "
+        "choose coreset")
+  if (place == retention_schedule.QUERY_ONLY
+      and not attention.takes_any_queries):
+    raise ValueError(
+        f"selection_place={place}: kept tokens that look at all have no blocks "
+        f"in common with them, as attention={attention.name} needs: choose "
+        "post_attention or pre_layer")

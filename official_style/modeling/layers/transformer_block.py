@@ -7,11 +7,13 @@ checkpoints go both ways.
 Axes: b batch, q query tokens, s key tokens, d hidden_size, f inner_dim.
 """
 
+import dataclasses
 import functools
 
 import tensorflow as tf
 import tf_keras
 
+from official_style.modeling.layers import attention_mechanism
 from official_style.modeling.layers import multi_head_attention
 from official_style.modeling.ops import gelu
 from official_style.modeling.ops import layer_norm
@@ -38,6 +40,7 @@ class TransformerBlock(tf_keras.layers.Layer):
     norm_epsilon: added to the variance when normalising.
     kernel_initializer: of all kernels.
     salt: number of this layer in its model; dropout masks are drawn by it.
+    attention: an `AttentionMechanism`, or what stands for one.
 
   Call:
     queries: float[b q d]. keys_values: float[b s d].
@@ -49,8 +52,9 @@ class TransformerBlock(tf_keras.layers.Layer):
   def __init__(self, num_attention_heads, inner_dim, inner_activation="gelu",
                output_dropout=0.0, attention_dropout=0.0, norm_first=False,
                norm_epsilon=1e-12, kernel_initializer="glorot_uniform",
-               salt=0, **kwargs):
+               salt=0, attention=None, **kwargs):
     super().__init__(**kwargs)
+    self._attention = attention_mechanism.of(attention)
     self._num_attention_heads = num_attention_heads
     self._inner_dim = inner_dim
     self._inner_activation = tf_keras.activations.get(inner_activation)
@@ -68,7 +72,8 @@ class TransformerBlock(tf_keras.layers.Layer):
         multi_head_attention.MultiHeadAttention(
             self._num_attention_heads, dropout=self._attention_dropout,
             kernel_initializer=self._initializer(),
-            salt=self._draw(_PROBABILITIES), name="self_attention"), states)
+            salt=self._draw(_PROBABILITIES), attention=self._attention,
+            name="self_attention"), states)
     self._attention_layer_norm = self._built(
         self._norm("self_attention_layer_norm"), states)
     self._intermediate_dense = self._built(
@@ -129,7 +134,10 @@ class TransformerBlock(tf_keras.layers.Layer):
     return self.attend_with_weights(queries, keys_values, bias, row_keys)[0]
 
   def attend_with_weights(self, queries, keys_values, bias, row_keys=None):
-    """The attention half, and float32[b h q s], what looked at what."""
+    """The attention half, and float32[b h q s], what looked at what.
+
+    None in place of the latter where the mechanism forms no such weights.
+    """
     if self._norm_first:
       norm = functools.partial(self._normalise, self._attention_layer_norm)
       normed = norm(queries)
@@ -172,4 +180,4 @@ class TransformerBlock(tf_keras.layers.Layer):
         norm_epsilon=self._norm_epsilon,
         kernel_initializer=tf_keras.initializers.serialize(
             self._kernel_initializer),
-        salt=self._salt)
+        salt=self._salt, attention=dataclasses.asdict(self._attention))

@@ -6,12 +6,14 @@ checkpoint paths are those of Model Garden's `BertEncoderV2`.
 Axes: b batch, n tokens, d hidden_size.
 """
 
+import dataclasses
 from typing import Optional
 
 import tensorflow as tf
 import tf_keras
 from official.nlp.modeling import layers as official_layers
 
+from official_style.modeling.layers import attention_mechanism
 from official_style.modeling.layers import transformer_block
 from official_style.modeling.layers.multi_head_attention import attention_bias
 from official_style.modeling.ops import row_dropout
@@ -35,12 +37,15 @@ class BertEncoder(tf_keras.layers.Layer):
     embedding_width: width of the embedding tables; None is hidden_size.
     norm_first: pre- instead of post-normalisation.
     norm_epsilon: added to the variance when normalising.
+    attention: an `AttentionMechanism`, or its name. The variables are the same
+      for all.
 
   Call:
     inputs: dict of `input_word_ids`, `input_mask` and `input_type_ids`, each
       int[b n]. For rows of several documents also `document_ids` (0 is
       padding) and `position_ids`, int[b n]. In training `example_keys`, int[b],
       is what dropout is drawn by; without it, keys are drawn at random.
+      Rows of several documents are for `softmax` attention only.
     read_positions: int[b r], the only positions anybody will read. The last
       layer's states are then those, float32[b r d], and nothing is pooled.
     -> dict of `sequence_output` float32[b n d], `pooled_output` float[b d],
@@ -53,8 +58,9 @@ class BertEncoder(tf_keras.layers.Layer):
                type_vocab_size=2, inner_dim=3072, inner_activation="gelu",
                output_dropout=0.1, attention_dropout=0.1, initializer=None,
                embedding_width=None, norm_first=False, norm_epsilon=1e-12,
-               **kwargs):
+               attention=None, **kwargs):
     super().__init__(**kwargs)
+    self._attention = attention_mechanism.of(attention)
     if initializer is None:
       initializer = tf_keras.initializers.TruncatedNormal(stddev=0.02)
     self._settings = dict(
@@ -66,7 +72,8 @@ class BertEncoder(tf_keras.layers.Layer):
         output_dropout=output_dropout, attention_dropout=attention_dropout,
         initializer=tf_keras.initializers.get(initializer),
         embedding_width=embedding_width, norm_first=norm_first,
-        norm_epsilon=norm_epsilon)
+        norm_epsilon=norm_epsilon,
+        attention=dataclasses.asdict(self._attention))
     width = embedding_width or hidden_size
     self._embedding_layer = official_layers.OnDeviceEmbedding(
         vocab_size=vocab_size, embedding_width=width,
@@ -93,7 +100,8 @@ class BertEncoder(tf_keras.layers.Layer):
             attention_dropout=attention_dropout, norm_first=norm_first,
             norm_epsilon=norm_epsilon,
             kernel_initializer=self._initializer(),
-            salt=i + 1, name=f"transformer/layer_{i}")
+            salt=i + 1, attention=self._attention,
+            name=f"transformer/layer_{i}")
         for i in range(num_layers)]
     self._pooler_layer = tf_keras.layers.Dense(
         units=hidden_size, activation="tanh",
@@ -150,6 +158,10 @@ class BertEncoder(tf_keras.layers.Layer):
     block = self._transformer_layers[-1]
     if read_positions is None:
       return block(x, x, bias, row_keys)
+    if not self._attention.takes_any_queries:
+      attended = block.attend(x, x, bias, row_keys)
+      return block.feed_forward(
+          tf.gather(attended, read_positions, batch_dims=1), row_keys)
     keys, queries = self._documents(inputs)
     if queries is not None:
       bias = attention_bias(
@@ -169,6 +181,10 @@ class BertEncoder(tf_keras.layers.Layer):
   def _documents(self, inputs):
     """Key documents, and query documents when rows hold several."""
     if "document_ids" in inputs:
+      if not self._attention.is_softmax:
+        raise ValueError(
+            f"document_ids: attention={self._attention.name} can't keep "
+            "several documents of a row apart; give one document a row")
       return inputs["document_ids"], inputs["document_ids"]
     return inputs["input_mask"], None
 

@@ -90,6 +90,8 @@ class PyramidBertEncoder(bert_encoder.BertEncoder):
         for budget, lengths in dict(budget_schedules or {}).items())
     self._place = (retention_schedule.PRE_LAYER
                    if token_selector == "input_first_k" else selection_place)
+    selector_layer.check_attention(
+        self._selector, self._place, self._attention)
     self._selection_settings = dict(
         token_selector=token_selector, selection_place=selection_place,
         coreset_m=coreset_m, coreset_metric=coreset_metric,
@@ -260,7 +262,8 @@ def _selection_keys(inputs):
   bits = tf.bitwise.right_shift(
       counter_bits.row_bits(ids + places, salt=0x3000),
       tf.constant(12, tf.uint32))
-  # 20 bits of each of at most 2,048 tokens don't overflow a sum.
+  # 20 bits of each of at most 2,048 tokens don't overflow a sum; that of more
+  # wraps around, which is as good a key.
   return tf.reduce_sum(
       tf.cast(bits, tf.int32) * tf.cast(inputs["input_mask"], tf.int32),
       axis=1)

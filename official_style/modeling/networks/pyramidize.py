@@ -106,9 +106,13 @@ def _last_names(variable):
 
 def model_sizes(config: dict) -> cost_model.ModelSizes:
   """The sizes of an encoder with this `get_config()`."""
-  return cost_model.ModelSizes(**{
-      field.name: config[field.name]
-      for field in dataclasses.fields(cost_model.ModelSizes)})
+  sizes = {field.name: config[field.name]
+           for field in dataclasses.fields(cost_model.ModelSizes)
+           if field.name != "attention"}
+  # Model Garden's encoders have one kind only, and don't name it.
+  return cost_model.ModelSizes(
+      **sizes, attention=cost_model.AttentionCost(
+          **config.get("attention", {})))
 
 
 def _lengths(config, speedup, seq_length, settings):

@@ -61,6 +61,11 @@ class TokenDropBertEncoder(bert_encoder.BertEncoder):
       raise ValueError(
           f"a plan of {len(plan.roles)} layers for an encoder of "
           f"{len(self._transformer_layers)}")
+    if not self._attention.takes_any_queries:
+      raise ValueError(
+          f"attention={self._attention.name}: a layer of token dropping has "
+          "the kept tokens look at all, which have no blocks in common: use "
+          "softmax or favor")
     if token_strategy not in STRATEGIES:
       raise ValueError(f"token_strategy={token_strategy!r}: must be one of "
                        f"{', '.join(STRATEGIES)}")

@@ -1,12 +1,13 @@
 """Linear attention against float64 arithmetic and against softmax.
 
 Model Garden's `KernelAttention` was looked at first, and is not used. What
-holds up: its `exp` features are an estimate of softmax attention, and so are
-its orthogonal directions. What does not, by the tests of the last class:
+holds up: its `exp` features estimate softmax attention where logits are small.
+What does not, by the tests of the last class:
 
 * `exp` divides all features by the largest of the whole row, heads and padding
-  included. A head, or a real token, whose logits are some 100 below gets
-  features of zero, 0 / 1e-6: its states are zeros, without a word.
+  included, and then adds 1e-6 to the denominator. With queries and keys of
+  spread 1 that is no small number any more: states shrink to a third. A head
+  beside one with large logits gets 0 / 1e-6, states of zero, without a word.
 * What stands in the padding changes the result for that reason.
 * Its directions can't be redrawn as a function of anything: `redraw` takes
   `tf.random.normal`, so neither a resumed run nor another replica has them.
@@ -131,19 +132,19 @@ class TestAgainstFloat64:
 class TestAgainstSoftmax:
 
   def test_the_error_falls_with_the_root_of_the_features(self):
-    inputs = _inputs(n=12, scale=C**-0.25)
+    inputs = _inputs(n=12, scale=0.35)
     wanted, errors = _softmax(*inputs), []
     for m in (64, 1024, 16384):
       errors.append(np.mean([
           np.sqrt(np.mean(np.square(_run(
               *inputs, random_features.fixed(m, C, seed)) - wanted)))
           for seed in range(4)]))
-    assert errors[0] < 0.25 and errors[2] < 0.02
+    assert errors[0] < 0.15 and errors[2] < 0.015
     for more, fewer in zip(errors[1:], errors):
       assert 0.15 < more / fewer < 0.4  # A quarter in the mean.
 
   def test_orthogonal_directions_err_less_than_independent_ones(self):
-    inputs = _inputs(n=12, scale=C**-0.25)
+    inputs = _inputs(n=12, scale=0.3)
     wanted = _softmax(*inputs)
 
     def error(directions):
@@ -278,8 +279,8 @@ class TestDirections:
     np.testing.assert_array_equal(a, random_features.fixed(5, 3, 7, 0))
     assert not np.allclose(a, b)
     np.testing.assert_allclose(
-        random_features.fixed(2, 2, 1), [[0.7377685, 1.5194136], [
-            -1.4178323, 0.68844354]], rtol=1e-5)
+        random_features.fixed(2, 2, 1),
+        [[-0.3277227, -1.265783], [1.1912334, -0.30842113]], rtol=1e-5)
 
   def test_those_of_a_row_follow_from_its_key(self):
     keys = tf.constant([3, 4, 5])
@@ -314,12 +315,15 @@ class TestWhatIsPublished:
         "exp", False, attention_mask=tf.constant(mask, tf.float32))
     return out.numpy().swapaxes(1, 2)
 
-  def test_its_estimate_is_one_of_softmax_attention(self):
-    q, k, v, bias = _inputs()
+  @pytest.mark.parametrize("scale, low, high", [
+      (0.3, 0.9, 1.1), (1.0, 0.0, 0.6)])
+  def test_it_shrinks_states_unless_logits_are_small(self, scale, low, high):
+    q, k, v, bias = _inputs(scale=scale)
+    wanted = _softmax(q * C**-0.25, k * C**-0.25, v, bias)
     out = self._published(q, k, v, bias == 0)
-    scale = C**-0.25
-    wanted = _softmax(q * scale, k * scale, v, bias)
-    assert np.sqrt(np.mean(np.square(out - wanted))) < 0.15
+    assert low < np.abs(out).mean() / np.abs(wanted).mean() < high
+    ours = _run(q * C**-0.25, k * C**-0.25, v, bias, DIRECTIONS)
+    assert 0.8 < np.abs(ours).mean() / np.abs(wanted).mean() < 1.25
 
   def test_a_quiet_head_beside_a_loud_one_is_lost(self):
     q, k, v, bias = _inputs()
