@@ -23,6 +23,11 @@ _MAIN_JOB = os.path.join("runs", "token_drop_bert")
 _SHAPES = ("hidden_size", "num_layers", "num_attention_heads",
            "intermediate_size", "max_position_embeddings", "type_vocab_size",
            "embedding_size", "norm_epsilon", "initializer_range")
+_ATTENTION = tuple(
+    field.name for field in dataclasses.fields(encoders.FastBertEncoderConfig)
+    if field.name.startswith("favor_") or field.name in (
+        "attention", "attention_block_size", "attention_window_blocks",
+        "attention_random_blocks", "attention_seed"))
 _BEHAVIOUR = ("hidden_activation", "norm_first")
 # Without a checkpoint: the sizes of gin/models/tiny.gin.
 _TINY = dict(hidden_size=128, num_layers=4, num_attention_heads=2,
@@ -39,12 +44,14 @@ class _Source:
     encoder: fields of the encoder, as a dict.
     lower_case: of its text; None is not said.
     mlm_activation: of its masked-LM head; None is not said.
+    tokenizer: `wordpiece` or `bytes`.
   """
   place: str
   vocab_file: str
   encoder: dict
   lower_case: Optional[bool]
   mlm_activation: Optional[str]
+  tokenizer: str = "wordpiece"
 
 
 def fill(task, model_dir: str = ""):
@@ -59,18 +66,35 @@ def fill(task, model_dir: str = ""):
   """
   encoder = task.model.encoder.get()
   if task.init_checkpoint == AUTO:
-    task.init_checkpoint = _begun_from(model_dir)
+    task.init_checkpoint = _begun_from(model_dir, task.tokenizer)
   source = _source(task.init_checkpoint)
   if source:
     _take(task, source)
   elif task.init_checkpoint and os.path.exists(
       task.init_checkpoint + ".index"):
     _require_given(task, encoder)
+  _fill_positions(task, source)
   for name in _SHAPES:
     if not getattr(encoder, name):
       value = (source.encoder if source else {}).get(name, _TINY.get(name))
       if value:
         setattr(encoder, name, value)
+
+
+def _fill_positions(task, source):
+  """As many positions as the rows have, where that is not the checkpoint's."""
+  encoder = task.model.encoder.get()
+  if encoder.max_position_embeddings:
+    return
+  longest = max(task.train_data.seq_length, task.validation_data.seq_length)
+  if source or task.init_checkpoint:
+    theirs = (source.encoder if source else _TINY).get(
+        "max_position_embeddings")
+    if theirs and task.extend_positions:
+      encoder.max_position_embeddings = max(theirs, longest)
+  else:
+    encoder.max_position_embeddings = max(
+        _TINY["max_position_embeddings"], longest)
 
 
 def fill_pretraining(task, unsaid):
@@ -113,7 +137,13 @@ def _source(path: str) -> Optional[_Source]:
 
 
 def _take(task, source: _Source):
-  _agree(task.model.encoder.get(), source.encoder, source.place)
+  encoder = task.model.encoder.get()
+  _agree(encoder, source.encoder, source.place,
+         getattr(task, "extend_positions", False))
+  # Softmax is what nobody chose; weights of another run with any attention.
+  if encoder.attention == "softmax":
+    for name in _ATTENTION:
+      setattr(encoder, name, source.encoder.get(name, getattr(encoder, name)))
   _take_vocabulary(task, source)
 
 
@@ -127,15 +157,18 @@ def _take_head(task, source: _Source):
     task.model.mlm_activation = theirs
 
 
-def _begun_from(model_dir: str) -> str:
+def _begun_from(model_dir: str, tokenizer: str) -> str:
   """What a run began from; of a new one, the main job if there is one."""
   for name in ("", "seed-0", "fold-0"):
     path = os.path.join(model_dir, name, "params.yaml")
     if model_dir and os.path.exists(path):
       return _load(path).get("task", {}).get("init_checkpoint", "")
   pointer = os.path.join(_MAIN_JOB, "checkpoints", "checkpoint")
-  return _MAIN_JOB if os.path.exists(pointer) and _run_folder(
-      _MAIN_JOB) else ""
+  if not os.path.exists(pointer) or not _run_folder(_MAIN_JOB):
+    return ""
+  # Bytes have no use for the weights of WordPieces.
+  fits = tokenizer == "wordpiece" or _read(_MAIN_JOB).tokenizer == tokenizer
+  return _MAIN_JOB if fits else ""
 
 
 def _run_folder(path: str) -> Optional[str]:
@@ -177,10 +210,11 @@ def _read(run: str) -> _Source:
     raise UserError(f"{path}: holds no task.model.encoder.any: it is no run "
                     "whose weights can be started from") from None
   return _Source(run, os.path.join(run, "data", "vocab.txt"), encoder,
-                 task.get("lower_case"), head)
+                 task.get("lower_case"), head,
+                 task.get("tokenizer", "wordpiece"))
 
 
-def _agree(encoder, theirs: dict, run: str):
+def _agree(encoder, theirs: dict, run: str, extends: bool):
   default = encoders.FastBertEncoderConfig()
   for name in _SHAPES + _BEHAVIOUR:
     ours, value = getattr(encoder, name), theirs.get(name)
@@ -188,6 +222,12 @@ def _agree(encoder, theirs: dict, run: str):
       continue
     if name in _BEHAVIOUR and ours == getattr(default, name):
       setattr(encoder, name, value)
+    elif name == "max_position_embeddings" and ours > value:
+      if not extends:
+        raise UserError(
+            f"task.model.encoder.any.{name}={ours}: the weights of {run} have "
+            f"{value}: give --params_override=task.extend_positions=true to "
+            "repeat their table, or leave it out for rows of at most that")
     elif ours and ours != value:
       raise UserError(
           f"task.model.encoder.any.{name}={ours}: the weights of {run} have "
@@ -196,6 +236,13 @@ def _agree(encoder, theirs: dict, run: str):
 
 def _take_vocabulary(task, source: _Source):
   path = source.vocab_file
+  if task.tokenizer != source.tokenizer:
+    if task.tokenizer != "wordpiece":
+      raise UserError(
+          f"task.tokenizer={task.tokenizer}: the weights of {source.place} are "
+          f"of {source.tokenizer} tokens: leave it out, or give other weights "
+          "with --init_checkpoint, none with --init_checkpoint=")
+    task.tokenizer = source.tokenizer
   if not task.vocab_file:
     task.vocab_file = path
   elif os.path.exists(task.vocab_file) and _bytes(

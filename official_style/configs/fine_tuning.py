@@ -78,8 +78,10 @@ class SentencePredictionTaskConfig(cfg.TaskConfig):
     threshold_speedup: above 1, a threshold of received attention is learnt for
       each layer, until rows take so many times fewer matrix products; how many
       tokens that leaves is written to `token_schedule.json`. None is not to.
-    vocab_file, lower_case, trained_vocab_size: as in pretraining; without a
-      `vocab_file`, that of the run whose weights are started from.
+    tokenizer, vocab_file, lower_case, trained_vocab_size: as in pretraining;
+      without a `vocab_file`, that of the run whose weights are started from.
+    extend_positions: whether a position table that is too short for the rows
+      is repeated until it is not.
   """
   model: SentencePredictionModelConfig = dataclasses.field(
       default_factory=SentencePredictionModelConfig)
@@ -99,9 +101,11 @@ class SentencePredictionTaskConfig(cfg.TaskConfig):
   fold: int = 0
   test_path: str = ""
   threshold_speedup: Optional[float] = None
+  tokenizer: str = "wordpiece"
   vocab_file: str = ""
   lower_case: Optional[bool] = None
   trained_vocab_size: int = 4000
+  extend_positions: bool = False
 
 
 @dataclasses.dataclass

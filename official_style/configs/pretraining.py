@@ -74,6 +74,8 @@ class PretrainingTaskConfig(masked_lm.MaskedLMConfig):
   """Masked-language-model pretraining.
 
   Attributes:
+    tokenizer: `wordpiece`, or `bytes` for those of UTF-8, which need no
+      vocabulary.
     vocab_file: a WordPiece vocabulary, a token a line. Empty: one is trained
       on the training text.
     lower_case: whether text is lower-cased and accents stripped; None reads it
@@ -90,6 +92,7 @@ class PretrainingTaskConfig(masked_lm.MaskedLMConfig):
       default_factory=PretrainingDataConfig)
   validation_data: PretrainingDataConfig = dataclasses.field(
       default_factory=lambda: PretrainingDataConfig(is_training=False))
+  tokenizer: str = "wordpiece"
   vocab_file: str = ""
   lower_case: Optional[bool] = None
   trained_vocab_size: int = 8000

@@ -18,6 +18,7 @@ from official_style.modeling.networks import token_drop_bert_encoder
 OPTIMIZERS = ("adamw", "lamb")
 LEARNING_RATES = ("constant", "polynomial", "cosine")
 WARMUPS = ("linear", "polynomial", None)
+TOKENIZERS = ("wordpiece", "bytes")
 MASKING_STRATEGIES = ("token", "whole_word", "span")
 PRECISIONS = ("float32", "bfloat16", "float16", None)
 # A string that stands for one that has to be given, by whatever means.
@@ -239,6 +240,12 @@ def validate_encoder(task: pretraining.PretrainingTaskConfig):
   for name in ("train_data", "validation_data"):
     length = getattr(task, name).seq_length
     if length > encoder.max_position_embeddings:
+      if hasattr(task, "extend_positions") and task.init_checkpoint:
+        raise UserError(
+            f"task.{name}.seq_length={length}: {task.init_checkpoint} has "
+            f"{encoder.max_position_embeddings} positions: give "
+            "--params_override=task.extend_positions=true to repeat its "
+            "table, --init_checkpoint= to start anew, or shorter rows")
       raise UserError(
           f"task.{name}.seq_length={length}: more than "
           f"{prefix}.max_position_embeddings="
@@ -249,10 +256,11 @@ def validate_encoder(task: pretraining.PretrainingTaskConfig):
 
 
 def _validate_vocabulary_size(task, encoder):
+  choice("task.tokenizer", task.tokenizer, TOKENIZERS)
   at_least("task.trained_vocab_size", task.trained_vocab_size, 128)
   at_least("task.model.encoder.any.vocab_size", encoder.vocab_size, 0)
-  if not task.vocab_file and encoder.vocab_size not in (
-      0, task.trained_vocab_size):
+  if task.tokenizer != "bytes" and not task.vocab_file and (
+      encoder.vocab_size not in (0, task.trained_vocab_size)):
     raise UserError(
         f"task.model.encoder.any.vocab_size={encoder.vocab_size} without a "
         "vocabulary of that size: give it with --vocab_file, or set "

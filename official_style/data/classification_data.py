@@ -82,7 +82,7 @@ def prepare(task, folder: str, seed: int,
   vocabulary = vocabulary_lib.Vocabulary.load(
       os.path.join(folder, "vocab.txt"), task.lower_case)
   show("tokenizing")
-  tokenizer = tokenizer_lib.WordPieceTokenizer(vocabulary)
+  tokenizer = tokenizer_lib.tokenizer_of(vocabulary)
   made, lines = {}, list(source.lines)
   for part, data in (("train", task.train_data),
                      ("eval", task.validation_data),
@@ -115,6 +115,8 @@ def _made_from(task, source) -> dict:
                   labels=source.labels.to_dict())
   if task.vocab_file:
     settings["vocab_file"] = data_source.digest(task.vocab_file)
+  elif task.tokenizer == "bytes":
+    settings["tokenizer"] = task.tokenizer
   else:
     settings["trained_vocab_size"] = task.trained_vocab_size
   kind = "labelled" if task.train_data.input_path else "embedded"

@@ -25,7 +25,9 @@ def source_of(task) -> dict:
                      train=token_store.corpus_fingerprint(paths))
   else:
     return dict(kind="tfrecord", settings=settings)
-  if not task.vocab_file:
+  if task.tokenizer == "bytes":
+    settings["tokenizer"] = task.tokenizer
+  elif not task.vocab_file:
     settings["trained_vocab_size"] = task.trained_vocab_size
   eval_path = task.validation_data.input_path
   if eval_path:

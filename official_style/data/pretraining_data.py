@@ -161,7 +161,7 @@ def _make_store(task, folder, say, show, max_documents):
         text_paths.expand_paths(task.validation_data.input_path, eval_report),
         eval_report, task.validation_data.text_field)
   manifest = token_store_building.build_token_store(
-      read(report), tokenizer_lib.WordPieceTokenizer(vocabulary),
+      read(report), tokenizer_lib.tokenizer_of(vocabulary),
       os.path.join(folder, "store"), eval_share=data.held_out_share,
       eval_documents=eval_documents,
       progress=lambda done: show(f"tokenizing: {done / 1e6:,.0f} MB"))

@@ -17,7 +17,7 @@ from official_style.data.text_report import TextReport
 from official_style.data.token_split_writer import token_dtype
 from official_style.data.token_store import SPLITS
 from official_style.data.token_store_building import encoded_batches
-from official_style.data.tokenizer import WordPieceTokenizer
+from official_style.data.tokenizer import tokenizer_of
 
 _ROWS_A_BATCH = 1024
 
@@ -58,7 +58,7 @@ class ShardBuilder:
     self._settings = settings
     self._data_folder = data_folder
     self._facts_folder = facts_folder
-    self._tokenizer = WordPieceTokenizer(vocabulary)
+    self._tokenizer = tokenizer_of(vocabulary)
     self._encoder = ExampleEncoder(
         max(vocabulary.size, settings.seq_length + 1))
 

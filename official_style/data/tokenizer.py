@@ -5,6 +5,7 @@ Letters: b texts, t tokens of all of them together.
 
 import numpy as np
 
+from official_style.data.byte_tokenizer import ByteTokenizer
 from official_style.data.character_map import CharacterMap
 
 _PREFIX = "##"
@@ -13,6 +14,16 @@ _MAX_WORD_BYTES = 100
 _MAX_ENTRIES = 1 << 19
 # Longer strings hardly occur twice, as sentences of scripts without spaces.
 _MAX_CACHED = 40
+
+
+def tokenizer_of(vocabulary):
+  """What cuts text into the tokens of a vocabulary.
+
+  Returns:
+    A `ByteTokenizer` for the vocabulary of bytes, else a `WordPieceTokenizer`.
+  """
+  return (ByteTokenizer if vocabulary.is_bytes
+          else WordPieceTokenizer)(vocabulary)
 
 
 class WordPieceTokenizer:

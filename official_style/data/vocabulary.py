@@ -15,6 +15,9 @@ from official_style.errors import UserError
 BERT_SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 _SPECIAL_FAMILIES = (
     BERT_SPECIAL_TOKENS, ("<pad>", "<unk>", "<s>", "</s>", "<mask>"))
+# Bytes come after the special tokens; their names are those of other projects.
+FIRST_BYTE = len(BERT_SPECIAL_TOKENS)
+_BYTE_TOKENS = (*BERT_SPECIAL_TOKENS, *(f"<0x{i:02X}>" for i in range(256)))
 _BRACKETS = (("[", "]"), ("<", ">"))
 
 
@@ -27,7 +30,8 @@ class Vocabulary:
   Args:
     tokens: the tokens in id order.
     lower_case: whether text is lower-cased and stripped of accents before it
-      is cut into these tokens. None: yes if no token has an upper-case letter.
+      is cut into these tokens. None: yes if no token has an upper-case letter,
+      and no for bytes.
     source: what errors call the place the tokens came from.
 
   Attributes:
@@ -37,6 +41,7 @@ class Vocabulary:
     special_ids: these five, in that order.
     is_continuation: bool[v], True where a token continues a word ("##ing").
     lower_case: see above.
+    is_bytes: whether it is that of `byte_tokenizer`.
     sha256: hex digest of the tokens in order; equals that of a saved file.
 
   Raises:
@@ -52,9 +57,13 @@ class Vocabulary:
     self.special_ids = tuple(self.tokens.index(name) for name in names)
     (self.pad_id, self.unk_id, self.cls_id, self.sep_id,
      self.mask_id) = self.special_ids
-    self.lower_case = (
-        not any(map(_is_cased, self.tokens)) if lower_case is None
-        else bool(lower_case))
+    self.is_bytes = self.tokens == _BYTE_TOKENS
+    if lower_case is None:
+      lower_case = not self.is_bytes and not any(map(_is_cased, self.tokens))
+    if self.is_bytes and lower_case:
+      raise UserError(f"{source}: lower_case=true, and bytes are taken as they "
+                      "are: leave it out")
+    self.lower_case = bool(lower_case)
 
   @functools.cached_property
   def is_continuation(self):
@@ -116,6 +125,11 @@ class Vocabulary:
 
   def _to_bytes(self):
     return "".join(f"{token}\n" for token in self.tokens).encode("utf-8")
+
+
+def of_bytes() -> Vocabulary:
+  """The vocabulary of `byte_tokenizer`: special tokens, then 256 bytes."""
+  return Vocabulary(_BYTE_TOKENS, lower_case=False, source="bytes")
 
 
 def _decode(lines, path):

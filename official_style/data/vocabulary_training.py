@@ -6,6 +6,7 @@ import tokenizers
 
 from official_style.data.vocabulary import BERT_SPECIAL_TOKENS
 from official_style.data.vocabulary import Vocabulary
+from official_style.data.vocabulary import of_bytes
 from official_style.errors import UserError
 
 # Enough for any script: languages with more characters than this write their
@@ -17,14 +18,23 @@ def load_or_train(task, texts, what, say, show, allow_smaller=True):
   """The vocabulary that a task names, or one that is trained for it.
 
   Args:
-    task: has `vocab_file`, `lower_case` and `trained_vocab_size`.
+    task: has `tokenizer`, `vocab_file`, `lower_case` and
+      `trained_vocab_size`.
     texts: called for the texts to train on.
     what: what they are, for the line that says so.
     say: called with a line. show: called with what is going on.
     allow_smaller: see `train_vocabulary`.
   """
   if task.vocab_file:
-    return Vocabulary.load(task.vocab_file, task.lower_case)
+    vocabulary = Vocabulary.load(task.vocab_file, task.lower_case)
+    if task.tokenizer == "bytes" and not vocabulary.is_bytes:
+      raise UserError(f"task.tokenizer=bytes needs no vocabulary, and "
+                      f"--vocab_file={task.vocab_file} is one of WordPieces: "
+                      "leave one of them out")
+    return vocabulary
+  if task.tokenizer == "bytes":
+    say("vocabulary: 256 bytes and 5 special tokens")
+    return of_bytes()
   show("training a vocabulary")
   vocabulary = train_vocabulary(
       texts(), task.trained_vocab_size,

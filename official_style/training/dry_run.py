@@ -46,7 +46,8 @@ def run(config, options) -> int:
 
 def _vocabulary_size(config, data) -> int:
   task = config.task
-  return data.vocabulary.size if task.vocab_file else task.trained_vocab_size
+  given = task.vocab_file or task.tokenizer == "bytes"
+  return data.vocabulary.size if given else task.trained_vocab_size
 
 
 def _look_at_data(config, options, progress):

@@ -52,7 +52,8 @@ def run(config, options) -> int:
                              token_schedules=schedules_at and schedules_at(0))
   if config.task.init_checkpoint:
     report = initial_weights.load(
-        machinery.model, config.task.init_checkpoint, options.allow_missing)
+        machinery.model, config.task.init_checkpoint, options.allow_missing,
+        config.task.extend_positions)
     progress.say(f"{config.task.init_checkpoint}: {report.describe()}")
   print(text)
   print(describe(config, data, machinery, placement))
@@ -77,9 +78,15 @@ def describe(config, data, machinery, placement) -> str:
                   if budgets else [(1.0, encoder.token_schedule)])]
     kept = retention.describe(encoder, n)
   batch = config.task.train_data.global_batch_size
+  rows = (batch // placement.strategy.num_replicas_in_sync
+          // config.trainer.gradient_accumulation_steps)
+  half = config.runtime.mixed_precision_dtype in ("float16", "bfloat16")
   choices = data.source.labels.num_choices
   flops = sum(share * cost_model.step_flops(
       sizes, schedule, n, 0, batch * choices) for share, schedule in passes)
+  memory = max(cost_model.training_memory(
+      sizes, schedule, n, 0, rows * choices, 2 if half else 4)
+               for _, schedule in passes)
   weights = sum(int(tf.size(v)) for v in machinery.task.trained_variables(
       machinery.model))
   trainer = config.trainer
@@ -88,9 +95,12 @@ def describe(config, data, machinery, placement) -> str:
       f"parameters   {weights:,} trained",
       f"batch        {batch} rows of {n} tokens"
       + (f" for each of {choices} choices" if choices > 1 else ""),
+      *([f"attention    {encoder.attention}"]
+        if encoder.attention != "softmax" else []),
       *kept,
       f"run          {trainer.train_steps:,} steps, evaluated every "
       f"{trainer.validation_interval:,}, best by "
       f"{trainer.best_checkpoint_eval_metric}",
       f"FLOPs a step {flops / 1e9:,.1f} G (matrix products, forward and "
-      "backward)"])
+      "backward)",
+      f"memory       about {memory / 2**30:.2f} GiB a replica"])

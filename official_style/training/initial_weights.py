@@ -11,6 +11,7 @@ import dataclasses
 import re
 from typing import Sequence
 
+import numpy as np
 import tensorflow as tf
 
 from official_style.checkpoints import huggingface_reader
@@ -47,7 +48,7 @@ class LoadReport:
     return text
 
 
-def load(model, path: str, allow_missing: Sequence[str] = ()) -> LoadReport:
+def load(model, path: str, allow_missing: Sequence[str] = (),
   """Sets the weights of encoder and masked-LM head from a checkpoint.
 
   Args:
@@ -55,13 +56,17 @@ def load(model, path: str, allow_missing: Sequence[str] = ()) -> LoadReport:
     path: see `object_graph.find_checkpoint`; or a folder that
       `huggingface_reader.is_folder`.
     allow_missing: regular expressions of names that may be missing.
+    extend_positions: whether a position table of fewer rows than the model's
+      is repeated, as Longformer's was (Beltagy et al., 2020,
+      https://arxiv.org/abs/2004.05150, section 5).
 
   Raises:
     UserError: for a variable that is missing or of another shape, or a file
       that can't be read. Nothing is changed then.
   """
   if huggingface_reader.is_folder(path):
-    return load_named(model, huggingface_reader.read(path), allow_missing)
+    return load_named(model, huggingface_reader.read(path), allow_missing,
+                      extend_positions)
   path = object_graph.find_checkpoint(path)
   reader, shapes, graph = object_graph.read(path)
   matches, reachable = _match(model, graph)
@@ -69,11 +74,14 @@ def load(model, path: str, allow_missing: Sequence[str] = ()) -> LoadReport:
   for name, (variable, key) in matches.items():
     if key is None:
       missing.append(name)
-    elif list(variable.shape) != list(shapes[key]):
+    elif list(variable.shape) != list(shapes[key]) and not _extends(
+        name, variable, shapes[key], extend_positions):
       raise UserError(
           f"{path}: {name} is {shapes[key]} there and "
           f"{list(variable.shape)} in this model: use the configuration and "
-          "vocabulary it was trained with")
+          "vocabulary it was trained with"
+          + " (task.extend_positions=true repeats positions)" * _extends(
+              name, variable, shapes[key], True))
     else:
       plan[name] = (variable, key)
   if not any(name.startswith(named_weights.POOLER) for name in plan):
@@ -85,16 +93,35 @@ def load(model, path: str, allow_missing: Sequence[str] = ()) -> LoadReport:
   except (tf.errors.OpError, IndexError) as error:
     raise UserError(f"{path}: damaged "
                     f"({object_graph.first_line(error)})") from error
-  for name, (variable, _) in plan.items():
-    variable.assign(values[name])
+  notes = [note for name, (variable, _) in plan.items()
+           if (note := _assign(variable, values[name]))]
   used = {key for _, key in plan.values()}
   return LoadReport(tuple(plan), tuple(missing), tuple(sorted(
       key.removesuffix("/.ATTRIBUTES/VARIABLE_VALUE")
-      for key in reachable - used)) if used else ())
+      for key in reachable - used)) if used else (), tuple(notes))
+
+
+def _extends(name, variable, shape, extend_positions: bool) -> bool:
+  """Whether a table of positions is to be repeated to fit."""
+  return (extend_positions and name.endswith("_position_embeddings")
+          and list(shape[1:]) == list(variable.shape[1:])
+          and shape[0] < variable.shape[0])
+
+
+def _assign(variable, value) -> str:
+  """Sets a variable, repeating rows that are too few; what to say of it."""
+  rows = int(variable.shape[0]) if variable.shape.rank else 0
+  if value.ndim == 0 or len(value) == rows:
+    variable.assign(value)
+    return ""
+  variable.assign(value[np.arange(rows) % len(value)])
+  return (f"its {len(value)} positions are repeated to {rows}; those beyond "
+          "have to be learned")
 
 
 def load_named(model, weights: named_weights.NamedWeights,
-               allow_missing: Sequence[str] = ()) -> LoadReport:
+               allow_missing: Sequence[str] = (),
+               extend_positions: bool = False) -> LoadReport:
   """As `load`, from what a reader of another project's files found.
 
   Of what such files may lack as a whole, the pooler and the importance table
@@ -110,17 +137,18 @@ def load_named(model, weights: named_weights.NamedWeights,
   loaded = [name for name in ours if name in weights.original]
   shapes = weights.sizes.shapes()
   for name in loaded:
-    if tuple(ours[name].shape) != tuple(shapes[name]):
+    if tuple(ours[name].shape) != tuple(shapes[name]) and not _extends(
+        name, ours[name], shapes[name], extend_positions):
       raise UserError(
           f"{weights.place}: {weights.original[name]} makes "
           f"{list(shapes[name])} and {name} is {list(ours[name].shape)} in "
           "this model: leave the sizes out, and they are taken from there")
-  for name, value in weights.read(loaded).items():
-    ours[name].assign(value)
+  notes = [note for name, value in weights.read(loaded).items()
+           if (note := _assign(ours[name], value))]
   others = sorted(theirs for name, theirs in weights.original.items()
                   if name not in ours)
   return LoadReport(tuple(loaded), tuple(missing),
-                    (*others, *weights.unused), weights.notes)
+                    (*others, *weights.unused), (*weights.notes, *notes))
 
 
 def _match(model, graph):

@@ -185,7 +185,8 @@ def _restore(run: Run) -> trainer_lib.RunState:
   path = run.config.task.init_checkpoint
   if path:
     report = initial_weights.load(
-        run.machinery.model, path, run.options.allow_missing)
+        run.machinery.model, path, run.options.allow_missing,
+        getattr(run.config.task, "extend_positions", False))
     run.progress.say(f"{path}: {report.describe()}")
   return trainer_lib.RunState()
 

@@ -72,8 +72,7 @@ class BertEncoder(tf_keras.layers.Layer):
         output_dropout=output_dropout, attention_dropout=attention_dropout,
         initializer=tf_keras.initializers.get(initializer),
         embedding_width=embedding_width, norm_first=norm_first,
-        norm_epsilon=norm_epsilon,
-        attention=dataclasses.asdict(self._attention))
+        norm_epsilon=norm_epsilon)
     width = embedding_width or hidden_size
     self._embedding_layer = official_layers.OnDeviceEmbedding(
         vocab_size=vocab_size, embedding_width=width,
@@ -240,7 +239,8 @@ class BertEncoder(tf_keras.layers.Layer):
     return self._settings["norm_epsilon"]
 
   def get_config(self):
-    settings = dict(self._settings)
+    settings = self._settings | dict(
+        attention=dataclasses.asdict(self._attention))
     settings["inner_activation"] = tf_keras.activations.serialize(
         settings["inner_activation"])
     settings["initializer"] = tf_keras.initializers.serialize(

@@ -26,8 +26,9 @@ _UNROLLED_ROUNDS = 8
 EXACT_UP_TO = 128
 # Up to here all inner products are faster at once than those that are needed.
 _GRAM_UP_TO_CPU = 256
-# Beyond, their table takes too much memory.
-_GRAM_UP_TO = 1024
+# Beyond, their table takes as much memory as an attention map of one head, of
+# which attentions for long rows have none.
+_GRAM_UP_TO = 512
 
 # The score of padding: below all distances, above what was chosen.
 _PADDING = -1.0

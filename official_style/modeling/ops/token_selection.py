@@ -124,9 +124,12 @@ def gather_tokens(x: tf.Tensor, selection: TokenSelection) -> tf.Tensor:
   @tf.custom_gradient
   def gather(x):
     def gradient(upstream):
-      hit = indices[:, tf.newaxis] == tf.range(n)[:, tf.newaxis]  # [b n k]
-      # A token that was dropped reads the row of zeros behind the kept.
-      slot = k + tf.reduce_sum(tf.where(hit, tf.range(k) - k, 0), axis=2)
+      # A token that was dropped reads the row of zeros behind the kept. Found
+      # in memory n, not n times k.
+      places = tf.tile(tf.range(n)[tf.newaxis], [tf.shape(indices)[0], 1])
+      slot = tf.searchsorted(indices, places)
+      found = tf.gather(indices, tf.minimum(slot, k - 1), batch_dims=1)
+      slot = tf.where(found == places, slot, k)
       padding = [[0, 0], [0, 1]] + [[0, 0]] * (len(x.shape) - 2)
       return tf.gather(tf.pad(upstream, padding), slot, batch_dims=1)
     return tf.gather(x, indices, batch_dims=1), gradient
