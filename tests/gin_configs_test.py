@@ -51,7 +51,8 @@ def test_every_experiment_is_a_document(name):
 @pytest.mark.parametrize("name", [n for n in EXPERIMENTS if n not in (
     "bert", "token_drop_bert", "random_ltd_bert", "bert/sentence_prediction",
     "pyramid_bert", "pyramid_bert/any_budget",
-    "pyramid_bert/learned_threshold")])
+    "pyramid_bert/learned_threshold", "bert/performer",
+    "pyramid_bert/performer", "pyramid_bert/block_sparse")])
 def test_real_sizes_never_train_on_the_embedded_corpus(name):
   message = resolving.refused(f"--experiment={name}")
   assert "has to be set" in message and "--train_data" in message

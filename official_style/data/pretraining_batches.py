@@ -39,6 +39,8 @@ class PretrainingBatches(numbered_batches.NumberedBatches):
     max_predictions: p, prediction slots of a row.
     mask_strategy: 'token', 'whole_word' or 'span'.
     is_training: see above.
+    one_document: whether rows hold one document each and batches don't say so:
+      for attention that can't keep several apart.
 
   Raises:
     UserError: if there are no rows or a setting makes no sense.
@@ -46,7 +48,7 @@ class PretrainingBatches(numbered_batches.NumberedBatches):
 
   def __init__(self, source, vocabulary, *, global_batch_size, seed,
                mask_rate=0.15, max_predictions=76, mask_strategy='token',
-               is_training=True):
+               is_training=True, one_document=False):
     masking.check_masking(mask_rate, max_predictions, mask_strategy)
     if global_batch_size < 1:
       raise UserError('global_batch_size must be at least 1, and is '
@@ -57,6 +59,7 @@ class PretrainingBatches(numbered_batches.NumberedBatches):
                       f'{source.describe()}. Give more text.')
     super().__init__(source, global_batch_size, seed, is_training)
     self._vocabulary = vocabulary
+    self._one_document = one_document
     self._masking = dict(rate=mask_rate, max_predictions=max_predictions,
                          strategy=mask_strategy, seed=seed)
 
@@ -103,6 +106,12 @@ class PretrainingBatches(numbered_batches.NumberedBatches):
     batch['example_keys'] = (
         counter_random.bits(self._seed, _EXAMPLE_KEYS, step, place)
         >> np.uint64(33)).astype(np.int32)
+    if self._one_document:
+      if batch['document_ids'].max() > 1:
+        raise UserError(
+            'a row holds several documents, which the attention of this encoder '
+            "can't keep apart: build the data without packing")
+      del batch['document_ids'], batch['position_ids']
     return batch
 
   def _fill_up(self, rows, count):

@@ -209,7 +209,8 @@ def _batches(task, vocabulary, train, evaluation, unigram_loss, lines,
         rows, vocabulary, global_batch_size=data.global_batch_size, seed=seed,
         mask_rate=data.masking_rate, mask_strategy=data.masking_strategy,
         max_predictions=data.max_predictions_per_seq or max_predictions(data),
-        is_training=split == "train")
+        is_training=split == "train",
+        one_document=task.model.encoder.get().attention != "softmax")
   return PretrainingData(vocabulary, made["train"], made["eval"],
                          unigram_loss, tuple(lines))
 

@@ -56,14 +56,14 @@ class AttentionCost:
 
   def passing(self, queries: int, keys: int, heads: int,
               hidden_size: int) -> int:
-    """Numbers that are there while one layer is worked on, and then gone."""
+    """Numbers that are there while one head is worked on, and then gone."""
     if self.name == "favor":
-      # Features, their logarithms and derivatives, of one side at a time.
-      return 3 * heads * max(queries, keys) * self.favor_features
+      # Features of a head, their derivatives, and what these are products of.
+      return 3 * (queries + keys) * self.favor_features
     if self.name == "block_sparse":
       pairs = self.pairs(queries, keys)
-      # Weights; keys and values as each block sees them.
-      return 4 * heads * pairs + 4 * pairs // self.block_size * hidden_size
+      # Weights of a head; keys and values as each block sees them.
+      return 4 * pairs + 4 * pairs // self.block_size * hidden_size // heads
     return 0
 
 
@@ -210,8 +210,8 @@ def training_memory(sizes: ModelSizes, schedule: TokenSchedule,
       b a (4 d + 2 f) per token   projections, residuals, both normalisations,
       fed, b a 2 d per key,       the feed-forward's inside; attention weights,
       b a 3 h q s                 before and after dropout, and its mask; other
-                                  attentions compute them again, so those of
-                                  the largest layer only
+                                  attentions compute theirs again, so those of
+                                  a head of the largest layer only
       b a 3 n e                   embeddings
       b 8 p v + b a 3 p e         head: logits and their softmax in float32
 

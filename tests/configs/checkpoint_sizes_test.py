@@ -112,3 +112,70 @@ def test_damaged_params_are_one_line(run):
   (run / "params.yaml").write_text("{[")
   with pytest.raises(UserError, match="params.yaml: can't be read"):
     checkpoint_sizes.fill(_task(str(run)))
+
+
+# ---------------------------------------------------------------------------
+# Longer rows, other attention, other tokens
+# ---------------------------------------------------------------------------
+
+
+def _long(init="", n=2048, extend=False, tokenizer="wordpiece", **sizes):
+  task = _task(init, **sizes)
+  task.train_data.seq_length = task.validation_data.seq_length = n
+  task.extend_positions, task.tokenizer = extend, tokenizer
+  checkpoint_sizes.fill(task)
+  return task
+
+
+def test_without_a_checkpoint_there_are_positions_for_all_tokens():
+  assert _long().model.encoder.get().max_position_embeddings == 2048
+  assert _long(n=64).model.encoder.get().max_position_embeddings == 512
+
+
+def test_a_checkpoints_positions_are_extended_only_if_asked(run):
+  assert _long(str(run)).model.encoder.get().max_position_embeddings == 64
+  assert _long(
+      str(run), extend=True).model.encoder.get().max_position_embeddings == 2048
+  assert _long(str(run), 32, extend=True
+               ).model.encoder.get().max_position_embeddings == 64
+  assert _long(str(run), extend=True, max_position_embeddings=4096
+               ).model.encoder.get().max_position_embeddings == 4096
+  with pytest.raises(UserError, match="task.extend_positions=true"):
+    _long(str(run), max_position_embeddings=4096)
+  with pytest.raises(UserError, match="have 64"):
+    _long(str(run), extend=True, max_position_embeddings=32)
+
+
+def _change(run, **changes):
+  path = run / "params.yaml"
+  params = yaml.safe_load(path.read_text())
+  for name in ("tokenizer",):
+    if name in changes:
+      params["task"][name] = changes.pop(name)
+  params["task"]["model"]["encoder"]["any"] |= changes
+  path.write_text(yaml.safe_dump(params))
+
+
+def test_weights_go_on_with_their_attention(run):
+  _change(run, attention="favor", favor_features=77)
+  encoder = _long(str(run)).model.encoder.get()
+  assert (encoder.attention, encoder.favor_features) == ("favor", 77)
+
+
+def test_weights_of_softmax_take_any_attention(run):
+  encoder = _long(str(run), attention="favor", favor_features=55
+                  ).model.encoder.get()
+  assert (encoder.attention, encoder.favor_features) == ("favor", 55)
+
+
+def test_weights_of_bytes_are_of_bytes(run):
+  _change(run, tokenizer="bytes")
+  assert _long(str(run)).tokenizer == "bytes"
+  assert _long("auto").init_checkpoint  # The main job.
+
+
+def test_weights_of_words_are_not_of_bytes(run):
+  with pytest.raises(UserError, match="task.tokenizer=bytes: the weights of"):
+    _long(str(run), tokenizer="bytes")
+  # Nobody asked for those: they are left alone.
+  assert _long("auto", tokenizer="bytes").init_checkpoint == ""

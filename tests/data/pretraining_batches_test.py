@@ -210,3 +210,18 @@ def test_batches_of_packed_rows():
   row, slot = np.nonzero(batch['masked_lm_weights'])
   assert len(row) >= 8
   assert (batch['masked_lm_ids'][row, slot] >= 5).all()
+
+
+def test_rows_of_one_document_need_not_say_so():
+  whole, batch = _batches().batch(0), _batches(one_document=True).batch(0)
+  assert whole.keys() - batch.keys() == {'document_ids', 'position_ids'}
+  _assert_same(batch, {name: whole[name] for name in batch})
+
+
+def test_rows_of_several_documents_are_not_taken_for_one():
+  batches = _batches(one_document=True)
+  rows = batches.source.rows
+  batches.source.rows = lambda indices: rows(indices) | {
+      'document_ids': rows(indices)['document_ids'] * 2}
+  with pytest.raises(UserError, match='several documents'):
+    batches.batch(0)

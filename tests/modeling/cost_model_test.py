@@ -3,6 +3,7 @@
 import pytest
 
 from official_style.modeling import cost_model
+from official_style.modeling import retention_schedule
 from official_style.modeling import token_schedule
 
 BASE = cost_model.ModelSizes(vocab_size=30522)
@@ -103,3 +104,72 @@ def test_parameters_are_those_of_the_built_model(width):
   own = [head.bias, *head.dense.weights, *head.layer_norm.weights]
   assert cost_model.head_parameters(sizes) == sum(
       tf_keras.backend.count_params(w) for w in own)
+
+
+# ---------------------------------------------------------------------------
+# Attention other than softmax
+# ---------------------------------------------------------------------------
+
+
+def _long(**attention):
+  return cost_model.ModelSizes(
+      vocab_size=300, hidden_size=256, num_layers=4, num_attention_heads=4,
+      inner_dim=1024, max_sequence_length=4096,
+      attention=cost_model.AttentionCost(**attention))
+
+
+FAVOR = dict(name="favor", favor_features=128)
+BLOCKS = dict(name="block_sparse", block_size=64, window_blocks=3)
+
+
+def test_the_fields_are_those_of_the_mechanism():
+  import dataclasses
+
+  from official_style.modeling.layers import attention_mechanism
+  assert dataclasses.asdict(cost_model.AttentionCost()) == dataclasses.asdict(
+      attention_mechanism.AttentionMechanism())
+
+
+def test_linear_attention_by_hand():
+  cost = cost_model.AttentionCost(**FAVOR)
+  # Features of queries and keys; keys by values; queries by that.
+  assert cost.macs(3, 5, 256) == 256 * 128 * (3 + 5 + 5 + 3)
+
+
+@pytest.mark.parametrize("n, window, chance", [
+    (256, 3, 0), (1024, 3, 0), (1024, 5, 2)])
+def test_pairs_of_blocks_are_at_most_those_of_the_table(n, window, chance):
+  from official_style.modeling.ops import block_sparse_attention
+  table = block_sparse_attention.block_table(n // 64, window, chance, 0)
+  widest = max(map(len, table[1:]))
+  cost = cost_model.AttentionCost(**BLOCKS | dict(
+      window_blocks=window, random_blocks=chance))
+  # Every block is as wide as the widest: static shapes.
+  assert cost.pairs(n, n) == 64 * n + (n - 64) * 64 * widest
+  assert cost.pairs(1, n) == n
+
+
+@pytest.mark.parametrize("attention", [FAVOR, BLOCKS], ids=lambda x: x["name"])
+def test_cost_grows_with_n_and_softmax_with_its_square(attention):
+  def costs(attention, n):
+    sizes, schedule = _long(**attention), [(n, n)] * 4
+    weights = 16 * cost_model.parameters(sizes)
+    return (cost_model.forward_flops(sizes, schedule, n, 0).total,
+            cost_model.training_memory(sizes, schedule, n, 0, 1) - weights)
+
+  for ours, softmax in zip(
+      *([(b / a) for a, b in zip(costs(kind, 2048), costs(kind, 8192))]
+        for kind in (attention, {}))):
+    assert 3.9 < ours < 4.1 and softmax > 7
+  for ours, softmax in zip(costs(attention, 4096), costs({}, 4096)):
+    assert ours < 0.6 * softmax
+
+
+def test_keeping_fewer_tokens_saves_where_attention_is_linear_too():
+  sizes = _long(**FAVOR)
+  kept = retention_schedule.layer_counts((900, 400, 160, 70), 2048, num_read=1)
+  full = retention_schedule.layer_counts((2048,) * 4, 2048, num_read=1)
+  weights = 16 * cost_model.parameters(sizes)
+  one, other = (cost_model.training_memory(sizes, s, 2048, 0, 8) - weights
+                for s in (kept, full))
+  assert one < 0.5 * other

@@ -1,5 +1,6 @@
 """What a measurement ran on, and what a process used of it."""
 
+import ctypes
 import importlib.metadata
 import os
 import platform
@@ -50,6 +51,19 @@ def available_bytes() -> int:
 def peak_bytes() -> int:
   """The high-water mark of this process's memory."""
   return _kibibytes("/proc/self/status", "VmHWM")
+
+
+def resident_bytes() -> int:
+  """The memory this process holds now."""
+  return _kibibytes("/proc/self/status", "VmRSS")
+
+
+def release_freed():
+  """Gives freed memory back to the system, where the C library can."""
+  try:
+    ctypes.CDLL(None).malloc_trim(0)
+  except (OSError, AttributeError):
+    pass
 
 
 def restart_peak():

@@ -12,6 +12,7 @@ from typing import Optional
 import tensorflow as tf
 
 from official_style.modeling.ops import block_sparse_attention
+from official_style.modeling.ops import counter_bits
 from official_style.modeling.ops import favor_attention
 from official_style.modeling.ops import random_features
 from official_style.modeling.ops import row_dropout
@@ -115,8 +116,7 @@ class AttentionMechanism:
           self._directions(query, row_keys, salt), self.favor_kernel)
     drop = None
     if row_keys is not None and dropout:
-      drop = functools.partial(row_dropout.row_dropout, rate=dropout,
-                               row_keys=row_keys, salt=salt)
+      drop = functools.partial(_dropout, dropout, row_keys, salt)
     return block_sparse_attention.block_sparse_attention(
         query * scale, key, value, bias, self.block_size, self.window_blocks,
         self.random_blocks, (self.seed, salt), drop)
@@ -128,6 +128,13 @@ class AttentionMechanism:
           row_keys, self.favor_features, size, _SALT + salt)
     return tf.constant(random_features.fixed(
         self.favor_features, size, self.seed, salt))
+
+
+def _dropout(rate, row_keys, salt, weights, head):
+  """Dropout whose mask differs between heads."""
+  bits = counter_bits.row_bits(row_keys + head * 0x3C6EF372, salt)
+  return row_dropout.row_dropout(
+      weights, rate, tf.bitcast(bits, tf.int32), salt)
 
 
 def of(value) -> AttentionMechanism:

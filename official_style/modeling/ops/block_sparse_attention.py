@@ -15,6 +15,8 @@ from typing import Callable, Optional
 import numpy as np
 import tensorflow as tf
 
+from official_style.modeling.ops import by_head
+
 # Added for keys that are not there; those of padding bring their own.
 _MASKED = -30000.0
 
@@ -55,12 +57,13 @@ def block_sparse_attention(
     query: tf.Tensor, key: tf.Tensor, value: tf.Tensor, key_bias: tf.Tensor,
     block_size: int = 64, window_blocks: int = 3, random_blocks: int = 0,
     seed: tuple[int, ...] = (0,),
-    dropout: Optional[Callable[[tf.Tensor], tf.Tensor]] = None) -> tf.Tensor:
+    dropout: Optional[Callable[[tf.Tensor, tf.Tensor], tf.Tensor]] = None,
+) -> tf.Tensor:
   """Attends within blocks; rows are padded to whole blocks inside.
 
   Exactly softmax attention under the mask that `block_table` says. Softmax is
-  computed in float32. The gradient computes weights again rather than keep
-  them.
+  computed in float32. Weights are there for one head at a time, and computed
+  again for the gradient: see `by_head`.
 
   Args:
     query: float[b h q c], scaled; q is n, or 1: [CLS] alone, which looks at
@@ -71,7 +74,8 @@ def block_sparse_attention(
       gradient.
     block_size: t.
     window_blocks, random_blocks, seed: of `block_table`.
-    dropout: of weights, [b ...] -> [b ...]; the same in each call.
+    dropout: of weights: float[b ...] and the number of the head, int32[], to
+      float[b ...]; the same in each call.
 
   Returns:
     float[b h q c], of the type of `value`.
@@ -92,38 +96,38 @@ def block_sparse_attention(
   table = block_table(
       math.ceil(n / block_size), window_blocks, random_blocks, *seed)
   bias = tf.stop_gradient(tf.cast(key_bias, tf.float32))
-  dropout = dropout or (lambda weights: weights)
   first = block_size if q > 1 else 1
 
-  def attend(query, key, value):
+  def attend(query, key, value, head):
+    drop = lambda weights: (  # noqa: E731
+        dropout(weights, head) if dropout else weights)
     everywhere = _attend(
-        query[:, :, :first], key, value, bias[:, tf.newaxis, tf.newaxis],
-        dropout)
+        query[:, :first], key, value, bias[:, tf.newaxis], drop)
     if q <= first:
       return everywhere
     return tf.concat(
         [everywhere, _local(query, key, value, bias, block_size, table[1:],
-                            dropout)], axis=2)
+                            drop)], axis=1)
 
-  return tf.recompute_grad(attend)(query, key, value)
+  return by_head.by_head(attend, query, key, value)
 
 
-def _attend(query, key, value, bias, dropout):
-  """Softmax attention: [... q c], [... s c], [... s c], [... q s]."""
+def _attend(query, key, value, bias, drop):
+  """Softmax attention: [... q c], [... s c], [... s c], [... 1 s]."""
   logits = tf.matmul(query, key, transpose_b=True)
   weights = tf.nn.softmax(tf.cast(logits, tf.float32) + bias)
-  return tf.matmul(dropout(tf.cast(weights, value.dtype)), value)
+  return tf.matmul(drop(tf.cast(weights, value.dtype)), value)
 
 
-def _local(query, key, value, bias, block_size, table, dropout):
-  """All blocks but the first: float[b h n-t c]."""
-  n, t, g = int(query.shape[2]), block_size, len(table) + 1
+def _local(query, key, value, bias, block_size, table, drop):
+  """All blocks but the first: float[b n-t c]."""
+  n, c = int(query.shape[1]), int(query.shape[2])
+  t, g = block_size, len(table) + 1
   more = g * t - n
 
   def blocks(x):
-    """[b h n c] -> [b h g t c]."""
-    shape = [-1, x.shape[1], g, t, x.shape[3]]
-    return tf.reshape(tf.pad(x, [[0, 0], [0, 0], [0, more], [0, 0]]), shape)
+    """[b n c] -> [b g t c]."""
+    return tf.reshape(tf.pad(x, [[0, 0], [0, more], [0, 0]]), [-1, g, t, c])
 
   w = max(map(len, table))
   # Blocks at the ends have fewer neighbours; what fills up is hidden.
@@ -133,15 +137,13 @@ def _local(query, key, value, bias, block_size, table, dropout):
   bias = tf.reshape(tf.pad(bias, [[0, 0], [0, more]],
                            constant_values=_MASKED), [-1, g, t])
   bias = tf.gather(bias, places, axis=1) + hidden[:, :, np.newaxis]
-  bias = tf.reshape(bias, [-1, 1, g - 1, 1, w * t])
+  bias = tf.reshape(bias, [-1, g - 1, 1, w * t])
 
   def seen_by_each(x):
-    """[b h n c] -> [b h g-1 wt c]."""
-    gathered = tf.gather(blocks(x), places, axis=2)  # [b h g-1 w t c]
-    return tf.reshape(gathered, [-1, x.shape[1], g - 1, w * t, x.shape[3]])
+    """[b n c] -> [b g-1 wt c]."""
+    gathered = tf.gather(blocks(x), places, axis=1)  # [b g-1 w t c]
+    return tf.reshape(gathered, [-1, g - 1, w * t, c])
 
-  attended = _attend(blocks(query)[:, :, 1:], seen_by_each(key),
-                     seen_by_each(value), bias, dropout)
-  return tf.reshape(
-      attended, [-1, query.shape[1], (g - 1) * t, query.shape[3]])[
-          :, :, :n - t]
+  attended = _attend(blocks(query)[:, 1:], seen_by_each(key),
+                     seen_by_each(value), bias, drop)
+  return tf.reshape(attended, [-1, (g - 1) * t, c])[:, :n - t]

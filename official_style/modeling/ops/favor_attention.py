@@ -12,6 +12,8 @@ Axes: b batch, h heads, q query tokens, s key tokens, c head size, m features.
 
 import tensorflow as tf
 
+from official_style.modeling.ops import by_head
+
 KERNELS = ("softmax", "relu")
 
 # What the published code adds to ReLU features, so that no query sees nothing.
@@ -34,8 +36,8 @@ def favor_attention(query: tf.Tensor, key: tf.Tensor, value: tf.Tensor,
   of a query. Published code scales keys by one number for all features, and
   adds 1e-6 to a denominator that may then underflow.
 
-  The gradient computes the features again rather than keep them, m / c times
-  the size of queries and keys.
+  Features, m / c times the size of queries and keys, are there for one head at
+  a time, and computed again for the gradient: see `by_head`.
 
   Args:
     query: float[b h q c]. Logits are the inner products of queries and keys:
@@ -58,133 +60,55 @@ def favor_attention(query: tf.Tensor, key: tf.Tensor, value: tf.Tensor,
     raise ValueError(f"favor_kernel={kernel!r}: must be one of "
                      f"{', '.join(KERNELS)}")
   bias = tf.stop_gradient(
-      tf.cast(key_bias, tf.float32))[:, tf.newaxis, :, tf.newaxis]
-  features = _KERNELS[kernel](tf.stop_gradient(directions), bias)
+      tf.cast(key_bias, tf.float32))[:, :, tf.newaxis]  # [b s 1]
+  # Outside of the loop over heads, which all have the same directions.
+  directions = tf.stop_gradient(directions)
+  features = _KERNELS[kernel]
 
-  @tf.custom_gradient
-  def attend(query, key, value):
-    output = _Pass(features, query, key, value).output
+  def attend(query, key, value, head):
+    del head
+    queries, keys = features(
+        _along(query, directions), _along(key, directions), key, bias)
+    state = tf.matmul(keys, value, transpose_a=True)  # [b m c]
+    total = tf.reduce_sum(keys, axis=1, keepdims=True)  # [b 1 m]
+    norm = tf.matmul(queries, total, transpose_b=True)  # [b q 1]
+    return tf.matmul(queries, state) / norm
 
-    def gradient(upstream):
-      # Inputs that hang on what comes from above: else the features would be
-      # found equal to those of the forward pass, and those kept for it.
-      later = _zero_after(upstream)
-      return _Pass(features, query + later, key + later,
-                   value + later).gradients(output, upstream)
-
-    return output, gradient
-
-  output = attend(*(tf.cast(x, tf.float32) for x in (query, key, value)))
-  return tf.cast(output, value.dtype)
-
-
-def _zero_after(x):
-  """float32[]: 0, computed from `x`; as in `tf.recompute_grad`."""
-  element = tf.cast(tf.reduce_max(tf.reshape(x, [-1])[:1]), tf.bool)
-  return tf.where(tf.equal(element, element), 0.0, float("nan"))
+  attended = by_head.by_head(
+      attend, *(tf.cast(x, tf.float32) for x in (query, key, value)))
+  return tf.cast(attended, value.dtype)
 
 
-class _Pass:
-  """The products, from right to left, and their derivatives by hand."""
-
-  def __init__(self, features, query, key, value):
-    self._features = features
-    self._query, self._key, self._value = query, key, value
-    keys, self._scales = features.of_keys(key)  # [b h s m], [b h 1 m]
-    self._state = tf.matmul(keys, value, transpose_a=True)  # [b h m c]
-    self._total = tf.reduce_sum(keys, axis=2)[:, :, tf.newaxis]  # [b h 1 m]
-    queries = features.of_queries(query, self._scales)  # [b h q m]
-    self._norm = tf.reduce_sum(queries * self._total, axis=3, keepdims=True)
-    self.output = tf.matmul(queries, self._state) / self._norm
-
-  def gradients(self, output, upstream):
-    """Of queries, keys and values."""
-    top = upstream / self._norm  # [b h q c]
-    bottom = -tf.reduce_sum(top * output, axis=3, keepdims=True)  # [b h q 1]
-    queries = self._features.of_queries(self._query, self._scales)
-    state = tf.matmul(queries, top, transpose_a=True)  # [b h m c]
-    total = tf.matmul(bottom, queries, transpose_a=True)  # [b h 1 m]
-    query = self._features.from_queries(
-        tf.matmul(top, self._state, transpose_b=True) + bottom * self._total,
-        queries)
-    keys, _ = self._features.of_keys(self._key)
-    value = tf.matmul(keys, state)
-    key = self._features.from_keys(
-        tf.matmul(self._value, state, transpose_b=True) + total, keys,
-        self._key)
-    return query, key, value
+def _along(x, directions):
+  """float32[b n m]: inner products of float32[b n c] with the directions."""
+  if directions.shape.rank == 3:
+    return tf.matmul(x, directions, transpose_b=True)
+  return tf.einsum("bnc,mc->bnm", x, directions)
 
 
-class _Features:
-  """What features of both kinds share.
+def _softmax_features(queries, keys, key, bias):
+  """exp(w x - |x|^2 / 2); of queries, the norm cancels.
 
   Args:
-    directions: float32[m c] or [b m c].
-    bias: float32[b 1 s 1].
+    queries: float32[b q m], along the directions.
+    keys: float32[b s m], along the directions.
+    key: float32[b s c].
+    bias: float32[b s 1].
   """
-
-  def __init__(self, directions, bias):
-    self._directions, self._bias = directions, bias
-
-  def _along(self, x):
-    """float32[b h n m]: inner products with the directions."""
-    if self._directions.shape.rank == 3:
-      return tf.matmul(x, self._directions[:, tf.newaxis], transpose_b=True)
-    return tf.einsum("bhnc,mc->bhnm", x, self._directions)
-
-  def _back(self, x):
-    """The derivative of `_along`: [b h n m] -> [b h n c]."""
-    if self._directions.shape.rank == 3:
-      return tf.matmul(x, self._directions[:, tf.newaxis])
-    return tf.einsum("bhnm,mc->bhnc", x, self._directions)
+  keys += bias - 0.5 * tf.reduce_sum(tf.square(key), axis=2, keepdims=True)
+  scales = tf.stop_gradient(tf.reduce_max(keys, axis=1, keepdims=True))
+  queries += scales
+  largest = tf.stop_gradient(tf.reduce_max(queries, axis=2, keepdims=True))
+  return tf.exp(queries - largest), tf.exp(keys - scales)
 
 
-class _SoftmaxFeatures(_Features):
-  """exp(w x - |x|^2 / 2); of queries, the norm cancels."""
-
-  def of_keys(self, x):
-    half_norms = 0.5 * tf.reduce_sum(tf.square(x), axis=3, keepdims=True)
-    logs = self._along(x) + (self._bias - half_norms)
-    scales = tf.reduce_max(logs, axis=2, keepdims=True)
-    return tf.exp(logs - scales), scales
-
-  def of_queries(self, x, scales):
-    logs = self._along(x) + scales
-    return tf.exp(logs - tf.reduce_max(logs, axis=3, keepdims=True))
-
-  def from_queries(self, upstream, features):
-    return self._back(upstream * features)
-
-  def from_keys(self, upstream, features, x):
-    upstream *= features
-    return self._back(upstream) - x * tf.reduce_sum(
-        upstream, axis=3, keepdims=True)
+def _relu_features(queries, keys, key, bias):
+  """max(0, w x) and a little; arguments as above."""
+  del key
+  # At least one key has weight 1, whatever the mask.
+  weights = tf.exp(bias - tf.reduce_max(bias, axis=1, keepdims=True))
+  return (tf.nn.relu(queries) + _RELU_FLOOR,
+          (tf.nn.relu(keys) + _RELU_FLOOR) * weights)
 
 
-class _ReluFeatures(_Features):
-  """max(0, w x) and a little."""
-
-  def _weights(self):
-    # At least one key has weight 1, whatever the mask.
-    return tf.exp(self._bias - tf.reduce_max(
-        self._bias, axis=2, keepdims=True))
-
-  def of_keys(self, x):
-    features = tf.nn.relu(self._along(x)) + _RELU_FLOOR
-    return features * self._weights(), None
-
-  def of_queries(self, x, scales):
-    del scales
-    return tf.nn.relu(self._along(x)) + _RELU_FLOOR
-
-  def from_queries(self, upstream, features):
-    return self._back(tf.where(features > _RELU_FLOOR, upstream, 0.0))
-
-  def from_keys(self, upstream, features, x):
-    del x
-    weights = self._weights()
-    return self._back(tf.where(
-        features > _RELU_FLOOR * weights, upstream * weights, 0.0))
-
-
-_KERNELS = {"softmax": _SoftmaxFeatures, "relu": _ReluFeatures}
+_KERNELS = {"softmax": _softmax_features, "relu": _relu_features}

@@ -10,6 +10,7 @@ from official_style.modeling.layers import attention_mechanism
 from official_style.modeling.networks import bert_encoder
 from official_style.modeling.networks import pyramidize
 from official_style.modeling.networks import sentence_classifier
+from tests.reference import graph_shapes
 from tests.reference import tiny_models
 
 N, LENGTHS = 10, (7, 5, 3)
@@ -190,11 +191,10 @@ class TestPyramid:
 
     spec = tf.TensorSpec([1, n], tf.int32)
     long = (1201, 907, 601, 401)
-    for op in step.get_concrete_function(spec, spec).graph.get_operations():
-      for tensor in op.outputs:
-        if tensor.shape.rank is not None:
-          sizes = [s for s in tensor.shape.as_list() if s in long]
-          assert len(sizes) < 2, (op.name, op.type, tensor.shape)
+    graph = step.get_concrete_function(spec, spec).graph
+    for op, shape in graph_shapes.of(graph):
+      sizes = [s for s in shape.as_list() if s in long]
+      assert len(sizes) < 2, (op.name, op.type, shape)
 
   def test_the_selector_that_reads_attention_is_refused(self):
     with pytest.raises(ValueError, match="attention=favor is there not to"):

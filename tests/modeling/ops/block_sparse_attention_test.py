@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from official_style.modeling.ops import block_sparse_attention as block_sparse
 from official_style.modeling.ops import row_dropout
+from tests.reference import graph_shapes
 
 B, H, C, T = 2, 2, 4, 4
 MASKED = -30000.0
@@ -148,7 +149,8 @@ class TestMasks:
 def test_dropout_is_of_weights_and_the_same_in_the_gradient():
   q, k, v, bias = map(tf.constant, _inputs(17))
   keys = tf.constant([3, 8])
-  dropout = lambda x: row_dropout.row_dropout(x, 0.5, keys, 1)  # noqa: E731
+  dropout = lambda x, head: row_dropout.row_dropout(  # noqa: E731
+      x, 0.5, keys + head, 1)
   with tf.GradientTape() as tape:
     tape.watch(v)
     out = block_sparse.block_sparse_attention(
@@ -187,8 +189,8 @@ def test_memory_grows_with_n():
         loss = tf.reduce_sum(_run(q, k, v, bias))
       return tape.gradient(loss, [q, k, v])
     graph = step.get_concrete_function(*map(tf.constant, _inputs(n))).graph
-    return max(tensor.shape.num_elements() or 0 for op in graph.get_operations()
-               for tensor in op.outputs if tensor.shape.rank is not None)
+    return max(shape.num_elements() or 0
+               for _, shape in graph_shapes.of(graph))
   assert largest(512) <= 2.1 * largest(256)
 
 

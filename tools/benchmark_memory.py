@@ -1,0 +1,153 @@
+"""Measures the memory of attentions for long rows, pyramid or not.
+
+    python tools/benchmark_memory.py --seq_lengths=512,1024,2048,4096
+
+Each contender is a classifier in a process of its own: softmax attention as it
+is, random features (performer), blocks (block_sparse), and each of them keeping
+ever fewer tokens, with the list of --speedup times fewer FLOPs. A step has
+--tokens tokens, in as many rows as that makes. What counts as memory, and above
+what, is in benchmarking/memory_worker.py. Prints a table for each length and
+writes everything to --output.
+"""
+
+import argparse
+import json
+import os
+import shlex
+import subprocess
+import sys
+
+_ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+if _ROOT not in sys.path:
+  sys.path.insert(0, _ROOT)
+
+from benchmarking import machine  # noqa: E402
+from benchmarking import report  # noqa: E402
+from benchmarking import worker_process  # noqa: E402
+
+from official_style import tensorflow_environment  # noqa: E402
+from official_style.errors import UserError  # noqa: E402
+
+_ATTENTIONS = dict(softmax="softmax", performer="favor",
+                   block_sparse="block_sparse")
+CONTENDERS = (*_ATTENTIONS, *(f"pyramid_{name}" for name in _ATTENTIONS))
+MODES = ("forward", "train")
+
+
+def _list_of(kind):
+  return lambda text: tuple(kind(part) for part in text.split(","))
+
+
+def parser() -> argparse.ArgumentParser:
+  flags = argparse.ArgumentParser(
+      description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+  add = flags.add_argument
+  add("--contenders", type=_list_of(str), default=CONTENDERS,
+      help="of " + ", ".join(CONTENDERS))
+  add("--seq_lengths", type=_list_of(int), default=(512, 1024, 2048, 4096))
+  add("--modes", type=_list_of(str), default=MODES,
+      help="of " + ", ".join(MODES))
+  add("--tokens", type=int, default=4096, help="of a step")
+  add("--num_layers", type=int, default=4)
+  add("--hidden_size", type=int, default=256)
+  add("--num_heads", type=int, default=4)
+  add("--favor_features", type=int, default=256)
+  add("--block_size", type=int, default=64)
+  add("--speedup", type=float, default=3.0)
+  add("--selection_place", default="post_attention")
+  add("--steps", type=int, default=3, help="that are measured")
+  add("--threads", type=int, default=machine.cores())
+  add("--timeout", type=float, default=600.0, help="seconds of a contender")
+  add("--output", default="benchmark_memory.json")
+  return flags
+
+
+def case_of(name: str, n: int, args) -> dict:
+  """What a worker is told."""
+  return dict(
+      attention=_ATTENTIONS[name.removeprefix("pyramid_")], seq_length=n,
+      speedup=args.speedup if name.startswith("pyramid_") else 0,
+      batch_size=max(1, args.tokens // n), modes=list(args.modes),
+      **{field: getattr(args, field) for field in (
+          "num_layers", "hidden_size", "num_heads", "favor_features",
+          "block_size", "selection_place", "steps", "threads")})
+
+
+def measure(name: str, n: int, args) -> dict:
+  """Runs one contender in a process of its own.
+
+  Raises:
+    UserError: if it fails.
+  """
+  case = case_of(name, n, args)
+  try:
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarking.memory_worker", json.dumps(case)],
+        env=worker_process.environment(args.threads), text=True,
+        capture_output=True, timeout=args.timeout)
+  except subprocess.TimeoutExpired:
+    raise UserError(f"contender {name} took longer than {args.timeout:.0f} s "
+                    f"at {n} tokens: raise --timeout") from None
+  if done.returncode:
+    lines = done.stderr.strip().splitlines() or ["it said nothing"]
+    raise UserError(f"contender {name} failed at {n} tokens with exit code "
+                    f"{done.returncode}: {lines[-1]}")
+  return dict(name=name, case=case) | json.loads(
+      done.stdout.strip().splitlines()[-1])
+
+
+def table(entries: list[dict], args) -> str:
+  """Of one length; a pyramid's saving is on the same attention without it."""
+  case, found = entries[0]["case"], {e["name"]: e for e in entries}
+  lines = [f"{case['batch_size']} x {case['seq_length']} tokens, "
+           f"{case['num_layers']} layers of {case['hidden_size']}",
+           f"{'':24}" + "".join(
+               f"{f'{mode} MiB':>14}{'on softmax':>12}{'on itself':>11}"
+               f"{'tokens/s':>10}" for mode in args.modes)]
+  for entry in entries:
+    line = f"{entry['name']:24}"
+    for mode in args.modes:
+      peak = entry[mode]["peak_bytes"]
+      line += f"{peak / 2**20:14,.0f}"
+      for other, width in (("softmax", 12), (
+          entry["name"].removeprefix("pyramid_"), 11)):
+        share = ""
+        if other in found and other != entry["name"]:
+          share = f"{peak / found[other][mode]['peak_bytes'] - 1:+.0%}"
+        line += f"{share:>{width}}"
+      line += f"{entry[mode]['tokens_per_second']:10,.0f}"
+    lines.append(line)
+  lines += [f"{e['name']} keeps {' '.join(map(str, e['token_schedule']))}"
+            for e in entries if e["token_schedule"]]
+  return "\n".join(lines)
+
+
+def main(argv=None) -> int:
+  argv = sys.argv[1:] if argv is None else argv
+  flags = parser()
+  args = flags.parse_args(argv)
+  for flag, allowed in (("contenders", CONTENDERS), ("modes", MODES)):
+    for value in getattr(args, flag):
+      if value not in allowed:
+        flags.error(f"--{flag}: {value!r}: choose of {', '.join(allowed)}")
+  tensorflow_environment.prepare()
+  measured = []
+  try:
+    for n in args.seq_lengths:
+      entries = [measure(name, n, args) for name in args.contenders]
+      measured.append(dict(seq_length=n, contenders=entries))
+      print(table(entries, args), end="\n\n", flush=True)
+  except UserError as error:
+    print(error, file=sys.stderr)
+    return 1
+  report.write(args.output, dict(
+      command=shlex.join(["python", "tools/benchmark_memory.py", *argv]),
+      machine=machine.describe(), versions=machine.versions(),
+      revision=machine.revision(_ROOT), threads=args.threads,
+      settings=tensorflow_environment.settings(), cases=measured))
+  print(f"written to {args.output}")
+  return 0
+
+
+if __name__ == "__main__":
+  sys.exit(main())

@@ -1,0 +1,120 @@
+"""Memory and speed of one classifier, in a process of its own.
+
+    python -m benchmarking.memory_worker '{"attention": "favor", ...}'
+
+Prints one line of JSON. The baseline is this process when it holds TensorFlow,
+the weights, and in training the optimizer's slots, has run every kind of step
+on one row of 16 tokens, and does nothing. What is reported is how far the
+high-water mark of its memory gets above that in steps on the real rows, their
+graph included; the first of them, which traces it, is not counted. What was
+freed is given back to the system before each reading.
+"""
+
+import json
+import sys
+import time
+
+import numpy as np
+
+from benchmarking import machine
+
+_SHORT = 16
+
+
+def _config(case):
+  """Of the classifier."""
+  from official_style.configs import encoders
+  from official_style.configs import fine_tuning
+  sizes = dict(
+      vocab_size=261, hidden_size=case["hidden_size"],
+      num_layers=case["num_layers"], num_attention_heads=case["num_heads"],
+      intermediate_size=4 * case["hidden_size"],
+      max_position_embeddings=case["seq_length"], dropout_rate=0.0,
+      attention_dropout_rate=0.0, attention=case["attention"],
+      favor_features=case["favor_features"],
+      attention_block_size=case["block_size"])
+  if case["speedup"]:
+    encoder = encoders.PyramidBertEncoderConfig(
+        retention_speedup=case["speedup"],
+        selection_place=case["selection_place"],
+        token_schedule_length=case["seq_length"], **sizes)
+  else:
+    encoder = encoders.FastBertEncoderConfig(**sizes)
+  config = fine_tuning.SentencePredictionTaskConfig()
+  config.model.encoder.type, config.model.encoder.any = "any", encoder
+  config.model.head_dropout_rate = 0.0
+  config.train_data.seq_length = _SHORT
+  return config
+
+
+def _rows(rows, tokens):
+  import tensorflow as tf
+  ids = np.random.default_rng(0).integers(5, 261, (rows, tokens))
+  ones = tf.ones([rows, tokens], tf.int32)
+  return dict(
+      input_word_ids=tf.constant(ids, tf.int32), input_mask=ones,
+      input_type_ids=0 * ones, weights=tf.ones([rows]),
+      example_keys=tf.range(rows), labels=tf.range(rows) % 2)
+
+
+def _calls(case):
+  """mode -> a function that takes a batch through it."""
+  import tensorflow as tf
+
+  from official_style import experiment_configs
+  from official_style.tasks import sentence_prediction
+  from official_style.training import loss_scale
+  from official_style.training import optimizers
+  from official_style.training import train_step
+  task = sentence_prediction.SentencePredictionTask(_config(case))
+  strategy = tf.distribute.OneDeviceStrategy("CPU:0")
+  with strategy.scope():
+    model = task.build_model()
+    model(task.example())
+    optimizer = optimizers.build_optimizer(
+        experiment_configs.pretraining_optimizer(
+            1e-4, warmup_steps=10, decay_steps=1000))
+    optimizer._create_all_weights(task.trained_variables(model))  # pylint: disable=protected-access
+    step = train_step.TrainStep(
+        task, model, optimizer, loss_scale.LossScale(False), strategy)
+  forward = tf.function(
+      lambda rows: model(rows, training=False)["logits"], autograph=False)
+  lengths = getattr(model.encoder_network, "token_schedule", None)
+  return lengths, dict(forward=lambda rows: forward(rows).numpy(),
+                       train=lambda rows: float(step(rows)["loss"]))
+
+
+def measure(case: dict) -> dict:
+  """Peak bytes above the baseline, and seconds a step, of each mode."""
+  import tensorflow as tf
+  tf.config.threading.set_intra_op_parallelism_threads(case["threads"])
+  tf.config.threading.set_inter_op_parallelism_threads(1)
+  lengths, calls = _calls(case)
+  short = _rows(1, _SHORT)
+  for call in calls.values():
+    call(short)
+  rows = _rows(case["batch_size"], case["seq_length"])
+  result = dict(token_schedule=lengths)
+  for mode, call in calls.items():
+    if mode not in case["modes"]:
+      continue
+    machine.release_freed()
+    baseline = machine.resident_bytes()
+    call(rows)
+    machine.release_freed()
+    machine.restart_peak()
+    seconds = []
+    for _ in range(case["steps"]):
+      start = time.perf_counter()
+      call(rows)
+      seconds.append(time.perf_counter() - start)
+    result[mode] = dict(
+        baseline_bytes=baseline, seconds=seconds,
+        peak_bytes=machine.peak_bytes() - baseline,
+        tokens_per_second=case["batch_size"] * case["seq_length"]
+        / sorted(seconds)[len(seconds) // 2])
+  return result
+
+
+if __name__ == "__main__":
+  print(json.dumps(measure(json.loads(sys.argv[1]))))
