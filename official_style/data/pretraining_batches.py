@@ -109,8 +109,8 @@ class PretrainingBatches(numbered_batches.NumberedBatches):
     if self._one_document:
       if batch['document_ids'].max() > 1:
         raise UserError(
-            'a row holds several documents, which the attention of this encoder '
-            "can't keep apart: build the data without packing")
+            'a row holds several documents, which the attention of this '
+            "encoder can't keep apart: build the data without packing")
       del batch['document_ids'], batch['position_ids']
     return batch
 

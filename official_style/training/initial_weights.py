@@ -49,6 +49,7 @@ class LoadReport:
 
 
 def load(model, path: str, allow_missing: Sequence[str] = (),
+         extend_positions: bool = False) -> LoadReport:
   """Sets the weights of encoder and masked-LM head from a checkpoint.
 
   Args:

@@ -11,8 +11,10 @@ from official_style.errors import UserError
 
 VOCABULARY = vocabulary_lib.of_bytes()
 TOKENIZER = tokenizer.tokenizer_of(VOCABULARY)
-NASTY = ["", " ", "a", "caf\u00e9", "\u6f22\u5b57", "\U0001f600", "[MASK] <0x41>",
-         "\x00\x01", "a\tb\r\nc", "\u200f\u202e", "e\u0301", "\ufeff", "x" * 5000]
+NASTY = [
+    "", " ", "a", "caf\u00e9", "\u6f22\u5b57", "\U0001f600", "[MASK] <0x41>",
+    "\x00\x01", "a\tb\r\nc", "\u200f\u202e", "e\u0301", "\ufeff",
+    "x" * 5000]
 
 
 def test_there_are_256_bytes_and_five_special_tokens():

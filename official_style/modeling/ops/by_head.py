@@ -59,7 +59,8 @@ def _loop(body, num_results, *tensors):
     return head + 1, tuple(
         array.write(head, x) for array, x in zip(results, made))
 
-  arrays = tuple(tf.TensorArray(tensors[0].dtype, h) for _ in range(num_results))
+  arrays = tuple(
+      tf.TensorArray(tensors[0].dtype, h) for _ in range(num_results))
   _, arrays = tf.while_loop(
       lambda head, _: head < h, step, (tf.constant(0), arrays),
       parallel_iterations=1, maximum_iterations=h)
