@@ -206,8 +206,10 @@ def test_a_damaged_gz_is_refused(tmp_path, damage):
     list(iter_documents([str(tmp_path / "d.txt.gz")]))
 
 
+# Without the time of day: processes that share the tests must name them alike.
 @pytest.mark.parametrize("content, what", [
-    ("text".encode("utf-16"), "UTF-16"), (gzip.compress(b"x"), "gzip data")])
+    ("text".encode("utf-16"), "UTF-16"),
+    (gzip.compress(b"x", mtime=0), "gzip data")])
 def test_other_encodings_are_named(tmp_path, content, what):
   with pytest.raises(UserError, match=f"a.txt: this is {what}"):
     read(tmp_path, content)
