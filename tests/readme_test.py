@@ -9,6 +9,7 @@ import pytest
 from official_style import command_line
 from official_style import experiment_configs  # noqa: F401, registers
 from official_style.configs import resolve
+from official_style.configs import schedule_file
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 PAGES = sorted(p for p in ROOT.rglob("*.md") if not any(
@@ -46,7 +47,11 @@ def test_pages_hold_commands():
 
 
 @pytest.mark.parametrize("words", COMMANDS)
-def test_a_command_is_accepted(words):
+def test_a_command_is_accepted(words, tmp_path, monkeypatch):
+  monkeypatch.chdir(tmp_path)
+  # What one command writes and the next one reads.
+  schedule_file.write("schedule.json", (64, 32, 16, 8), 128, "post_attention",
+                      schedule_file.selection_by("coreset"), {})
   script = ROOT / words[0]
   assert script.exists()
   if words[0] == "train.py":
@@ -54,8 +59,9 @@ def test_a_command_is_accepted(words):
       resolve.resolve(command_line.parse(words))
     return
   # Of absl and of argparse.
-  defined = set(re.findall(r'(?:DEFINE_\w+\(\s*"|\badd\(\s*"--)(\w+)"',
-                           script.read_text("utf-8")))
+  defined = set(re.findall(
+      r'(?:DEFINE_\w+\(\s*"|\badd(?:_argument)?\(\s*"--)(\w+)"',
+      script.read_text("utf-8")))
   for word in words[1:]:
     if word.startswith("--"):
       assert word[2:].partition("=")[0] in defined, word
