@@ -60,9 +60,9 @@ class PyramidBertEncoder(bert_encoder.BertEncoder):
       any, and `sequence_output` is [b r d].
     Entries of `encoder_outputs` and `kept_positions` are as long as the
     schedule says: the states a layer gives, and where in the row they were.
-    -> besides `absorbed_by`, int32[b n] for each layer: which position stands
-      for each of the row, see `token_selector.Tokens`. Of a last layer on [CLS]
-      only it is about what that looked at.
+    -> outside of training also `absorbed_by`, int32[b n] for each layer: which
+      position stands for each of the row, see `token_selector.Tokens`. Of a last
+      layer on [CLS] only it is about what that looked at.
 
   Raises:
     ValueError: if arguments don't go together.
@@ -141,7 +141,7 @@ class PyramidBertEncoder(bert_encoder.BertEncoder):
     row_keys = self.row_keys(inputs, training)
     embedded = tokens = selector_layer.Tokens(
         self._embed(inputs, row_keys), inputs["input_mask"],
-        self._all_positions(inputs), absorbed_by=tf.where(
+        self._all_positions(inputs), absorbed_by=None if training else tf.where(
             inputs["input_mask"] > 0, self._all_positions(inputs), -1))
     chance = _selection_keys(inputs) if row_keys is None else row_keys
     only_cls = read_positions is not None and not restore_tokens
@@ -153,7 +153,9 @@ class PyramidBertEncoder(bert_encoder.BertEncoder):
       layers.append(tokens)
     states = [tokens.states for tokens in layers]
     kept_positions = [self._positions(tokens, n) for tokens in layers]
-    more = dict(absorbed_by=[tokens.absorbed_by for tokens in layers])
+    # It takes n x n comparisons, and training has no reader for it.
+    more = {} if training else dict(
+        absorbed_by=[tokens.absorbed_by for tokens in layers])
     if not restore_tokens:
       return self._outputs(states, kept_positions, read_positions) | more
     masks = [tokens.mask for tokens in layers] if self._listed_for else None
