@@ -61,8 +61,8 @@ class PyramidBertEncoder(bert_encoder.BertEncoder):
     Entries of `encoder_outputs` and `kept_positions` are as long as the
     schedule says: the states a layer gives, and where in the row they were.
     -> outside of training also `absorbed_by`, int32[b n] for each layer: which
-      position stands for each of the row, see `token_selector.Tokens`. Of a last
-      layer on [CLS] only it is about what that looked at.
+      position stands for each of the row, see `token_selector.Tokens`. Of a
+      last layer on [CLS] only it is about what that looked at.
 
   Raises:
     ValueError: if arguments don't go together.
