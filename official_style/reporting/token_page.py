@@ -11,13 +11,14 @@ from official_style.reporting.visible_text import escaped
 # Maps of the first sentences are open.
 _OPEN = 3
 _STYLE = """
-.text { font-size: 1.15rem; line-height: 2.3; margin: .5rem 0; }
-.w { padding: .12em .22em; border-radius: 4px;
+.text { font-size: 1.15rem; line-height: 1.45; margin: .5rem 0; }
+.w { display: inline-block; max-width: 100%; overflow-wrap: anywhere;
+  padding: .05em .22em; margin: .2em 0; border-radius: 4px;
   background: rgba(var(--blue), var(--a)); }
-.w sub { font-size: .62em; color: var(--soft); padding-left: .15em; }
-.w.sp { font-size: .8em; color: var(--soft); }
+.w sub { font-size: .62em; opacity: .75; padding-left: .15em; }
+.w.sp { font-size: .8em; }
 .w.de { outline: 2px solid var(--mark); }
-.w.go { text-decoration: line-through; text-decoration-color: var(--soft); }
+.w.go bdi { text-decoration: line-through; }
 .map { font-size: .78rem; border-collapse: separate; border-spacing: 2px; }
 .map th, .map td { padding: 0 .2rem; text-align: center; }
 .map thead th { border: 0; vertical-align: bottom; color: var(--ink); }
@@ -28,7 +29,7 @@ _STYLE = """
   padding-right: .6rem; }
 .map td { min-width: 1.35rem; height: 1.35rem; border-radius: 3px;
   background: rgba(var(--blue), var(--a, 0)); }
-.map td.no { color: var(--line); }
+.map td.no::before { content: "\\b7"; color: var(--line); }
 .map td.out { color: var(--mark); }
 .map .de { color: var(--mark); font-weight: 600; }
 .scale i { display: inline-block; width: 1.35rem; height: 1rem;
@@ -47,7 +48,8 @@ def text_of(report: token_report.TokenReport) -> str:
     parts += _summary(report)
   parts.append(_key(report))
   for number, sentence in enumerate(report.sentences, 1):
-    parts += [f"<h2>{number}. {_heading(sentence)}</h2>", _text(sentence),
+    name = f"{number}. " if len(report.sentences) > 1 else ""
+    parts += [f"<h2>{name}{_heading(sentence)}</h2>", _text(sentence),
               _remarks(sentence),
               html_page.folded("layers and tokens", _map(sentence),
                                number <= _OPEN)]
@@ -183,7 +185,7 @@ def _map(sentence) -> str:
 def _cell(trace, layer, place) -> str:
   if not trace.drops_for_good:
     return (f"<td style=\"--a:{_shade(1):.2f}\"></td>"
-            if trace.kept[layer, place] else "<td class=no>&middot;</td>")
+            if trace.kept[layer, place] else "<td class=no></td>")
   read = (trace.reads_cls_only and layer == trace.num_layers - 1
           and trace.read_at_last[place])
   if trace.kept[layer, place] or read:
@@ -197,7 +199,7 @@ def _cell(trace, layer, place) -> str:
     words = (f"{trace.pieces[place]}: dropped here, "
              f"{trace.pieces[trace.absorber(place)]} stands for it")
     return f"<td class=out title=\"{escaped(words)}\">&times;</td>"
-  return "<td class=no>&middot;</td>"
+  return "<td class=no></td>"
 
 
 def _absorbed(trace) -> str:
