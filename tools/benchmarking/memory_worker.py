@@ -3,11 +3,9 @@
     python -m benchmarking.memory_worker '{"attention": "favor", ...}'
 
 Prints one line of JSON. The baseline is this process when it holds TensorFlow,
-the weights, and in training the optimizer's slots, has run every kind of step
-on one row of 16 tokens, and does nothing. What is reported is how far the
-high-water mark of its memory gets above that in steps on the real rows, their
-graph included; the first of them, which traces it, is not counted. What was
-freed is given back to the system before each reading.
+the weights, the optimizer's slots and the graph, has taken one step, has given
+what that freed back to the system, and does nothing. What is reported is how
+far the high-water mark of its memory gets above that in the next steps.
 """
 
 import json
@@ -90,18 +88,14 @@ def measure(case: dict) -> dict:
   tf.config.threading.set_intra_op_parallelism_threads(case["threads"])
   tf.config.threading.set_inter_op_parallelism_threads(1)
   lengths, calls = _calls(case)
-  short = _rows(1, _SHORT)
-  for call in calls.values():
-    call(short)
   rows = _rows(case["batch_size"], case["seq_length"])
   result = dict(token_schedule=lengths)
   for mode, call in calls.items():
     if mode not in case["modes"]:
       continue
-    machine.release_freed()
-    baseline = machine.resident_bytes()
     call(rows)
     machine.release_freed()
+    baseline = machine.resident_bytes()
     machine.restart_peak()
     seconds = []
     for _ in range(case["steps"]):

@@ -90,15 +90,15 @@ class AttentionMechanism:
     """Attention other than `softmax`, which `MultiHeadAttention` has itself.
 
     Args:
-      query: float[b h q c], not scaled.
-      key, value: float[b h s c].
+      query: float[b q h c], not scaled.
+      key, value: float[b s h c].
       bias: float32[b 1 1 s], the same for all queries.
       dropout: rate on attention weights.
       row_keys: int32[b], or None where nothing is random.
       salt: number of the layer.
 
     Returns:
-      float[b h q c].
+      float[b q h c].
 
     Raises:
       ValueError: for a bias that differs between queries, and for tokens the

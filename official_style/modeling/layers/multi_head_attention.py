@@ -103,25 +103,23 @@ class MultiHeadAttention(tf_keras.layers.Layer):
            with_weights=False):
     queries = tf.cast(queries, self.compute_dtype)
     keys_values = tf.cast(keys_values, self.compute_dtype)
-    query = _project(queries, self._query_dense)
-    if self._attention.is_softmax:
-      query *= (queries.shape[-1] // self._num_heads) ** -0.5
-    query = tf.transpose(query, [0, 2, 1, 3])
-    key = tf.transpose(_project(keys_values, self._key_dense), [0, 2, 1, 3])
-    value = tf.transpose(
-        _project(keys_values, self._value_dense), [0, 2, 1, 3])
+    query = _project(queries, self._query_dense)  # [b q h c]
+    key = _project(keys_values, self._key_dense)
+    value = _project(keys_values, self._value_dense)
     if self._attention.is_softmax:
       attended, probabilities = self._softmax(
           query, key, value, bias, row_keys)
     else:
       attended, probabilities = self._attention.attend(
           query, key, value, bias, self._dropout, row_keys, self._salt), None
-    attended = tf.transpose(attended, [0, 2, 1, 3])
     attended = _project(attended, self._output_dense, 2)  # -> [b q d]
     return (attended, probabilities) if with_weights else attended
 
   def _softmax(self, query, key, value, bias, row_keys):
-    """[b h q c], and weights before dropout."""
+    """[b q h c], and weights before dropout."""
+    query *= int(query.shape[-1]) ** -0.5
+    query, key, value = (
+        tf.transpose(x, [0, 2, 1, 3]) for x in (query, key, value))
     logits = tf.matmul(query, key, transpose_b=True)  # [b h q s]
     # In half precision the softmax would lose small probabilities.
     probabilities = tf.nn.softmax(tf.cast(logits, tf.float32) + bias)
@@ -129,7 +127,8 @@ class MultiHeadAttention(tf_keras.layers.Layer):
     if row_keys is not None:
       weights = row_dropout.row_dropout(
           weights, self._dropout, row_keys, self._salt)
-    return tf.matmul(weights, value), probabilities
+    attended = tf.transpose(tf.matmul(weights, value), [0, 2, 1, 3])
+    return attended, probabilities
 
   def get_config(self):
     return super().get_config() | dict(

@@ -144,7 +144,8 @@ class TokenSelector:
     return bias
 
   def select(self, tokens: Tokens, kept: Kept, layer: int, row_keys: tf.Tensor,
-             attention: Optional[tf.Tensor] = None) -> Tokens:
+             attention: Optional[tf.Tensor] = None,
+             carried: Optional[tf.Tensor] = None) -> Tokens:
     """Keeps k of n tokens.
 
     Args:
@@ -153,9 +154,12 @@ class TokenSelector:
       layer: its number, for the random ones.
       row_keys: int32[b], for the random ones.
       attention: float32[b h n n], for those that read it.
+      carried: float[b n d], what is taken along in place of the states that
+        the choice is made by; not where tokens are merged.
     """
     selection = self._selection(tokens, kept, layer, row_keys, attention)
-    states = token_selection.gather_tokens(tokens.states, selection)
+    states = token_selection.gather_tokens(
+        tokens.states if carried is None else carried, selection)
     if self.merges:
       # What is read of [CLS] in the end must not be that of its likes.
       merged = token_selection.merge_tokens(

@@ -224,6 +224,9 @@ class PyramidBertEncoder(bert_encoder.BertEncoder):
     x, bias = tokens.states, self._selector.bias(tokens)
     selects = kept is not None
     if place == retention_schedule.POST_ATTENTION and selects and not only_cls:
+      if row_keys is not None and self._attends_twice:
+        return self._select_then_attend(
+            block, tokens, bias, k, layer, chance, row_keys)
       attended, weights = block.attend_with_weights(x, x, bias, row_keys)
       tokens = self._selector.select(
           tokens.with_states(attended), kept, layer, chance, weights)
@@ -240,6 +243,30 @@ class PyramidBertEncoder(bert_encoder.BertEncoder):
     if place == retention_schedule.PRE_LAYER:
       x, bias = queries.states, self._selector.bias(queries)
       queries = _first(queries) if only_cls else queries
+    return queries.with_states(block(queries.states, x, bias, row_keys))
+
+  @property
+  def _attends_twice(self) -> bool:
+    """Whether training chooses tokens first and attends with those again.
+
+    What is dropped has no gradient, so nothing of its attention needs to be
+    kept for one. That asks for an attention that costs little, and takes any
+    queries. A mean of clusters does have gradients of all.
+    """
+    attention = self._attention
+    return (not attention.is_softmax and attention.takes_any_queries
+            and not self._selector.merges)
+
+  def _select_then_attend(self, block, tokens, bias, k, layer, chance,
+                          row_keys):
+    """A layer of `post_attention`, with the same result but for dropout.
+
+    Tokens are chosen by states without dropout.
+    """
+    x = tokens.states
+    attended = tf.stop_gradient(block.attend(x, x, bias))
+    queries = self._selector.select(
+        tokens.with_states(attended), k, layer, chance, carried=x)
     return queries.with_states(block(queries.states, x, bias, row_keys))
 
   def get_config(self):

@@ -66,9 +66,9 @@ def block_sparse_attention(
   again for the gradient: see `by_head`.
 
   Args:
-    query: float[b h q c], scaled; q is n, or 1: [CLS] alone, which looks at
+    query: float[b q h c], scaled; q is n, or 1: [CLS] alone, which looks at
       all.
-    key, value: float[b h n c]; n is static.
+    key, value: float[b n h c]; n is static.
     key_bias: float32[b n], added to the logits of a key: a large negative
       number for padding, the logarithm of how many tokens it stands for. No
       gradient.
@@ -78,12 +78,12 @@ def block_sparse_attention(
       float[b ...]; the same in each call.
 
   Returns:
-    float[b h q c], of the type of `value`.
+    float[b q h c], of the type of `value`.
 
   Raises:
     ValueError: if n is not static, q something else, or a number out of range.
   """
-  q, n = query.shape[2], key.shape[2]
+  q, n = query.shape[1], key.shape[1]
   if n is None or q is None:
     raise ValueError("attention=block_sparse: the number of tokens must be "
                      "static")

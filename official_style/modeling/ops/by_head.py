@@ -21,11 +21,11 @@ def by_head(attend: Callable[..., tf.Tensor], query: tf.Tensor, key: tf.Tensor,
     attend: called with float[b q c], float[b s c], float[b s c] and the number
       of the head, int32[]; gives float[b q c]. It must be the same function
       each time, and its gradient is that of these three only.
-    query: float[b h q c].
-    key, value: float[b h s c].
+    query: float[b q h c], as projections give it.
+    key, value: float[b s h c].
 
   Returns:
-    float[b h q c].
+    float[b q h c].
   """
 
   @tf.custom_gradient
@@ -51,11 +51,11 @@ def by_head(attend: Callable[..., tf.Tensor], query: tf.Tensor, key: tf.Tensor,
 
 
 def _loop(body, num_results, *tensors):
-  """The results of all heads: each float[b h ...] of float[b ...]."""
-  h = int(tensors[0].shape[1])
+  """The results of all heads: each float[b n h c] of float[b n c]."""
+  h = int(tensors[0].shape[2])
 
   def step(head, results):
-    made = body(head, *(tensor[:, head] for tensor in tensors))
+    made = body(head, *(tensor[:, :, head] for tensor in tensors))
     return head + 1, tuple(
         array.write(head, x) for array, x in zip(results, made))
 
@@ -64,9 +64,4 @@ def _loop(body, num_results, *tensors):
   _, arrays = tf.while_loop(
       lambda head, _: head < h, step, (tf.constant(0), arrays),
       parallel_iterations=1, maximum_iterations=h)
-  return [_heads_second(array.stack()) for array in arrays]
-
-
-def _heads_second(x):
-  """[h b ...] -> [b h ...]."""
-  return tf.transpose(x, [1, 0, *range(2, x.shape.rank)])
+  return [tf.transpose(array.stack(), [1, 2, 0, 3]) for array in arrays]

@@ -40,10 +40,10 @@ def favor_attention(query: tf.Tensor, key: tf.Tensor, value: tf.Tensor,
   a time, and computed again for the gradient: see `by_head`.
 
   Args:
-    query: float[b h q c]. Logits are the inner products of queries and keys:
+    query: float[b q h c]. Logits are the inner products of queries and keys:
       scale both alike, by c ** -0.25; what one is scaled by alone adds to the
       variance.
-    key, value: float[b h s c].
+    key, value: float[b s h c].
     key_bias: float32[b s], added to the logits of a key: the logarithm of how
       many tokens it stands for, and a large negative number for padding, whose
       weight is then exactly 0. No gradient.
@@ -51,7 +51,7 @@ def favor_attention(query: tf.Tensor, key: tf.Tensor, value: tf.Tensor,
     kernel: of `KERNELS`.
 
   Returns:
-    float[b h q c], of the type of `value`.
+    float[b q h c], of the type of `value`.
 
   Raises:
     ValueError: for an unknown kernel.
@@ -69,10 +69,11 @@ def favor_attention(query: tf.Tensor, key: tf.Tensor, value: tf.Tensor,
     del head
     queries, keys = features(
         _along(query, directions), _along(key, directions), key, bias)
-    state = tf.matmul(keys, value, transpose_a=True)  # [b m c]
-    total = tf.reduce_sum(keys, axis=1, keepdims=True)  # [b 1 m]
-    norm = tf.matmul(queries, total, transpose_b=True)  # [b q 1]
-    return tf.matmul(queries, state) / norm
+    # Numerator and denominator at once: a column of ones beside the values.
+    value = tf.concat([value, tf.ones_like(value[:, :, :1])], axis=2)
+    state = tf.matmul(keys, value, transpose_a=True)  # [b m c+1]
+    both = tf.matmul(queries, state)  # [b q c+1]
+    return both[:, :, :-1] / both[:, :, -1:]
 
   attended = by_head.by_head(
       attend, *(tf.cast(x, tf.float32) for x in (query, key, value)))

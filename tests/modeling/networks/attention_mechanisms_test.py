@@ -163,6 +163,27 @@ class TestPyramid:
     a, b = (e(_inputs())["pooled_output"].numpy() for e in (encoder, plain))
     assert np.isfinite(a).all() and np.abs(a - b).max() > 1e-3
 
+  @pytest.mark.parametrize("lengths", [LENGTHS, (N, 4, 4)])
+  def test_attending_again_with_the_kept_changes_nothing(
+      self, lengths, monkeypatch):
+    encoder = _small(tiny_models.pyramid_bert(lengths, attention=FAVOR))
+    inputs = _inputs()
+    assert encoder._attends_twice
+    found = []
+    for twice in (True, False):
+      monkeypatch.setattr(type(encoder), "_attends_twice", twice)
+      outputs = encoder(inputs, training=True)
+      found.append((outputs["kept_positions"], outputs["sequence_output"],
+                    _gradients(encoder, inputs)))
+    (ours, a, one), (theirs, b, other) = found
+    for x, y in zip(ours, theirs):
+      np.testing.assert_array_equal(x, y)
+    np.testing.assert_allclose(a, b, atol=1e-5)
+    for x, y in zip(one, other):
+      if y is not None:
+        np.testing.assert_allclose(
+            x, y, rtol=1e-3, atol=1e-5 * max(1, np.abs(y).max()))
+
   def test_an_encoder_is_pyramidized_with_its_attention(self):
     dense = tiny_models.bert(attention=FAVOR)
     ours = pyramidize.pyramidize(dense, token_schedule=(N,) * 3)

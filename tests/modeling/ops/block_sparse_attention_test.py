@@ -29,9 +29,10 @@ def _inputs(n, padding=0, seed=0):
 
 
 def _run(q, k, v, bias, window=3, chance=0, dropout=None):
-  return block_sparse.block_sparse_attention(
-      *map(tf.convert_to_tensor, (q, k, v, bias)), T, window, chance, (5,),
-      dropout)
+  heads_third = lambda x: tf.transpose(x, [0, 2, 1, 3])  # noqa: E731
+  return heads_third(block_sparse.block_sparse_attention(
+      *map(heads_third, (q, k, v)), tf.convert_to_tensor(bias), T, window,
+      chance, (5,), dropout))
 
 
 def _allowed(n, window, chance):
@@ -153,8 +154,7 @@ def test_dropout_is_of_weights_and_the_same_in_the_gradient():
       x, 0.5, keys + head, 1)
   with tf.GradientTape() as tape:
     tape.watch(v)
-    out = block_sparse.block_sparse_attention(
-        q, k, v, bias, T, dropout=dropout)
+    out = _run(q, k, v, bias, dropout=dropout)
     loss = tf.reduce_sum(out)
   # Linear in the values: the gradient gives back the result.
   assert np.sum(tape.gradient(loss, v) * v) == pytest.approx(
