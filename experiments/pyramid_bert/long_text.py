@@ -1,0 +1,217 @@
+"""Performer against Pyramid-BERT on it: accuracy on rows of 2,048 tokens.
+
+    python experiments/pyramid_bert/long_text.py --listops=listops --imdb=imdb
+
+Trains all jobs from random weights, two at a time on a core each; stopped at
+any moment, the same command goes on. With --report only prints the table of
+what is there, and writes long_text.json beside itself.
+"""
+
+import argparse
+import dataclasses
+import gzip
+import json
+import os
+import pathlib
+import statistics
+import subprocess
+import sys
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+
+SEEDS = (1, 2, 3)
+STEPS = 600
+# Rows to evaluate on, spread evenly over the test file; a pass over all of
+# them would take longer than training.
+EVALUATED = 500
+EXPERIMENTS = {"performer": "bert/performer",
+               "pyramid performer": "pyramid_bert/performer"}
+_GIN = ("HIDDEN_SIZE = 128", "NUM_LAYERS = 4", "NUM_ATTENTION_HEADS = 2",
+        "INNER_DIM = 512", "SEQ_LENGTH = 2048", "FAVOR_FEATURES = 128",
+        "BATCH_SIZE = 4", "LEARNING_RATE = 1e-3", "DROPOUT_RATE = 0.0")
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+  """Where rows are, and what they are.
+
+  Attributes:
+    train, test: names of files in the folder that is given.
+    text, label: columns.
+    gin: bindings.
+  """
+  train: str
+  test: str
+  text: str
+  label: str
+  gin: tuple = ()
+
+
+TASKS = {
+    "listops": Task("basic_train.tsv.gz", "basic_test.tsv.gz", "Source",
+                    "Target"),
+    "imdb": Task("train.tsv.gz", "test.tsv.gz", "text", "label",
+                 ('TOKENIZER = "bytes"',)),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+  """One run of train.py: a task, a model, a seed."""
+  task: str
+  model: str
+  seed: int
+
+  @property
+  def name(self) -> str:
+    return f"{self.task}-{self.model.replace(' ', '_')}-{self.seed}"
+
+  def arguments(self, folder: str, evaluated: str, model_dir: str,
+                steps: int = STEPS) -> list[str]:
+    """Of train.py."""
+    task = TASKS[self.task]
+    loop = dict(train_steps=steps, validation_interval=steps,
+                checkpoint_interval=min(steps, 100), log_interval=20)
+    return [
+        f"--experiment={EXPERIMENTS[self.model]}", "--init_checkpoint=",
+        *(f"--gin_params={binding}" for binding in (
+            *_GIN, *task.gin, f"SEED = {self.seed}")),
+        "--params_override=" + ",".join(
+            f"trainer.{name}={value}" for name, value in loop.items()),
+        f"--text_columns={task.text}", f"--label_column={task.label}",
+        f"--train_data={os.path.join(folder, task.train)}",
+        f"--eval_data={evaluated}", f"--model_dir={model_dir}"]
+
+
+def all_jobs(tasks) -> list[Job]:
+  """A seed after the other, so that what is there can be compared."""
+  return [Job(task, model, seed) for seed in SEEDS for task in tasks
+          for model in EXPERIMENTS]
+
+
+def evaluated_rows(folder: str, task: str, runs: pathlib.Path) -> str:
+  """A file of some rows of the test file; made if it isn't there."""
+  path = runs / f"{task}-evaluated.tsv"
+  if not path.exists():
+    source = os.path.join(folder, TASKS[task].test)
+    with gzip.open(source, "rt", encoding="utf-8", newline="") as f:
+      header, *rows = f.read().rstrip("\n").split("\n")
+    chosen = rows[::max(1, len(rows) // EVALUATED)][:EVALUATED]
+    unfinished = path.with_suffix(f".tmp-{os.getpid()}")
+    unfinished.write_text("\n".join([header, *chosen]) + "\n",
+                          encoding="utf-8", newline="")
+    os.replace(unfinished, path)
+  return str(path)
+
+
+def run_all(args, folders):
+  """A job a core, each with one thread, in order, until none is left."""
+  args.runs.mkdir(parents=True, exist_ok=True)
+  jobs = all_jobs(folders)
+  waiting = [job for job in jobs if not _done(job, args).exists()]
+  total, start, done = len(waiting), time.monotonic(), 0
+  print(f"{len(jobs) - total} of {len(jobs)} jobs are done", flush=True)
+  cores, running = sorted(os.sched_getaffinity(0))[:args.parallel], {}
+  try:
+    while waiting or running:
+      for core in cores:
+        if core not in running and waiting:
+          running[core] = _start(waiting.pop(0), core, args, folders)
+      time.sleep(1)
+      for core, (job, process) in list(running.items()):
+        if process.poll() is None:
+          continue
+        del running[core]
+        if process.returncode:
+          raise SystemExit(f"{job.name}: exit code {process.returncode}, see "
+                           f"{args.runs / job.name}.log")
+        _done(job, args).touch()
+        done += 1
+        left = (time.monotonic() - start) / done * (total - done)
+        print(f"{job.name} is done; about {left / 60:.0f} minutes left",
+              flush=True)
+  finally:
+    for _, process in running.values():
+      process.terminate()
+    for _, process in running.values():
+      process.wait()
+
+
+def _done(job, args):
+  return args.runs / f"{job.name}.done"
+
+
+def _start(job, core, args, folders):
+  folder = folders[job.task]
+  command = [sys.executable, "train.py", *job.arguments(
+      folder, evaluated_rows(folder, job.task, args.runs),
+      str(args.runs / job.name), args.steps)]
+  environment = os.environ | {
+      "OMP_NUM_THREADS": "1", "TF_NUM_INTRAOP_THREADS": "1",
+      "TF_NUM_INTEROP_THREADS": "1"}
+  with open(args.runs / f"{job.name}.log", "ab") as log:
+    process = subprocess.Popen(
+        command, cwd=ROOT, env=environment, stdout=log, stderr=log)
+  os.sched_setaffinity(process.pid, {core})
+  return job, process
+
+
+def collect(runs: pathlib.Path, steps: int) -> list[dict]:
+  """What is known of every finished job, on the last step."""
+  found = []
+  for job in all_jobs(TASKS):
+    path = runs / job.name / "metrics.jsonl"
+    rows = [json.loads(line) for line in open(path, encoding="utf-8")] if (
+        path.exists()) else []
+    last = [row for row in rows if row["split"] == "eval"
+            and row["step"] == steps]
+    if last:
+      found.append(dataclasses.asdict(job) | dict(
+          accuracy=last[-1]["accuracy"], loss=last[-1]["loss"]))
+  return found
+
+
+def table(results) -> str:
+  """One row a task and model: mean and spread over the seeds."""
+  lines = ["| task | model | seeds | accuracy |", "|---|---|---|---|"]
+  for task in TASKS:
+    for model in EXPERIMENTS:
+      values = [100 * r["accuracy"] for r in results
+                if (r["task"], r["model"]) == (task, model)]
+      if values:
+        spread = f" ± {statistics.stdev(values):.1f}" * (len(values) > 1)
+        lines.append(f"| {task} | {model} | {len(values)} | "
+                     f"{statistics.mean(values):.1f}{spread} |")
+  return "\n".join(lines)
+
+
+def main():
+  parser = argparse.ArgumentParser(
+      description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+  add = parser.add_argument
+  add("--listops", type=os.path.abspath,
+      help="folder of basic_train.tsv.gz and basic_test.tsv.gz")
+  add("--imdb", type=os.path.abspath,
+      help="folder of train.tsv.gz and test.tsv.gz")
+  add("--runs", type=lambda path: pathlib.Path(path).resolve(),
+      default=ROOT / "runs" / "long_text")
+  add("--parallel", type=int, default=2)
+  add("--steps", type=int, default=STEPS)
+  add("--report", action="store_true", help="only say what is there")
+  args = parser.parse_args()
+  folders = {task: getattr(args, task) for task in TASKS if getattr(args, task)}
+  if not args.report:
+    if not folders:
+      parser.error("give --listops, --imdb, or both")
+    run_all(args, folders)
+  results = collect(args.runs, args.steps)
+  print(table(results))
+  (HERE / "long_text.json").write_text(json.dumps(dict(
+      steps=args.steps, evaluated=EVALUATED, results=results), indent=1)
+      + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+  main()
