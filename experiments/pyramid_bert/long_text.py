@@ -14,12 +14,13 @@ import json
 import os
 import pathlib
 import statistics
-import subprocess
 import sys
-import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
+sys.path.insert(0, str(HERE.parent))
+
+import job_queue  # noqa: E402
 
 SEEDS = (1, 2, 3)
 STEPS = 600
@@ -58,6 +59,14 @@ TASKS = {
 
 
 @dataclasses.dataclass(frozen=True)
+class Places:
+  """Of each task the folder and the rows to evaluate on; and how long."""
+  folders: dict
+  evaluated: dict
+  steps: int
+
+
+@dataclasses.dataclass(frozen=True)
 class Job:
   """One run of train.py: a task, a model, a seed."""
   task: str
@@ -68,10 +77,9 @@ class Job:
   def name(self) -> str:
     return f"{self.task}-{self.model.replace(' ', '_')}-{self.seed}"
 
-  def arguments(self, folder: str, evaluated: str, model_dir: str,
-                steps: int = STEPS) -> list[str]:
+  def arguments(self, places: Places) -> list[str]:
     """Of train.py."""
-    task = TASKS[self.task]
+    task, steps = TASKS[self.task], places.steps
     loop = dict(train_steps=steps, validation_interval=steps,
                 checkpoint_interval=min(steps, 100), log_interval=20)
     return [
@@ -81,8 +89,8 @@ class Job:
         "--params_override=" + ",".join(
             f"trainer.{name}={value}" for name, value in loop.items()),
         f"--text_columns={task.text}", f"--label_column={task.label}",
-        f"--train_data={os.path.join(folder, task.train)}",
-        f"--eval_data={evaluated}", f"--model_dir={model_dir}"]
+        f"--train_data={os.path.join(places.folders[self.task], task.train)}",
+        f"--eval_data={places.evaluated[self.task]}"]
 
 
 def all_jobs(tasks) -> list[Job]:
@@ -104,58 +112,6 @@ def evaluated_rows(folder: str, task: str, runs: pathlib.Path) -> str:
                           encoding="utf-8", newline="")
     os.replace(unfinished, path)
   return str(path)
-
-
-def run_all(args, folders):
-  """A job a core, each with one thread, in order, until none is left."""
-  args.runs.mkdir(parents=True, exist_ok=True)
-  jobs = all_jobs(folders)
-  waiting = [job for job in jobs if not _done(job, args).exists()]
-  total, start, done = len(waiting), time.monotonic(), 0
-  print(f"{len(jobs) - total} of {len(jobs)} jobs are done", flush=True)
-  cores, running = sorted(os.sched_getaffinity(0))[:args.parallel], {}
-  try:
-    while waiting or running:
-      for core in cores:
-        if core not in running and waiting:
-          running[core] = _start(waiting.pop(0), core, args, folders)
-      time.sleep(1)
-      for core, (job, process) in list(running.items()):
-        if process.poll() is None:
-          continue
-        del running[core]
-        if process.returncode:
-          raise SystemExit(f"{job.name}: exit code {process.returncode}, see "
-                           f"{args.runs / job.name}.log")
-        _done(job, args).touch()
-        done += 1
-        left = (time.monotonic() - start) / done * (total - done)
-        print(f"{job.name} is done; about {left / 60:.0f} minutes left",
-              flush=True)
-  finally:
-    for _, process in running.values():
-      process.terminate()
-    for _, process in running.values():
-      process.wait()
-
-
-def _done(job, args):
-  return args.runs / f"{job.name}.done"
-
-
-def _start(job, core, args, folders):
-  folder = folders[job.task]
-  command = [sys.executable, "train.py", *job.arguments(
-      folder, evaluated_rows(folder, job.task, args.runs),
-      str(args.runs / job.name), args.steps)]
-  environment = os.environ | {
-      "OMP_NUM_THREADS": "1", "TF_NUM_INTRAOP_THREADS": "1",
-      "TF_NUM_INTEROP_THREADS": "1"}
-  with open(args.runs / f"{job.name}.log", "ab") as log:
-    process = subprocess.Popen(
-        command, cwd=ROOT, env=environment, stdout=log, stderr=log)
-  os.sched_setaffinity(process.pid, {core})
-  return job, process
 
 
 def collect(runs: pathlib.Path, steps: int) -> list[dict]:
@@ -205,7 +161,12 @@ def main():
   if not args.report:
     if not folders:
       parser.error("give --listops, --imdb, or both")
-    run_all(args, folders)
+    args.runs.mkdir(parents=True, exist_ok=True)
+    evaluated = {task: evaluated_rows(folder, task, args.runs)
+                 for task, folder in folders.items()}
+    job_queue.run_all(
+        all_jobs(folders), Places(folders, evaluated, args.steps), args.runs,
+        args.parallel)
   results = collect(args.runs, args.steps)
   print(table(results))
   (HERE / "long_text.json").write_text(json.dumps(dict(

@@ -226,7 +226,7 @@ class PyramidBertEncoder(bert_encoder.BertEncoder):
     if place == retention_schedule.POST_ATTENTION and selects and not only_cls:
       if row_keys is not None and self._attends_twice:
         return self._select_then_attend(
-            block, tokens, bias, k, layer, chance, row_keys)
+            block, tokens, bias, kept, layer, chance, row_keys)
       attended, weights = block.attend_with_weights(x, x, bias, row_keys)
       tokens = self._selector.select(
           tokens.with_states(attended), kept, layer, chance, weights)
@@ -257,7 +257,7 @@ class PyramidBertEncoder(bert_encoder.BertEncoder):
     return (not attention.is_softmax and attention.takes_any_queries
             and not self._selector.merges)
 
-  def _select_then_attend(self, block, tokens, bias, k, layer, chance,
+  def _select_then_attend(self, block, tokens, bias, kept, layer, chance,
                           row_keys):
     """A layer of `post_attention`, with the same result but for dropout.
 
@@ -266,7 +266,7 @@ class PyramidBertEncoder(bert_encoder.BertEncoder):
     x = tokens.states
     attended = tf.stop_gradient(block.attend(x, x, bias))
     queries = self._selector.select(
-        tokens.with_states(attended), k, layer, chance, carried=x)
+        tokens.with_states(attended), kept, layer, chance, carried=x)
     return queries.with_states(block(queries.states, x, bias, row_keys))
 
   def get_config(self):
