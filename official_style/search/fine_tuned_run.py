@@ -2,21 +2,12 @@
 
 import dataclasses
 import functools
-import glob
 import hashlib
 import json
 import os
 from typing import Any, Callable, Mapping, Optional, Sequence
 
-import tensorflow as tf
-import tf_keras
-from official.core import task_factory
-from official.modeling import performance
-
-from official_style import command_line
-from official_style import experiment_configs  # noqa: F401, registers
 from official_style.configs import encoders
-from official_style.configs import resolve
 from official_style.configs import retention
 from official_style.configs import schedule_file
 from official_style.data import classification_data
@@ -26,9 +17,8 @@ from official_style.modeling import retention_schedule
 from official_style.modeling.networks import pyramidize
 from official_style.modeling.networks import sentence_classifier
 from official_style.tasks import any_budget
-from official_style.training import checkpoints as checkpoints_lib
 from official_style.training import fine_tuning_run
-from official_style.training import machinery
+from official_style.training import finished_run
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,21 +26,38 @@ class FineTunedRun:
   """What a search needs of a run.
 
   Attributes:
-    folder: of the run.
-    config: its complete configuration.
+    run: with its best weights, or, where nothing was evaluated, the last.
     data: the `ClassificationData`.
-    labels: the `LabelSet`.
-    task: tells metrics from logits.
-    model: the `SentenceClassifier` with the best weights.
-    step: of these.
   """
-  folder: str
-  config: Any
+  run: finished_run.FinishedRun
   data: classification_data.ClassificationData
-  labels: Any
-  task: Any
-  model: sentence_classifier.SentenceClassifier
-  step: int
+
+  @property
+  def folder(self) -> str:
+    return self.run.path
+
+  @property
+  def config(self) -> Any:
+    """The run's complete configuration."""
+    return self.run.config
+
+  @property
+  def labels(self):
+    return self.run.labels
+
+  @property
+  def task(self):
+    """What tells metrics from logits."""
+    return self.run.task
+
+  @property
+  def model(self) -> sentence_classifier.SentenceClassifier:
+    return self.run.model
+
+  @property
+  def step(self) -> int:
+    """Of the weights."""
+    return self.run.step
 
   @property
   def encoder(self):
@@ -132,13 +139,7 @@ class FineTunedRun:
     encoder = pyramidize.pyramidize(
         self.model.encoder_network, token_schedule=lengths,
         selection_place=place, **selection)
-    model = self.config.task.model
-    made = sentence_classifier.SentenceClassifier(
-        encoder, self.task.num_outputs, tf_keras.initializers.Zeros(),
-        model.head_dropout_rate, model.use_encoder_pooler)
-    made(self.task.example(), training=False)
-    made.classifier.set_weights(self.model.classifier.get_weights())
-    return made
+    return self.run.with_encoder(encoder).model
 
   @functools.cached_property
   def digests(self) -> dict:
@@ -164,7 +165,7 @@ class FineTunedRun:
 
 def open_run(folder: str, say: Callable[[str], None] = lambda line: None,
              show: Callable[[str], None] = lambda line: None) -> FineTunedRun:
-  """Reads a run's configuration, data and best weights.
+  """Reads a run's configuration, data and best weights, these as float32.
 
   Args:
     folder: of the run.
@@ -173,77 +174,24 @@ def open_run(folder: str, say: Callable[[str], None] = lambda line: None,
   Raises:
     UserError: if it is no fine-tuned run, or not whole.
   """
-  config = _config(folder)
-  performance.set_mixed_precision_policy(
-      config.runtime.mixed_precision_dtype or tf.float32)
+  run = finished_run.load(folder)
+  if run.labels is None:
+    raise UserError(f"--model_dir={folder}: was pretrained: fine-tune it "
+                    "first, with --experiment=bert/sentence_prediction")
   data_folder = os.path.join(folder, "data")
   if not os.path.exists(os.path.join(data_folder, "source.json")):
     raise UserError(f"{data_folder}: holds no labelled rows' source.json: "
                     "bring it back, or fine-tune again")
   data = classification_data.prepare(
-      config.task, data_folder, config.trainer.seed, lambda line: None, show)
-  job = fine_tuning_run.FineTuningJob()
-  job.complete(config, data)
-  machinery.fill_from_vocabulary(
-      config.task.model.encoder.get(), data.vocabulary)
-  task = task_factory.get_task(config.task)
-  task.set_labels(job.labels)
-  model = task.build_model()
-  model(task.example(), training=False)
+      run.config.task, data_folder, run.config.trainer.seed, lambda line: None,
+      show)
+  # As training did, from the same labels: what decides, for one.
+  fine_tuning_run.FineTuningJob().complete(run.config, data)
   # Here, what is measured is one list at a time.
-  task.budgets = ()
-  step = _read_best(folder, model)
-  say(f"{folder}: weights of step {step}, {len(data.source.train):,} training "
-      f"and {len(data.source.eval):,} evaluation rows")
-  return FineTunedRun(folder, config, data, job.labels, task, model, step)
-
-
-def _config(folder: str):
-  """The run's own configuration, whatever the Gin files here say by now."""
-  given = f"--model_dir={folder}"
-  params, gin = (os.path.join(folder, name)
-                 for name in ("params.yaml", "config.gin"))
-  if not os.path.exists(params):
-    # Repetitions lie in folders of their own.
-    inside = sorted(glob.glob(os.path.join(
-        glob.escape(folder), "*-*", "params.yaml")))
-    mend = (f"give one of its repetitions, as {os.path.dirname(inside[0])}"
-            if inside else "give the --model_dir of a fine-tuned run")
-    raise UserError(f"{given}: no run there: {mend}")
-  config = resolve.resolve_unvalidated(command_line.Options(
-      gin_file=(gin,), config_file=(params,), init_checkpoint="")).config
-  if not resolve.is_fine_tuning(config):
-    raise UserError(f"{given}: was pretrained: fine-tune it first, with "
-                    "--experiment=bert/sentence_prediction")
-  return config
-
-
-def _read_best(folder: str, model) -> int:
-  """Sets the model to its best checkpoint, or the newest; returns the step."""
-  path = os.path.join(folder, "checkpoints")
-  checkpoint = tf.train.Checkpoint(model=model, **model.checkpoint_items)
-  checkpoints = checkpoints_lib.CheckpointFolder(
-      path, checkpoint, 1, writes=False)
-  steps = checkpoints.steps()
-  if not steps:
-    raise UserError(f"{path}: no checkpoint there: let the run end first")
-  step = steps[-1]
-  try:
-    with open(os.path.join(path, "best.json"), encoding="utf-8") as f:
-      step = json.load(f)["step"]
-  except FileNotFoundError:
-    pass  # It was never evaluated.
-  except (OSError, ValueError, KeyError, TypeError) as error:
-    raise UserError(f"{path}/best.json: damaged: delete it to take the newest "
-                    f"checkpoint, {step}") from error
-  problem = checkpoints.check(step)
-  if problem is not None:
-    raise UserError(f"{path}: checkpoint {step}: {problem}: bring it back, or "
-                    "fine-tune again")
-  # Not read: the optimizer.
-  checkpoint.read(checkpoints.path(step)).expect_partial(
-      ).assert_existing_objects_matched()
-  return step
+  run.task.budgets = ()
+  say(f"{folder}: weights of step {run.step}, {len(data.source.train):,} "
+      f"training and {len(data.source.eval):,} evaluation rows")
+  return FineTunedRun(run, data)
 
 
 def _sha256(path: str) -> str:

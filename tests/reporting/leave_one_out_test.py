@@ -1,11 +1,14 @@
 """Leaving one word out."""
 
+import itertools
+
 import numpy as np
 import pytest
 
 from official_style.reporting import leave_one_out
 from official_style.reporting import predictions_shown
 from official_style.reporting import row_words
+from tests.reference import slow_params
 from tests.reference import tiny_finished_run
 
 TEXTS = [("parse the unreadable file of a good film, not bad!",),
@@ -43,8 +46,9 @@ def _slow(run, row):
   return prediction, np.array(values) - prediction.value
 
 
-@pytest.mark.parametrize("kind", ["class", "number"])
-@pytest.mark.parametrize("batch_size", [1, 5, 64])
+@pytest.mark.parametrize("kind, batch_size", slow_params.all_but(
+    [("class", 5), ("number", 64)],
+    itertools.product(["class", "number"], [1, 5, 64])))
 def test_it_is_what_a_slow_loop_gives(kind, batch_size):
   run = tiny_finished_run.classifier(kind=kind)
   texts = TEXTS + [("a good film", )]

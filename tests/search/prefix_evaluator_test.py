@@ -10,6 +10,7 @@ from official_style.modeling.layers import token_selector
 from official_style.modeling.networks import pyramidize
 from official_style.modeling.networks import sentence_classifier
 from official_style.search import prefix_evaluator
+from tests.reference import slow_params
 from tests.reference import tiny_models
 
 N, LAYERS = 12, 4
@@ -66,7 +67,9 @@ def _said(model, batch):
   return model(inputs, training=False)["logits"].numpy()
 
 
-@pytest.mark.parametrize("name, place", PLACES)
+@pytest.mark.parametrize("name, place", slow_params.all_but(
+    [("coreset", "post_attention"), ("attention", "query_only"),
+     ("bipartite_merge", "post_attention")], PLACES))
 def test_shared_layers_give_the_models_logits_to_the_last_bit(
     encoder, name, place):
   lists = _lists(6)

@@ -205,7 +205,7 @@ def test_shares_of_a_rows_own_tokens_are_not_searched(
     (["--speedup=2", "--latency_table=no.json"], "--latency_table=no.json"),
     (["--flops_speedup=2", "--output=no/folder/x.json"], "there is no folder"),
     (["--flops_speedup=2", "--output=."], "is a folder"),
-    (["--flops_speedup=2", "--model_dir=no/run"], "no run there")])
+    (["--flops_speedup=2", "--model_dir=no/run"], "no such folder")])
 def test_mistakes_are_told_in_one_line(
     tool, runs, tmp_path, monkeypatch, capsys, flags, said):
   monkeypatch.chdir(tmp_path)
@@ -225,6 +225,9 @@ def test_runs_that_are_not_whole_are_refused(tool, runs, tmp_path, capsys):
   shutil.rmtree(broken / "checkpoints")
   assert tool.main([f"--model_dir={broken}", *target]) == 2
   assert "no checkpoint there" in capsys.readouterr().err
-  shutil.rmtree(broken / "data")
+  for folder in ("checkpoints", "data"):
+    shutil.rmtree(broken / folder, ignore_errors=True)
+    shutil.copytree(runs / "dense" / folder, broken / folder)
+  (broken / "data" / "source.json").unlink()
   assert tool.main([f"--model_dir={broken}", *target]) == 2
   assert "bring it back, or fine-tune again" in capsys.readouterr().err

@@ -11,7 +11,7 @@ sys.path.insert(0, str(TOOLS))
 import benchmark_pyramid as bp  # noqa: E402
 
 
-@pytest.fixture(scope="module", params=["forward", "train"])
+@pytest.fixture(scope="module", params=bp._MODES)
 def case(request):
   args = bp.parser().parse_args([
       "--model=tiny", "--num_layers=2", "--seq_length=16", "--rounds=2",
@@ -51,4 +51,4 @@ def test_the_table_names_shape_and_contenders(case):
 def test_a_mode_there_is_not_is_refused(capsys):
   with pytest.raises(SystemExit):
     bp.main(["--modes=fast"])
-  assert "'fast': choose of forward, train" in capsys.readouterr().err
+  assert "'fast': choose of forward, train, litert" in capsys.readouterr().err

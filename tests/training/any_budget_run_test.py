@@ -60,6 +60,7 @@ def test_closing_words_have_a_line_for_each_budget(whole, capsys):
   assert "accuracy at" not in out
 
 
+@pytest.mark.slow
 def test_a_run_that_is_stopped_ends_with_the_same_bytes(
     whole, tmp_path, monkeypatch):
   method = trainer_lib.Trainer._step

@@ -26,7 +26,8 @@ def plain():
 
 
 @pytest.mark.parametrize("settings", [
-    dict(jit_compile=True), dict(micro_batches=2)], ids=str)
+    pytest.param(dict(jit_compile=True), marks=pytest.mark.slow),
+    dict(micro_batches=2)], ids=str)
 def test_compiled_and_in_parts_it_is_the_same_step(plain, settings):
   run = tiny.Run(**settings)
   for a, b in zip(run.train(BATCHES, LISTS), plain.logs):
@@ -50,6 +51,7 @@ def test_it_moves_weights_and_says_what_was_lost(plain):
       plain.state().values(), plain.first.values()))
 
 
+@pytest.mark.slow
 def test_two_replicas_take_the_step_of_one():
   done = subprocess.run(
       [sys.executable, "-m", "tests.training.any_budget_replicas"], cwd=ROOT,

@@ -29,6 +29,7 @@ def trained(text, tmp_path_factory):
   return str(run)
 
 
+@pytest.mark.slow
 def test_micro_batches_take_the_step_of_the_whole_batch(
     trained, text, tmp_path):
   assert tiny_runs.run(tmp_path / "four", text, TRAIN_STEPS=4, params={

@@ -46,7 +46,8 @@ def test_micro_batches_that_do_not_divide_the_rows_are_refused():
 
 
 @pytest.mark.parametrize("settings", [
-    {}, dict(jit_compile=True, micro_batches=2)], ids=str)
+    {}, pytest.param(dict(jit_compile=True, micro_batches=2),
+                     marks=pytest.mark.slow)], ids=str)
 def test_graph_and_compiled_steps_are_the_same(plain, settings):
   run = tiny_training.Run(graph=True, **settings)
   run.train(BATCHES)

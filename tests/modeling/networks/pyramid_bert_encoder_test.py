@@ -13,6 +13,7 @@ from official_style.modeling.layers import token_selector
 from official_style.modeling.networks import pyramid_bert_encoder
 from official_style.modeling.networks import sentence_classifier
 from tests.reference import pyramid_reference
+from tests.reference import slow_params
 from tests.reference import tiny_models
 
 N, LENGTHS = 10, (7, 5, 3)
@@ -23,9 +24,9 @@ FIRST = tf.zeros([3, 1], tf.int32)
 
 every_place = pytest.mark.parametrize("place", PLACES)
 every_selector = pytest.mark.parametrize("name", SELECTORS)
-each_once = pytest.mark.parametrize("name, place", [
-    ("coreset", place) for place in PLACES] + [
-        (name, "post_attention") for name in SELECTORS[1:]])
+EACH_ONCE = [("coreset", place) for place in PLACES] + [
+    (name, "post_attention") for name in SELECTORS[1:]]
+each_once = pytest.mark.parametrize("name, place", EACH_ONCE)
 
 
 def _pyramid(name="coreset", place="post_attention", lengths=LENGTHS,
@@ -337,7 +338,9 @@ class TestMerging:
 
 class TestCompilation:
 
-  @each_once
+  @pytest.mark.parametrize("name, place", slow_params.all_but(
+      [("coreset", PLACES[0]), ("bipartite_merge", "post_attention")],
+      EACH_ONCE))
   def test_graph_and_xla_are_eager(self, name, place):
     inputs = tiny_models.rows(3, N, padding=4)
     encoder = _pyramid(name, place, (5, 3))

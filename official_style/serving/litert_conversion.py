@@ -1,0 +1,50 @@
+"""Keras models as LiteRT files, of built-in operations only."""
+
+import contextlib
+import os
+import tempfile
+
+import tensorflow as tf
+
+
+def to_litert(model, call, signature: dict, quantize: bool) -> bytes:
+  """A LiteRT file with one signature, `serving_default`.
+
+  Args:
+    model: what holds the variables.
+    call: a `tf.function`, of keyword arguments named as in `signature`, to a
+      dictionary of tensors.
+    signature: name -> `tf.TensorSpec`; all dimensions static.
+    quantize: whether weights are int8, a scale for each output channel, and
+      activations are as they come ("dynamic range"); else all is float32.
+
+  Returns:
+    The contents of a .tflite file.
+
+  Raises:
+    Exception: of the converter, where an operation has no built-in kernel;
+      there is no fall-back to TensorFlow's own ("Flex").
+  """
+  module = tf.Module()
+  module.model, module.call = model, call
+  with tempfile.TemporaryDirectory() as folder, _quiet():
+    tf.saved_model.save(
+        module, folder, signatures=call.get_concrete_function(**signature))
+    converter = tf.lite.TFLiteConverter.from_saved_model(folder)
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
+    if quantize:
+      converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    return converter.convert()
+
+
+@contextlib.contextmanager
+def _quiet():
+  """Without the converter's notes, which C++ code writes."""
+  kept, nothing = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+  try:
+    os.dup2(nothing, 2)
+    yield
+  finally:
+    os.dup2(kept, 2)
+    os.close(kept)
+    os.close(nothing)

@@ -1,0 +1,41 @@
+"""Models as LiteRT files: the same answers."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from official_style.serving import litert_conversion
+from tests.reference import tiny_models
+
+N = 12
+NAMES = ("input_word_ids", "input_mask", "input_type_ids")
+
+
+@pytest.fixture(scope="module")
+def encoder():
+  # Weights of fewer than 1,024 numbers are left as they are.
+  return tiny_models.pyramid_bert((8, 5, 3), inner_dim=128)
+
+
+def _answers(encoder, quantize, rows):
+  @tf.function(autograph=False)
+  def call(**inputs):
+    return dict(states=encoder(inputs, training=False)["sequence_output"])
+
+  content = litert_conversion.to_litert(
+      encoder, call, {name: tf.TensorSpec(rows[name].shape, tf.int32, name)
+                      for name in NAMES}, quantize)
+  run = tf.lite.Interpreter(model_content=content).get_signature_runner()
+  return content, run(**{name: rows[name].numpy() for name in NAMES})["states"]
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_floats_answer_alike_and_int8_nearly_so(encoder):
+  rows = {name: tiny_models.rows(2, N, padding=3)[name] for name in NAMES}
+  expected = encoder(rows, training=False)["sequence_output"].numpy()
+  content, got = _answers(encoder, False, rows)
+  np.testing.assert_allclose(got, expected, atol=1e-5)
+  small, quantized = _answers(encoder, True, rows)
+  assert len(small) < len(content)
+  difference = np.abs(quantized - expected).max()
+  assert 0 < difference < 0.2
