@@ -30,7 +30,6 @@ from typing import Optional
 from official.core import config_definitions as cfg
 from official.core import exp_factory
 from official.modeling import optimization
-from official.nlp.configs import bert
 from official.nlp.configs import encoders as official_encoders
 
 from official_style.configs import encoders
@@ -91,11 +90,14 @@ def keep_schedule(**fields) -> configs.KeepScheduleConfig:
 
 @gin_evaluation.configurable
 def pretraining_task(encoder: encoders.FastBertEncoderConfig,
+                     mlm_activation: str = "gelu",
+                     mlm_norm_epsilon: float = 0.0,
                      **fields) -> configs.PretrainingTaskConfig:
   """Masked-language-model pretraining of `encoder`, with no other head."""
-  model = bert.PretrainerConfig(
-      cls_heads=[], encoder=official_encoders.EncoderConfig(
-          type="any", any=encoder))
+  model = configs.PretrainerConfig(
+      cls_heads=[], mlm_activation=mlm_activation,
+      mlm_norm_epsilon=mlm_norm_epsilon,
+      encoder=official_encoders.EncoderConfig(type="any", any=encoder))
   return configs.PretrainingTaskConfig(**({"model": model} | fields))
 
 
@@ -181,12 +183,13 @@ def labelled_data(
 @gin_evaluation.configurable
 def sentence_prediction_task(
     encoder: encoders.FastBertEncoderConfig, head_dropout_rate: float = 0.1,
-    use_encoder_pooler: bool = True,
+    use_encoder_pooler: bool = True, head_input_dropout_rate: float = 0.0,
     **fields) -> fine_tuning_configs.SentencePredictionTaskConfig:
   """One label for one text, a pair, or one of several choices."""
   model = fine_tuning_configs.SentencePredictionModelConfig(
       use_encoder_pooler=use_encoder_pooler,
       head_dropout_rate=head_dropout_rate,
+      head_input_dropout_rate=head_input_dropout_rate,
       encoder=official_encoders.EncoderConfig(type="any", any=encoder))
   return fine_tuning_configs.SentencePredictionTaskConfig(
       **({"model": model} | fields))

@@ -14,12 +14,14 @@ from official_style.modeling import retention_schedule
 from tests.reference import resolving
 
 EXPERIMENTS = gin_files.experiment_names()
+STARTING_FROM_WEIGHTS = ("bort/sentence_prediction", "pyramid_bort")
 OWN_DATA = ("--train_data=corpus.txt", "--vocab_file=vocab.txt")
 
 
 def _flags(name):
-  tiny = not any(part in name for part in ("base", "large", "/"))
-  return (f"--experiment={name}",) + (() if tiny else OWN_DATA)
+  tiny = not any(part in name for part in ("base", "large", "/", "bort"))
+  anew = ("--init_checkpoint=",) if name in STARTING_FROM_WEIGHTS else ()
+  return (f"--experiment={name}", *anew) + (() if tiny else OWN_DATA)
 
 
 # ---------------------------------------------------------------------------
@@ -52,10 +54,18 @@ def test_every_experiment_is_a_document(name):
     "bert", "token_drop_bert", "random_ltd_bert", "bert/sentence_prediction",
     "pyramid_bert", "pyramid_bert/any_budget",
     "pyramid_bert/learned_threshold", "bert/performer",
-    "pyramid_bert/performer", "pyramid_bert/block_sparse")])
+    "pyramid_bert/performer", "pyramid_bert/block_sparse",
+    *STARTING_FROM_WEIGHTS)])
 def test_real_sizes_never_train_on_the_embedded_corpus(name):
   message = resolving.refused(f"--experiment={name}")
   assert "has to be set" in message and "--train_data" in message
+
+
+@pytest.mark.parametrize("name", STARTING_FROM_WEIGHTS)
+def test_random_weights_of_bort_are_asked_for(name):
+  message = resolving.refused(f"--experiment={name}")
+  assert "task.init_checkpoint has to be set" in message
+  assert "--init_checkpoint= for random weights" in message
 
 
 def test_an_experiment_and_its_dense_baseline_differ_in_the_encoder_only():

@@ -24,7 +24,8 @@ from tests.reference import slow_params
 _QUICK = ("token_drop_bert", "bert", "random_ltd_bert")
 _FINE_TUNING = (
     "bert/sentence_prediction", "pyramid_bert", "pyramid_bert/any_budget",
-    "pyramid_bert/learned_threshold")
+    "pyramid_bert/learned_threshold", "bort/sentence_prediction",
+    "pyramid_bort")
 _LONG = ("bert/performer", "pyramid_bert/performer",
          "pyramid_bert/block_sparse")
 _VOCABULARY = vocabulary_lib.Vocabulary(

@@ -75,7 +75,8 @@ def equal(arrays, sizes, others, other_sizes) -> list[str]:
   """
   # What the layout can't say is told apart from what the converter spoils.
   layout = {name: (getattr(sizes, name), getattr(other_sizes, name))
-            for name in ("hidden_activation", "mlm_activation", "norm_epsilon")
+            for name in ("hidden_activation", "mlm_activation", "norm_epsilon",
+                         "mlm_norm_epsilon")
             if getattr(sizes, name) != getattr(other_sizes, name)}
   same = dataclasses.replace(
       other_sizes, **{name: pair[0] for name, pair in layout.items()})

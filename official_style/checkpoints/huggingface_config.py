@@ -60,7 +60,11 @@ def read(folder: str) -> HuggingFaceConfig:
   rows = stranger_files.integer(
       where, config, "max_position_embeddings", 1 + ROBERTA_OFFSET, 2**20, 512)
   offset = ROBERTA_OFFSET if kind == "roberta" else 0
-  return HuggingFaceConfig(kind, sizes(where, config, rows - offset), rows)
+  ours = sizes(where, config, rows - offset)
+  if kind == "bort":  # What its training had, which their code has not.
+    ours = dataclasses.replace(
+        ours, use_pooler=False, embedding_dropout_first=True)
+  return HuggingFaceConfig(kind, ours, rows)
 
 
 def sizes(where, config, positions) -> named_weights.EncoderSizes:

@@ -4,6 +4,7 @@
 opened: `pytorch_model.bin` is a pickle, and pickles run code.
 """
 
+import dataclasses
 import os
 
 import numpy as np
@@ -17,6 +18,7 @@ from official_style.checkpoints import tensor_layouts
 from official_style.errors import UserError
 
 _WEIGHTS = "model.safetensors"
+_TYPES = "encoder/_type_embedding_layer/embeddings"
 _POSITIONS = "encoder/_position_embedding_layer/_position_embeddings"
 
 
@@ -41,11 +43,13 @@ def read(folder: str) -> named_weights.NamedWeights:
   original = {ours: theirs for ours, (theirs, _) in names.items()
               if theirs in present}
   notes = _without_untrained(config.model_type, original)
+  original, config, blank = _without_types(
+      file, config, original, present)
   _check_shapes(file, config, names, original, present)
   copies = {copy: source for copy, source in huggingface_names.copies(
       prefix, roberta).items() if copy in present}
   copies |= _without_bias(original, copies, present)
-  used = {*original.values(), *copies, *copies.values()}
+  used = {*original.values(), *copies, *copies.values(), *blank}
   unused = tuple(sorted(theirs for theirs in present if theirs not in used))
   _refuse_more(file, prefix, unused)
   vocab_file, lower_case = None, None
@@ -145,6 +149,24 @@ def _without_untrained(model_type, original) -> tuple[str, ...]:
     del original[name]
   return ("Bort's masked-LM head and pooler were never trained, so they are "
           "not taken",) if untrained else ()
+
+
+def _without_types(file, config, original, present):
+  """Leaves out Bort's segment types, which are one row of zeros.
+
+  Returns:
+    `original` and `config` as they are then, and the names left out.
+  """
+  theirs = original.get(_TYPES)
+  if config.model_type != "bort" or theirs is None:
+    return original, config, ()
+  name = present[theirs]
+  if file.read([name])[name].any():
+    return original, config, ()
+  sizes = dataclasses.replace(
+      config.sizes, use_type_embeddings=False, type_vocab_size=1)
+  return ({ours: x for ours, x in original.items() if ours != _TYPES},
+          dataclasses.replace(config, sizes=sizes), (theirs,))
 
 
 def vocabulary(folder: str, size: int, said_by: str) -> str:

@@ -7,6 +7,7 @@ one a `BertModel`. KerasHub's `from_preset` reads such folders too.
 import json
 import os
 
+import numpy as np
 import safetensors.numpy
 
 from official_style.checkpoints import huggingface_names
@@ -43,6 +44,9 @@ def write(folder: str, arrays, sizes, vocabulary=None, bpe_folder=None):
   table = huggingface_names.table(
       sizes.num_layers, "bert." if has_head else "")
   tensors = {}
+  if not sizes.use_type_embeddings:  # Theirs always has some.
+    theirs, _ = table["encoder/_type_embedding_layer/embeddings"]
+    tensors[theirs] = np.zeros((1, sizes.hidden_size), np.float32)
   for name in names_written(arrays):
     theirs, layout = table[name]
     # A copy: views of one array are refused as shared.
@@ -73,7 +77,8 @@ def _config(sizes, has_head, pad_id) -> dict:
       intermediate_size=sizes.intermediate_size,
       hidden_act=_ACTIVATIONS[sizes.hidden_activation],
       max_position_embeddings=sizes.max_position_embeddings,
-      type_vocab_size=sizes.type_vocab_size,
+      type_vocab_size=(
+          sizes.type_vocab_size if sizes.use_type_embeddings else 1),
       layer_norm_eps=sizes.norm_epsilon,
       initializer_range=sizes.initializer_range, pad_token_id=pad_id,
       position_embedding_type="absolute", hidden_dropout_prob=0.1,

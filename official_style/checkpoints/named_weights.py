@@ -13,7 +13,11 @@ POOLER, HEAD = "encoder/_pooler_layer/", "masked_lm/"
 
 @dataclasses.dataclass(frozen=True)
 class EncoderSizes:
-  """What an encoder is; the names are those of its configuration."""
+  """What an encoder is; the names are those of its configuration.
+
+  Those of the masked-LM head begin with `mlm_`; a `mlm_norm_epsilon` of None
+  is the encoder's.
+  """
   vocab_size: int
   hidden_size: int
   num_layers: int
@@ -26,6 +30,10 @@ class EncoderSizes:
   mlm_activation: str = "gelu_exact"
   initializer_range: float = 0.02
   norm_first: bool = False
+  use_type_embeddings: bool = True
+  use_pooler: bool = True
+  embedding_dropout_first: bool = False
+  mlm_norm_epsilon: Optional[float] = None
 
   def describe(self) -> str:
     return (f"{self.num_layers} layers of {self.hidden_size}, "
@@ -45,9 +53,10 @@ class EncoderSizes:
         "encoder/_embedding_layer": dict(embeddings=(self.vocab_size, d)),
         "encoder/_position_embedding_layer": dict(
             _position_embeddings=(self.max_position_embeddings, d)),
-        "encoder/_type_embedding_layer": dict(
-            embeddings=(self.type_vocab_size, d)),
         "encoder/_embedding_norm_layer": norm}
+    if self.use_type_embeddings:
+      parts["encoder/_type_embedding_layer"] = dict(
+          embeddings=(self.type_vocab_size, d))
     for i in range(self.num_layers):
       block = f"encoder/_transformer_layers/{i}"
       for name in ("query", "key", "value"):
@@ -61,8 +70,9 @@ class EncoderSizes:
           f"{block}/_output_dense": dict(kernel=(f, d), bias=(d,)),
           f"{block}/_output_layer_norm": norm}
     dense = dict(kernel=(d, d), bias=(d,))
-    parts |= {POOLER[:-1]: dense, "masked_lm/dense": dense,
-              "masked_lm/layer_norm": norm,
+    if self.use_pooler:
+      parts[POOLER[:-1]] = dense
+    parts |= {"masked_lm/dense": dense, "masked_lm/layer_norm": norm,
               "masked_lm": dict(bias=(self.vocab_size,))}
     return {f"{part}/{name}": shape for part, names in parts.items()
             for name, shape in names.items()}

@@ -41,7 +41,8 @@ def hidden_states(arrays, sizes, ids, mask, types) -> list[np.ndarray]:
   Args:
     arrays: by our names.
     sizes: `EncoderSizes`.
-    ids, mask, types: int[b n]; mask is 1 for real tokens.
+    ids, mask, types: int[b n]; mask is 1 for real tokens. `types` is not read
+      where there are none.
 
   Returns:
     float[b n d] for each layer.
@@ -52,9 +53,10 @@ def hidden_states(arrays, sizes, ids, mask, types) -> list[np.ndarray]:
       x, arrays[f"encoder/{name}/gamma"], arrays[f"encoder/{name}/beta"],
       sizes.norm_epsilon)
   n = ids.shape[1]
-  x = (arrays[_TABLE][ids] + arrays[
+  x = arrays[_TABLE][ids] + arrays[
       "encoder/_position_embedding_layer/_position_embeddings"][:n]
-       + arrays["encoder/_type_embedding_layer/embeddings"][types])
+  if sizes.use_type_embeddings:
+    x = x + arrays["encoder/_type_embedding_layer/embeddings"][types]
   x = norm(x, "_embedding_norm_layer")
   hidden = np.where(mask[:, None, None, :] > 0, 0.0, -30000.0).astype(x.dtype)
   states = []
@@ -85,5 +87,6 @@ def logits(arrays, sizes, states) -> np.ndarray:
       states @ arrays["masked_lm/dense/kernel"]
       + arrays["masked_lm/dense/bias"], sizes.mlm_activation)
   x = _normalise(x, arrays["masked_lm/layer_norm/gamma"],
-                 arrays["masked_lm/layer_norm/beta"], sizes.norm_epsilon)
+                 arrays["masked_lm/layer_norm/beta"],
+                 sizes.mlm_norm_epsilon or sizes.norm_epsilon)
   return x @ arrays[_TABLE].T + arrays["masked_lm/bias"]

@@ -24,6 +24,7 @@ def write(folder: str, arrays, sizes, vocabulary):
   fields = dataclasses.asdict(sizes)
   task = pretraining.PretrainingTaskConfig(lower_case=vocabulary.lower_case)
   task.model.mlm_activation = fields.pop("mlm_activation")
+  task.model.mlm_norm_epsilon = fields.pop("mlm_norm_epsilon") or 0.0
   task.model.encoder.any = encoders.FastBertEncoderConfig(**fields)
   with open(os.path.join(folder, "params.yaml"), "w", encoding="utf-8") as f:
     f.write(resolve.params_text(pretraining.PretrainingConfig(task=task)))

@@ -96,6 +96,11 @@ def _settings(run: str):
     task = yaml.safe_load(stranger_files.read(run, "params.yaml"))["task"]
     model, encoder = task["model"], task["model"]["encoder"]["any"]
     head = model.get("mlm_activation", "gelu_exact")
+    parts = {name: bool(encoder.get(name, default)) for name, default in (
+        ("use_type_embeddings", True), ("use_pooler", True),
+        ("embedding_dropout_first", False))}
+    head_epsilon = model.get("mlm_norm_epsilon") and stranger_files.number(
+        where, model, "mlm_norm_epsilon", 0, 1)
     epsilon, body = encoder["norm_epsilon"], encoder["hidden_activation"]
     unlike = [name for name in ("norm_first", "embedding_size")
               if encoder.get(name)]
@@ -112,10 +117,11 @@ def _settings(run: str):
     if value not in known:
       raise UserError(f"{where}: {key}={value!r:.40}: known are "
                       f"{', '.join(known)}")
-  return dict(norm_epsilon=stranger_files.number(
+  return dict(parts, norm_epsilon=stranger_files.number(
       where, encoder, "norm_epsilon", 0, 1) if epsilon else 1e-12,
               hidden_activation=_ACTIVATIONS[body],
-              mlm_activation=_HEAD_ACTIVATIONS[head]), task.get("lower_case")
+              mlm_activation=_HEAD_ACTIVATIONS[head],
+              mlm_norm_epsilon=head_epsilon or None), task.get("lower_case")
 
 
 def _key(graph, name: str):
@@ -143,6 +149,8 @@ def _sizes(prefix, graph, shapes) -> named_weights.EncoderSizes:
                       "BertEncoderV2")
     return shapes[key]
 
+  # Without segment types the table is not there, as in Bort.
+  types = _key(graph, "encoder/_type_embedding_layer/embeddings") is not None
   block = "_transformer_layers/0"
   d, h, _ = shape(f"{block}/_attention_layer/_query_dense/kernel", 3)
   top = object_graph.top(graph, "encoder")
@@ -155,4 +163,6 @@ def _sizes(prefix, graph, shapes) -> named_weights.EncoderSizes:
       intermediate_size=shape(f"{block}/_intermediate_dense/kernel", 2)[1],
       max_position_embeddings=shape(
           "_position_embedding_layer/_position_embeddings", 2)[0],
-      type_vocab_size=shape("_type_embedding_layer/embeddings", 2)[0])
+      type_vocab_size=(
+          shape("_type_embedding_layer/embeddings", 2)[0] if types else 1),
+      use_type_embeddings=types)

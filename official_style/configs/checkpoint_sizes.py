@@ -28,7 +28,8 @@ _ATTENTION = tuple(
     if field.name.startswith("favor_") or field.name in (
         "attention", "attention_block_size", "attention_window_blocks",
         "attention_random_blocks", "attention_seed"))
-_BEHAVIOUR = ("hidden_activation", "norm_first")
+_BEHAVIOUR = ("hidden_activation", "norm_first", "use_type_embeddings",
+              "use_pooler", "embedding_dropout_first")
 # Without a checkpoint: the sizes of gin/models/tiny.gin.
 _TINY = dict(hidden_size=128, num_layers=4, num_attention_heads=2,
              intermediate_size=512, max_position_embeddings=512,
@@ -44,6 +45,7 @@ class _Source:
     encoder: fields of the encoder, as a dict.
     lower_case: of its text; None is not said.
     mlm_activation: of its masked-LM head; None is not said.
+    mlm_norm_epsilon: of that head; None is the encoder's.
     tokenizer: `wordpiece` or `bytes`.
   """
   place: str
@@ -51,6 +53,7 @@ class _Source:
   encoder: dict
   lower_case: Optional[bool]
   mlm_activation: Optional[str]
+  mlm_norm_epsilon: Optional[float] = None
   tokenizer: str = "wordpiece"
 
 
@@ -73,6 +76,8 @@ def fill(task, model_dir: str = ""):
   elif task.init_checkpoint and os.path.exists(
       task.init_checkpoint + ".index"):
     _require_given(task, encoder)
+  if not encoder.use_pooler:
+    task.model.use_encoder_pooler = False
   _fill_positions(task, source)
   for name in _SHAPES:
     if not getattr(encoder, name):
@@ -133,7 +138,7 @@ def _source(path: str) -> Optional[_Source]:
         "training here is on WordPieces: give a BERT with a vocab.txt")
   sizes = dataclasses.asdict(weights.sizes)
   return _Source(path, weights.vocab_file, sizes, weights.lower_case,
-                 sizes.pop("mlm_activation"))
+                 sizes.pop("mlm_activation"), sizes.pop("mlm_norm_epsilon"))
 
 
 def _take(task, source: _Source):
@@ -148,7 +153,14 @@ def _take(task, source: _Source):
 
 
 def _take_head(task, source: _Source):
-  """The activation of the masked-LM head."""
+  """Activation and epsilon of the masked-LM head."""
+  theirs = source.mlm_norm_epsilon or source.encoder.get("norm_epsilon")
+  ours = task.model.mlm_norm_epsilon
+  if theirs and ours and ours != theirs:
+    raise UserError(f"task.model.mlm_norm_epsilon={ours}: the weights of "
+                    f"{source.place} have {theirs}: leave it out")
+  if theirs and theirs != task.model.encoder.get().norm_epsilon:
+    task.model.mlm_norm_epsilon = theirs
   ours, theirs = task.model.mlm_activation, source.mlm_activation
   if theirs is not None and ours != theirs:
     if ours != type(task.model)().mlm_activation:
@@ -206,11 +218,12 @@ def _read(run: str) -> _Source:
   try:
     encoder = task["model"]["encoder"]["any"]
     head = task["model"].get("mlm_activation")
+    epsilon = task["model"].get("mlm_norm_epsilon") or None
   except (AttributeError, KeyError, TypeError):
     raise UserError(f"{path}: holds no task.model.encoder.any: it is no run "
                     "whose weights can be started from") from None
   return _Source(run, os.path.join(run, "data", "vocab.txt"), encoder,
-                 task.get("lower_case"), head,
+                 task.get("lower_case"), head, epsilon,
                  task.get("tokenizer", "wordpiece"))
 
 

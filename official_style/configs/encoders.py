@@ -25,6 +25,11 @@ class FastBertEncoderConfig(official_encoders.BertEncoderConfig):
   Attributes:
     vocab_size: token ids; 0 takes the size of the vocabulary in use.
     norm_epsilon: added to the variance by every layer normalisation.
+    use_type_embeddings: whether there are segment types; `type_vocab_size`
+      says nothing where there are none.
+    use_pooler: whether there is a pooler.
+    embedding_dropout_first: whether embeddings are dropped out before they are
+      normalised, words alone first, not once after it.
     attention: `softmax`; for long rows `favor` (Performer), an estimate of it,
       or `block_sparse` (as BigBird), neighbours and the first block. Weights
       of one fit all.
@@ -39,6 +44,9 @@ class FastBertEncoderConfig(official_encoders.BertEncoderConfig):
   """
   vocab_size: int = 0
   norm_epsilon: float = 1e-12
+  use_type_embeddings: bool = True
+  use_pooler: bool = True
+  embedding_dropout_first: bool = False
   attention: str = "softmax"
   favor_features: int = 256
   favor_kernel: str = "softmax"
@@ -186,6 +194,9 @@ def _bert_arguments(config: FastBertEncoderConfig) -> dict:
       norm_first=config.norm_first,
       norm_epsilon=config.norm_epsilon,
       attention=attention.attention_of(config),
+      use_type_embeddings=config.use_type_embeddings,
+      use_pooler=config.use_pooler,
+      embedding_dropout_first=config.embedding_dropout_first,
   )
 
 

@@ -45,10 +45,13 @@ class SentencePredictionModelConfig(base_config.Config):
     use_encoder_pooler: whether the head reads the encoder's pooler, or has a
       new one of its own.
     head_dropout_rate: before the last projection.
+    head_input_dropout_rate: before a pooler of the head's own, as RoBERTa's
+      head has it.
   """
   num_classes: int = 0
   use_encoder_pooler: bool = True
   head_dropout_rate: float = 0.1
+  head_input_dropout_rate: float = 0.0
   encoder: official_encoders.EncoderConfig = dataclasses.field(
       default_factory=lambda: official_encoders.EncoderConfig(
           type="any", any=encoders.FastBertEncoderConfig()))

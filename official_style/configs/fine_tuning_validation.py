@@ -70,8 +70,9 @@ def _validate_task(task):
   if task.num_folds == 1 or task.fold >= max(1, task.num_folds):
     raise UserError(f"task.fold={task.fold} of task.num_folds="
                     f"{task.num_folds}: give 2 folds or more, and a fold below")
-  validation.within("task.model.head_dropout_rate",
-                    task.model.head_dropout_rate, 0, 1, "[)")
+  for name in ("head_dropout_rate", "head_input_dropout_rate"):
+    validation.within(f"task.model.{name}", getattr(task.model, name), 0, 1,
+                      "[)")
   _validate_thresholds(task)
   ours, theirs = (
       {os.path.normpath(p.strip()) for p in data.input_path.split(",")

@@ -48,6 +48,16 @@ class PretrainingDataConfig(pretrain_dataloader.BertPretrainDataConfig):
 
 
 @dataclasses.dataclass
+class PretrainerConfig(bert.PretrainerConfig):
+  """The encoder and its masked-LM head.
+
+  Attributes:
+    mlm_norm_epsilon: of the head's normalisation; 0 is the encoder's.
+  """
+  mlm_norm_epsilon: float = 0.0
+
+
+@dataclasses.dataclass
 class KeepScheduleConfig(cfg.base_config.Config):
   """How many tokens the middle layers keep as training goes on.
 
@@ -83,8 +93,8 @@ class PretrainingTaskConfig(masked_lm.MaskedLMConfig):
     trained_vocab_size: size of the vocabulary that is trained.
     keep_schedule: keep counts over the steps.
   """
-  model: bert.PretrainerConfig = dataclasses.field(
-      default_factory=lambda: bert.PretrainerConfig(
+  model: PretrainerConfig = dataclasses.field(
+      default_factory=lambda: PretrainerConfig(
           cls_heads=[],
           encoder=official_encoders.EncoderConfig(
               type="any", any=encoders.TokenDropBertEncoderConfig())))

@@ -67,7 +67,9 @@ def validate_runtime(runtime: pretraining.PretrainingRuntimeConfig):
 
 def validate_given(config: pretraining.PretrainingConfig):
   flags = {"task.train_data.input_path": "--train_data='corpus/*.txt'",
-           "task.vocab_file": "--vocab_file=vocab.txt"}
+           "task.vocab_file": "--vocab_file=vocab.txt",
+           "task.init_checkpoint": "--init_checkpoint=runs/bort, or "
+                                   "--init_checkpoint= for random weights"}
   for key, owner, _ in field_types.leaves(config):
     if getattr(owner, key.rsplit(".", 1)[-1]) == REQUIRED:
       mend = flags.get(key, f"--params_override={key}=...")
@@ -234,6 +236,9 @@ def validate_encoder(task: pretraining.PretrainingTaskConfig):
         f"{prefix}.num_attention_heads={encoder.num_attention_heads}")
   for name in ("dropout_rate", "attention_dropout_rate"):
     within(f"{prefix}.{name}", getattr(encoder, name), 0, 1, "[)")
+  if getattr(task.model, "mlm_norm_epsilon", 0):  # 0 is the encoder's.
+    within("task.model.mlm_norm_epsilon", task.model.mlm_norm_epsilon, 0, 1,
+           "()")
   for name in ("initializer_range", "norm_epsilon"):
     within(f"{prefix}.{name}", getattr(encoder, name), 0, 1, "()")
   attention.validate(encoder, prefix)

@@ -79,6 +79,8 @@ class ModelSizes:
   type_vocab_size: int = 2
   embedding_width: Optional[int] = None
   attention: AttentionCost = AttentionCost()
+  use_type_embeddings: bool = True
+  use_pooler: bool = True
 
   @property
   def width(self) -> int:
@@ -112,7 +114,9 @@ def sizes_of(encoder, vocab_size: int) -> ModelSizes:
       max_sequence_length=encoder.max_position_embeddings,
       type_vocab_size=encoder.type_vocab_size,
       embedding_width=encoder.embedding_size,
-      attention=AttentionCost(**attention_fields(encoder)))
+      attention=AttentionCost(**attention_fields(encoder)),
+      use_type_embeddings=encoder.use_type_embeddings,
+      use_pooler=encoder.use_pooler)
 
 
 def attention_fields(encoder) -> dict:
@@ -127,13 +131,17 @@ def attention_fields(encoder) -> dict:
 
 
 def encoder_parameters(sizes: ModelSizes) -> int:
-  """Trainable parameters of the encoder, embeddings and pooler included."""
+  """Trainable parameters of the encoder, embeddings and pooler included.
+
+  The last and the segment types only where there are any.
+  """
   d, e, f = sizes.hidden_size, sizes.width, sizes.inner_dim
   tables = (sizes.vocab_size + sizes.max_sequence_length
-            + sizes.type_vocab_size) * e
+            + sizes.type_vocab_size * sizes.use_type_embeddings) * e
   embeddings = tables + 2 * e + (_dense(e, d) if e != d else 0)
   layer = 4 * _dense(d, d) + _dense(d, f) + _dense(f, d) + 4 * d
-  return embeddings + sizes.num_layers * layer + _dense(d, d)
+  return (embeddings + sizes.num_layers * layer
+          + _dense(d, d) * sizes.use_pooler)
 
 
 def head_parameters(sizes: ModelSizes) -> int:

@@ -147,7 +147,7 @@ def _repeats(encoder, rows, n, grid) -> dict[int, int]:
 def _layer(encoder, rows, tokens, kept, last, repeats):
   """A call that runs layers from so many tokens to so many."""
   # Of different states: equal ones would be computed once.
-  width = encoder.pooler_layer.units
+  width = encoder.hidden_size
   num_layers = len(encoder.transformer_layers)
   states = [tf.random.stateless_normal([rows, tokens, width], [tokens, i])
             for i in range(repeats)]

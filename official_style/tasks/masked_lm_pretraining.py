@@ -32,6 +32,7 @@ class MaskedLMPretrainingTask(masked_lm.MaskedLMTask):
         mlm_activation=encoders.head_activation(config.mlm_activation),
         mlm_initializer=tf_keras.initializers.TruncatedNormal(
             stddev=config.mlm_initializer_range),
+        mlm_norm_epsilon=config.mlm_norm_epsilon or None,
         classification_heads=[
             classification_head.ClassificationHead(**head.as_dict())
             for head in config.cls_heads or []])
@@ -40,7 +41,8 @@ class MaskedLMPretrainingTask(masked_lm.MaskedLMTask):
     """The variables the loss depends on, in order."""
     # The pooler has no part in it: heads read the sequence, as Model
     # Garden's do.
-    pooler = {id(v) for v in model.encoder_network.pooler_layer.variables}
+    pooler = {id(v) for v in getattr(
+        model.encoder_network.pooler_layer, "variables", ())}
     return [v for v in model.trainable_variables if id(v) not in pooler]
 
   def normalizers(self, batch) -> dict:

@@ -61,7 +61,8 @@ class SentencePredictionTask(base_task.Task):
         initializer=tf_keras.initializers.TruncatedNormal(
             stddev=encoder_config.initializer_range),
         dropout_rate=config.head_dropout_rate,
-        use_encoder_pooler=config.use_encoder_pooler)
+        use_encoder_pooler=config.use_encoder_pooler,
+        input_dropout_rate=config.head_input_dropout_rate)
 
   def build_inputs(self, params, input_context=None):
     """Model Garden's way to data; ours is `official_style.data`."""
@@ -80,7 +81,8 @@ class SentencePredictionTask(base_task.Task):
     """The variables the loss depends on, in order."""
     unused = set()
     if not self.task_config.model.use_encoder_pooler:
-      unused = {id(v) for v in model.encoder_network.pooler_layer.variables}
+      unused = {id(v) for v in getattr(
+          model.encoder_network.pooler_layer, "variables", ())}
     return [v for v in model.trainable_variables if id(v) not in unused]
 
   def normalizers(self, batch) -> dict:

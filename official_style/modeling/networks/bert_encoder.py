@@ -1,7 +1,9 @@
 """BERT, dense: every layer on every token.
 
 Devlin et al., 2019 (https://arxiv.org/abs/1810.04805). Variables and
-checkpoint paths are those of Model Garden's `BertEncoderV2`.
+checkpoint paths are those of Model Garden's `BertEncoderV2`. Bort (de Wynter
+and Perry, 2020, https://arxiv.org/abs/2010.10499) is this with other sizes,
+less the parts it has no use for.
 
 Axes: b batch, n tokens, d hidden_size.
 """
@@ -28,7 +30,7 @@ class BertEncoder(tf_keras.layers.Layer):
     num_layers: transformer blocks.
     num_attention_heads: must divide hidden_size.
     max_sequence_length: rows of the position table.
-    type_vocab_size: segment types.
+    type_vocab_size: segment types. Where there is one, all tokens are of it.
     inner_dim: width inside the feed-forward half.
     inner_activation: activation inside the feed-forward half.
     output_dropout: rate after embeddings and after each half of a block.
@@ -39,6 +41,10 @@ class BertEncoder(tf_keras.layers.Layer):
     norm_epsilon: added to the variance when normalising.
     attention: an `AttentionMechanism`, or its name. The variables are the same
       for all.
+    use_type_embeddings: whether there are segment types at all.
+    use_pooler: whether there is a pooler; without one, no `pooled_output`.
+    embedding_dropout_first: whether dropout comes before the normalisation of
+      the embeddings, of words and again of the sum, not once after it.
 
   Call:
     inputs: dict of `input_word_ids`, `input_mask` and `input_type_ids`, each
@@ -58,7 +64,8 @@ class BertEncoder(tf_keras.layers.Layer):
                type_vocab_size=2, inner_dim=3072, inner_activation="gelu",
                output_dropout=0.1, attention_dropout=0.1, initializer=None,
                embedding_width=None, norm_first=False, norm_epsilon=1e-12,
-               attention=None, **kwargs):
+               attention=None, use_type_embeddings=True, use_pooler=True,
+               embedding_dropout_first=False, **kwargs):
     super().__init__(**kwargs)
     self._attention = attention_mechanism.of(attention)
     if initializer is None:
@@ -72,7 +79,9 @@ class BertEncoder(tf_keras.layers.Layer):
         output_dropout=output_dropout, attention_dropout=attention_dropout,
         initializer=tf_keras.initializers.get(initializer),
         embedding_width=embedding_width, norm_first=norm_first,
-        norm_epsilon=norm_epsilon)
+        norm_epsilon=norm_epsilon, use_type_embeddings=use_type_embeddings,
+        use_pooler=use_pooler,
+        embedding_dropout_first=embedding_dropout_first)
     width = embedding_width or hidden_size
     self._embedding_layer = official_layers.OnDeviceEmbedding(
         vocab_size=vocab_size, embedding_width=width,
@@ -80,10 +89,12 @@ class BertEncoder(tf_keras.layers.Layer):
     self._position_embedding_layer = official_layers.PositionEmbedding(
         initializer=self._initializer(), max_length=max_sequence_length,
         name="position_embedding")
-    self._type_embedding_layer = official_layers.OnDeviceEmbedding(
-        vocab_size=type_vocab_size, embedding_width=width,
-        initializer=self._initializer(), use_one_hot=True,
-        name="type_embeddings")
+    self._type_embedding_layer = None
+    if use_type_embeddings:
+      self._type_embedding_layer = official_layers.OnDeviceEmbedding(
+          vocab_size=type_vocab_size, embedding_width=width,
+          initializer=self._initializer(), use_one_hot=True,
+          name="type_embeddings")
     self._embedding_norm_layer = tf_keras.layers.LayerNormalization(
         name="embeddings/layer_norm", axis=-1, epsilon=norm_epsilon,
         dtype=tf.float32)
@@ -102,10 +113,13 @@ class BertEncoder(tf_keras.layers.Layer):
             salt=i + 1, attention=self._attention,
             name=f"transformer/layer_{i}")
         for i in range(num_layers)]
-    self._pooler_layer = tf_keras.layers.Dense(
-        units=hidden_size, activation="tanh",
-        kernel_initializer=self._initializer(), name="pooler_transform")
+    self._pooler_layer = None
+    if use_pooler:
+      self._pooler_layer = tf_keras.layers.Dense(
+          units=hidden_size, activation="tanh",
+          kernel_initializer=self._initializer(), name="pooler_transform")
     self._output_dropout = output_dropout
+    # With no types either: data always has them, and tasks pass them on.
     self.inputs = {
         name: tf_keras.Input(shape=(None,), dtype=tf.int32)
         for name in ("input_word_ids", "input_mask", "input_type_ids")}
@@ -125,10 +139,11 @@ class BertEncoder(tf_keras.layers.Layer):
              (self._position_embedding_layer, embedded),
              (self._type_embedding_layer, tokens),
              (self._embedding_norm_layer, embedded),
-             (self._pooler_layer, [None, settings["hidden_size"]])]
-    if self._embedding_projection is not None:
-      parts.append((self._embedding_projection, embedded))
+             (self._pooler_layer, [None, settings["hidden_size"]]),
+             (self._embedding_projection, embedded)]
     for layer, shape in parts:
+      if layer is None:
+        continue
       with tf.name_scope(layer.name):
         layer.build(shape)
       layer.built = True
@@ -196,28 +211,43 @@ class BertEncoder(tf_keras.layers.Layer):
     if "dense_inputs" in inputs:
       raise ValueError("dense_inputs: this encoder reads token ids only")
     words = self._embedding_layer(inputs["input_word_ids"])
+    first = self._settings["embedding_dropout_first"]
+    if first:
+      words = self._embedding_dropout(words, row_keys, 0)
     if "position_ids" in inputs:
       table = self._position_embedding_layer._position_embeddings  # pylint: disable=protected-access
       positions = tf.gather(
           tf.cast(table, words.dtype), inputs["position_ids"])
     else:
       positions = self._position_embedding_layer(words)
-    types = self._type_embedding_layer(inputs["input_type_ids"])
-    x = self._embedding_norm_layer(words + positions + types)
-    if row_keys is not None:
-      x = row_dropout.row_dropout(x, self._output_dropout, row_keys, salt=0)
+    x = words + positions
+    if self._type_embedding_layer is not None:
+      types = inputs["input_type_ids"]
+      if self._settings["type_vocab_size"] == 1:
+        types = tf.zeros_like(types)
+      x += self._type_embedding_layer(types)
+    if first:
+      x = self._embedding_norm_layer(self._embedding_dropout(x, row_keys, 1))
+    else:
+      x = self._embedding_dropout(self._embedding_norm_layer(x), row_keys, 0)
     if self._embedding_projection is not None:
       x = tf.cast(self._embedding_projection(x), tf.float32)
     return x
+
+  def _embedding_dropout(self, x, row_keys, place):
+    # Salts of blocks start at `transformer_block.NUM_DRAWS`, above both places.
+    if row_keys is None:
+      return x
+    return row_dropout.row_dropout(x, self._output_dropout, row_keys, place)
 
   def _outputs(self, states, kept_positions, read_positions):
     last = states[-1]
     outputs = dict(sequence_output=last, encoder_outputs=states,
                    kept_positions=kept_positions)
-    if read_positions is None:
-      outputs["pooled_output"] = self._pooler_layer(last[:, 0, :])
-    else:
+    if read_positions is not None:
       kept_positions[-1] = read_positions
+    elif self._pooler_layer is not None:
+      outputs["pooled_output"] = self._pooler_layer(last[:, 0, :])
     return outputs
 
   def get_embedding_table(self):
@@ -232,7 +262,12 @@ class BertEncoder(tf_keras.layers.Layer):
 
   @property
   def pooler_layer(self):
+    """None where there is none."""
     return self._pooler_layer
+
+  @property
+  def hidden_size(self) -> int:
+    return self._settings["hidden_size"]
 
   @property
   def norm_epsilon(self) -> float:

@@ -26,8 +26,14 @@ class MaskedLMPretrainer(models.BertPretrainerV2):
   Its checkpoint items (`encoder`, `masked_lm` and heads) are Model Garden's.
   Where predictions are asked for, the last layer works on the predicted
   positions only, and on the first where a head reads it: nobody sees the
-  others. The head's normalisation has the encoder's epsilon, where Model
-  Garden's always has 1e-12.
+  others. The head's normalisation has the encoder's epsilon unless it is given
+  one, where Model Garden's always has 1e-12.
+
+  Args:
+    encoder_network: an encoder of ours.
+    mlm_activation, mlm_initializer: of the head.
+    mlm_norm_epsilon: of the head; None is the encoder's.
+    **kwargs: those of `BertPretrainerV2`.
 
   Call:
     inputs: what the encoder takes, and `masked_lm_positions` int[b p].
@@ -36,12 +42,15 @@ class MaskedLMPretrainer(models.BertPretrainerV2):
   """
 
   def __init__(self, encoder_network, mlm_activation=None,
-               mlm_initializer="glorot_uniform", **kwargs):
+               mlm_initializer="glorot_uniform", mlm_norm_epsilon=None,
+               **kwargs):
     super().__init__(
         encoder_network=encoder_network, mlm_activation=mlm_activation,
         mlm_initializer=mlm_initializer, **kwargs)
+    if mlm_norm_epsilon is None:
+      mlm_norm_epsilon = getattr(encoder_network, "norm_epsilon", 1e-12)
     self.masked_lm = _MaskedLM(
-        getattr(encoder_network, "norm_epsilon", 1e-12),
+        mlm_norm_epsilon,
         embedding_table=encoder_network.get_embedding_table(),
         activation=mlm_activation, initializer=mlm_initializer,
         name="cls/predictions")

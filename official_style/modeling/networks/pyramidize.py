@@ -56,7 +56,7 @@ def pyramidize(encoder: Any, speedup: float = 3.0,
         f"{type(encoder).__name__}: give an encoder of official_style, as a "
         "classifier's `encoder_network`, or Model Garden's BertEncoderV2 or "
         "BertEncoder")
-  if not encoder.built or not encoder.pooler_layer.built:
+  if not encoder.built or not _parts(encoder)[-1].built:
     raise ValueError(f"{encoder.name} has no weights yet: call it, or load a "
                      "checkpoint, first")
   config = _config_of_model_gardens(encoder) if theirs else (
@@ -108,8 +108,9 @@ def model_sizes(config: dict) -> cost_model.ModelSizes:
   """The sizes of an encoder with this `get_config()`."""
   sizes = {field.name: config[field.name]
            for field in dataclasses.fields(cost_model.ModelSizes)
-           if field.name != "attention"}
-  # Model Garden's encoders have one kind only, and don't name it.
+           if field.name != "attention" and field.name in config}
+  # Model Garden's encoders have one kind only, and don't name it; nor do they
+  # lack types or pooler.
   return cost_model.ModelSizes(
       **sizes, attention=cost_model.AttentionCost(
           **config.get("attention", {})))

@@ -25,6 +25,7 @@ class SentenceClassifier(tf_keras.Model):
     dropout_rate: of the head.
     use_encoder_pooler: whether [CLS] goes through the encoder's pooler, or
       through a new one of the head's.
+    input_dropout_rate: before a pooler of the head's.
 
   Call:
     inputs: what the encoder takes, each [b n], or [b c n] for a score for each
@@ -37,15 +38,19 @@ class SentenceClassifier(tf_keras.Model):
   """
 
   def __init__(self, encoder_network, num_classes, initializer,
-               dropout_rate=0.1, use_encoder_pooler=True, **kwargs):
+               dropout_rate=0.1, use_encoder_pooler=True,
+               input_dropout_rate=0.0, **kwargs):
     super().__init__(**kwargs)
     self.encoder_network = encoder_network
     self._use_encoder_pooler = use_encoder_pooler
-    width = encoder_network.pooler_layer.units
+    if use_encoder_pooler and encoder_network.pooler_layer is None:
+      raise ValueError("use_encoder_pooler=True: this encoder has no pooler; "
+                       "with False the head has one of its own")
     self.classifier = classification_head.ClassificationHead(
-        inner_dim=0 if use_encoder_pooler else width,
+        inner_dim=0 if use_encoder_pooler else encoder_network.hidden_size,
         num_classes=num_classes, initializer=initializer,
-        dropout_rate=dropout_rate, name="sentence_prediction")
+        dropout_rate=dropout_rate, input_dropout_rate=input_dropout_rate,
+        name="sentence_prediction")
 
   def call(self, inputs, training=None, token_keep_k=None,
            token_schedule=None):
