@@ -17,6 +17,7 @@ LEVELS = {
     "official_style": 0,
     "official_style.errors": 0,
     "official_style.files": 0,
+    "official_style.vocabulary_files": 0,
     "official_style.tensorflow_environment": 0,
     "official_style.modeling.ops": 1,
     "official_style.modeling.token_schedule": 1,

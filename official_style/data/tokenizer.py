@@ -5,6 +5,7 @@ Letters: b texts, t tokens of all of them together.
 
 import numpy as np
 
+from official_style.data.byte_pair_tokenizer import BytePairTokenizer
 from official_style.data.byte_tokenizer import ByteTokenizer
 from official_style.data.character_map import CharacterMap
 
@@ -20,8 +21,11 @@ def tokenizer_of(vocabulary):
   """What cuts text into the tokens of a vocabulary.
 
   Returns:
-    A `ByteTokenizer` for the vocabulary of bytes, else a `WordPieceTokenizer`.
+    A `ByteTokenizer` for the vocabulary of bytes, a `BytePairTokenizer` for one
+    with merges, else a `WordPieceTokenizer`. All have its interface.
   """
+  if vocabulary.is_byte_bpe:
+    return BytePairTokenizer(vocabulary)
   return (ByteTokenizer if vocabulary.is_bytes
           else WordPieceTokenizer)(vocabulary)
 
