@@ -99,8 +99,9 @@ _GROUPS = {
               "the same, for evaluation; default is a held-out share of the "
               "training documents"),
         _Flag("vocab_file", "string",
-              "WordPiece vocabulary, a token a line; default is one trained "
-              "on the training text"),
+              "WordPiece vocabulary, a token a line, or the folder of a "
+              "byte-level BPE's vocab.json and merges.txt; default is one "
+              "trained on the training text"),
         _Flag("init_checkpoint", "string",
               "weights to start from: a run folder, a TensorFlow checkpoint, "
               "or a Hugging Face BERT folder"),

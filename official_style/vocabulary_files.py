@@ -5,7 +5,7 @@
     encoder.json  and vocab.bpe     the same, as GPT-2 has it
     vocab.txt     and vocab.merges.txt    the same, as runs of ours keep it
 
-Imports nothing but the standard library.
+Imports no TensorFlow.
 """
 
 import functools
@@ -14,6 +14,7 @@ import json
 import os
 from typing import Optional
 
+from official_style import files
 from official_style.errors import UserError
 
 # In a folder the first pair that is there wins.
@@ -89,6 +90,17 @@ def merge_lines(merges) -> bytes:
                   ]).encode("utf-8")
 
 
+def write_byte_pairs(folder: str, tokens, merges):
+  """Writes `vocab.json` and `merges.txt` into a folder.
+
+  Raises:
+    OSError: if they can't be written.
+  """
+  files.write(os.path.join(folder, "merges.txt"), merge_lines(merges))
+  files.write(os.path.join(folder, "vocab.json"), json.dumps(
+      {token: i for i, token in enumerate(tokens)}, ensure_ascii=False))
+
+
 def read_byte_pairs(tokens_path: str, merges_path: str):  # pylint: disable=redefined-outer-name
   """Reads a byte-level BPE.
 
@@ -144,6 +156,8 @@ def byte_characters() -> tuple[str, ...]:
 
 def _beside(tokens: str) -> tuple[str, str]:
   """A .json of tokens with the merges beside it."""
+  if not os.path.exists(tokens):
+    _read(tokens)
   folder, name = os.path.split(tokens)
   usual = dict(_PAIRS).get(name)
   names = [usual] if usual else [merges for _, merges in _PAIRS]

@@ -5,7 +5,8 @@
 
 reads .txt (an empty line ends a document) and .jsonl files, or .gz of both,
 and writes shards/train-00000.tfrecord ..., shards/eval-00000.tfrecord ...,
-manifest.json (counts, digests, padding) and vocab.txt. Then
+manifest.json (counts, digests, padding) and vocab.txt, with vocab.merges.txt
+where --vocab_file is of a byte-level BPE. Then
 
     python train.py --experiment=token_drop_bert \\
         --vocab_file=shards/vocab.txt --gin_params='SEQ_LENGTH = 128' \\
@@ -36,7 +37,8 @@ _INPUT = flags.DEFINE_string(
     "input", None, "text files, globs and directories, separated by commas",
     required=True)
 _VOCAB_FILE = flags.DEFINE_string(
-    "vocab_file", None, "a vocab.txt, one token a line", required=True)
+    "vocab_file", None, "a vocab.txt, one token a line, or the folder of a "
+    "byte-level BPE's vocab.json and merges.txt", required=True)
 _OUTPUT_DIR = flags.DEFINE_string(
     "output_dir", None, "folder to make", required=True)
 _SEQ_LENGTH = flags.DEFINE_integer("seq_length", 128, "positions of a row")

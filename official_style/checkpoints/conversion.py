@@ -117,17 +117,15 @@ def _refuse_gaps(weights):
 def _refuse_target(target, weights, vocabulary):
   """What a layout can't hold."""
   if vocabulary is None:
-    what = ("is of byte-level BPE" if weights.bpe_folder else
-            f"(vocab.txt) is not beside {weights.place}")
-    if target in ("run", "kerashub"):
-      raise UserError(f"--to={target}: needs a WordPiece vocabulary, and that "
-                      f"of these weights {what}: choose --to=model_garden")
-    if target == "huggingface" and not (
-        weights.bpe_folder
-        and huggingface_reader.has_byte_pairs(weights.bpe_folder)):
-      raise UserError(f"--to={target}: the vocabulary {what}, and no "
-                      "merges.txt is there: put it there, or choose "
-                      "--to=model_garden")
+    name = ("vocab.json and merges.txt" if weights.bpe_folder else
+            "vocab.txt")
+    if target != "model_garden":
+      raise UserError(f"--to={target}: needs a vocabulary, and that of these "
+                      f"weights ({name}) is not beside {weights.place}: put it "
+                      "there, or choose --to=model_garden")
+  elif vocabulary.is_byte_bpe and target == "kerashub":
+    raise UserError("--to=kerashub: KerasHub's BERT has WordPieces, and these "
+                    "weights are of a byte-level BPE: choose --to=huggingface")
   if target != "kerashub":
     return
   for name, value in (("type_vocab_size", 2), ("norm_epsilon", 1e-12)):

@@ -20,7 +20,7 @@ def trained(arrays, sizes, vocabulary) -> tuple[bool, list[str]]:
 
   Args:
     arrays: by our names. sizes: `EncoderSizes`.
-    vocabulary: a `Vocabulary`; None of other kinds, whose text can't be read.
+    vocabulary: a `Vocabulary`, or None.
   """
   stretches = fingerprint.stretches(arrays)
   flat = [name for name, x in stretches.items() if x < fingerprint.STRETCH]
@@ -37,7 +37,7 @@ def trained(arrays, sizes, vocabulary) -> tuple[bool, list[str]]:
   if not has_head or vocabulary is None:
     return verdict, lines + [
         "              masked words can't be tried: "
-        + ("no masked-LM head" if not has_head else "no WordPieces")]
+        + ("no masked-LM head" if not has_head else "no vocabulary")]
   ids, mask = _rows(vocabulary, sizes)
   loss, *others = [
       fingerprint.masked_lm_loss(x, sizes, ids, mask, vocabulary.mask_id)
@@ -50,7 +50,7 @@ def trained(arrays, sizes, vocabulary) -> tuple[bool, list[str]]:
 def _rows(vocabulary, sizes):
   """int32[b n] ids and mask of embedded sentences."""
   n = min(_LENGTH, sizes.max_position_embeddings)
-  tokenizer = tokenizer_lib.WordPieceTokenizer(vocabulary)
+  tokenizer = tokenizer_lib.tokenizer_of(vocabulary)
   corpus = embedded_corpus.embedded_documents(20_000)
   ids = np.full((_ROWS, n), vocabulary.pad_id, np.int32)
   mask = np.zeros((_ROWS, n), np.int32)

@@ -1,11 +1,13 @@
 """Weights of a folder in the layout of Hugging Face's `save_pretrained`.
 
-`config.json`, `model.safetensors` and, for BERT, `vocab.txt`. Nothing else is
-opened: `pytorch_model.bin` is a pickle, and pickles run code.
+`config.json`, `model.safetensors` and, for BERT, `vocab.txt`, for others
+`vocab.json` and `merges.txt`. Nothing else is opened: `pytorch_model.bin` is a
+pickle, and pickles run code.
 """
 
 import dataclasses
 import os
+from typing import Optional
 
 import numpy as np
 
@@ -52,8 +54,11 @@ def read(folder: str) -> named_weights.NamedWeights:
   used = {*original.values(), *copies, *copies.values(), *blank}
   unused = tuple(sorted(theirs for theirs in present if theirs not in used))
   _refuse_more(file, prefix, unused)
-  vocab_file, lower_case = None, None
-  if config.model_type == "bert" and not has_byte_pairs(folder):
+  vocab_file, lower_case, bpe_folder = None, None, None
+  if has_byte_pairs(folder) or config.model_type != "bert":
+    bpe_folder = folder
+    vocab_file = _byte_pairs(folder, config.sizes.vocab_size)
+  else:
     vocab_file = vocabulary(folder, config.sizes.vocab_size, "config.json")
     lower_case = huggingface_config.read_lower_case(folder)
   reader = _Reader(file, config, names, original, copies, present)
@@ -62,13 +67,27 @@ def read(folder: str) -> named_weights.NamedWeights:
       original={ours: present[theirs] for ours, theirs in original.items()},
       read=reader.read, unused=unused, vocab_file=vocab_file,
       lower_case=lower_case, notes=notes,
-      bpe_folder=None if vocab_file else folder)
+      bpe_folder=bpe_folder)
 
 
 def has_byte_pairs(folder: str) -> bool:
   """Whether the vocabulary in a folder is a byte-level BPE."""
   return (os.path.lexists(os.path.join(folder, "merges.txt"))
           and not os.path.lexists(os.path.join(folder, "vocab.txt")))
+
+
+def _byte_pairs(folder: str, size: int) -> Optional[str]:
+  """The folder, if both files of a byte-level BPE are there and fit."""
+  if not all(os.path.lexists(os.path.join(folder, name))
+             for name in ("vocab.json", "merges.txt")):
+    return None
+  stranger_files.path_in(folder, "merges.txt")
+  count = len(stranger_files.read_json(folder, "vocab.json"))
+  if count != size:
+    raise UserError(f"{os.path.join(folder, 'vocab.json')}: has {count:,} "
+                    f"tokens and config.json says {size:,}: the two are not of "
+                    "one model")
+  return folder
 
 
 def _weights_path(folder: str) -> str:

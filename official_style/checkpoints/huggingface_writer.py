@@ -10,6 +10,7 @@ import os
 import numpy as np
 import safetensors.numpy
 
+from official_style import vocabulary_files
 from official_style.checkpoints import huggingface_names
 from official_style.checkpoints import named_weights
 from official_style.checkpoints import stranger_files
@@ -18,8 +19,8 @@ _ACTIVATIONS = {"gelu": "gelu", "gelu_tanh": "gelu_new", "relu": "relu"}
 # What a byte-level BPE is made of; copied where it is there.
 _BPE_FILES = ("vocab.json", "merges.txt", "tokenizer.json",
               "special_tokens_map.json", "tokenizer_config.json")
-_WORD_PIECE_TOKENS = ("pad_token", "unk_token", "cls_token", "sep_token",
-                      "mask_token")
+_SPECIAL_TOKENS = ("pad_token", "unk_token", "cls_token", "sep_token",
+                   "mask_token")
 
 
 def names_written(arrays) -> list[str]:
@@ -37,8 +38,8 @@ def write(folder: str, arrays, sizes, vocabulary=None, bpe_folder=None):
     folder: exists.
     arrays: float32 by our names.
     sizes: `EncoderSizes`.
-    vocabulary: a WordPiece `Vocabulary`, or None.
-    bpe_folder: where else the files of a byte-level BPE are.
+    vocabulary: the `Vocabulary`, or None.
+    bpe_folder: where the files of a byte-level BPE are, to be copied.
   """
   has_head = any(name.startswith(named_weights.HEAD) for name in arrays)
   table = huggingface_names.table(
@@ -57,15 +58,27 @@ def write(folder: str, arrays, sizes, vocabulary=None, bpe_folder=None):
       metadata={"format": "pt"})
   _write_json(folder, "config.json", _config(
       sizes, has_head, 1 if vocabulary is None else vocabulary.pad_id))
-  if vocabulary is not None:
+  if vocabulary is not None and vocabulary.is_byte_bpe:
+    _write_byte_pairs(folder, sizes, vocabulary, bpe_folder)
+  elif vocabulary is not None:
     vocabulary.save(os.path.join(folder, "vocab.txt"))
     _write_json(folder, "tokenizer_config.json", _tokenizer(
         vocabulary, sizes.max_position_embeddings))
-  elif bpe_folder:
+
+
+def _write_byte_pairs(folder, sizes, vocabulary, bpe_folder):
+  """The files as they are if they are theirs, else the same made anew."""
+  if bpe_folder and os.path.lexists(os.path.join(bpe_folder, "vocab.json")):
     for name in _BPE_FILES:
       if os.path.lexists(os.path.join(bpe_folder, name)):
         with open(os.path.join(folder, name), "wb") as f:
           f.write(stranger_files.read(bpe_folder, name))
+    return
+  vocabulary_files.write_byte_pairs(
+      folder, vocabulary.tokens, vocabulary.merges)
+  _write_json(folder, "tokenizer_config.json", _special_tokens(vocabulary) | {
+      "tokenizer_class": "RobertaTokenizer", "add_prefix_space": False,
+      "model_max_length": sizes.max_position_embeddings})
 
 
 def _config(sizes, has_head, pad_id) -> dict:
@@ -86,10 +99,13 @@ def _config(sizes, has_head, pad_id) -> dict:
       torch_dtype="float32")
 
 
+def _special_tokens(vocabulary) -> dict:
+  return {role: vocabulary.tokens[token_id] for role, token_id in zip(
+      _SPECIAL_TOKENS, vocabulary.special_ids)}
+
+
 def _tokenizer(vocabulary, positions) -> dict:
-  tokens = {role: vocabulary.tokens[token_id] for role, token_id in zip(
-      _WORD_PIECE_TOKENS, vocabulary.special_ids)}
-  return tokens | dict(
+  return _special_tokens(vocabulary) | dict(
       tokenizer_class="BertTokenizer", do_lower_case=vocabulary.lower_case,
       tokenize_chinese_chars=True, strip_accents=None,
       model_max_length=positions)

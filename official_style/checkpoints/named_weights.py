@@ -107,9 +107,11 @@ class NamedWeights:
     original: our name -> the name there, of what is there.
     read: called with our names; float32 arrays by our name.
     unused: names there that nothing of ours has.
-    vocab_file: a WordPiece vocabulary; None where there is another kind.
+    vocab_file: a vocabulary, as `--vocab_file` takes it; None if there is
+      none.
     lower_case: of its text; None is not said.
-    bpe_folder: where the files of a byte-level BPE are; None if there is none.
+    bpe_folder: where files of a byte-level BPE are, or should be; None of
+      WordPieces.
     notes: what a user has to know, a line each.
   """
   place: str

@@ -23,6 +23,8 @@ def write(folder: str, arrays, sizes, vocabulary):
   vocabulary.save(os.path.join(folder, "data", "vocab.txt"))
   fields = dataclasses.asdict(sizes)
   task = pretraining.PretrainingTaskConfig(lower_case=vocabulary.lower_case)
+  if vocabulary.is_byte_bpe:
+    task.tokenizer = "byte_bpe"
   task.model.mlm_activation = fields.pop("mlm_activation")
   task.model.mlm_norm_epsilon = fields.pop("mlm_norm_epsilon") or 0.0
   task.model.encoder.any = encoders.FastBertEncoderConfig(**fields)

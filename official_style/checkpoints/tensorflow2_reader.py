@@ -11,6 +11,7 @@ from typing import Optional
 
 import yaml
 
+from official_style import vocabulary_files
 from official_style.checkpoints import huggingface_reader
 from official_style.checkpoints import named_weights
 from official_style.checkpoints import object_graph
@@ -74,7 +75,9 @@ def read(path: str) -> named_weights.NamedWeights:
 
   return named_weights.NamedWeights(
       place=prefix, sizes=sizes, original=original, read=values,
-      unused=unused, vocab_file=vocab_file, lower_case=lower_case)
+      unused=unused, vocab_file=vocab_file, lower_case=lower_case,
+      bpe_folder=os.path.dirname(vocab_file) if vocab_file and (
+          vocabulary_files.is_byte_bpe(vocab_file)) else None)
 
 
 def _run_folder(path: str) -> Optional[str]:

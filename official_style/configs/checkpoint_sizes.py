@@ -3,7 +3,8 @@
 The encoder's fields say nothing (0, or empty) where they leave it to the
 checkpoint; what they do say has to agree with it. A checkpoint of a run of ours
 has `params.yaml` and `data/vocab.txt` in its run folder, a Hugging Face folder
-`config.json` and `vocab.txt`; of others, sizes and vocabulary have to be given.
+`config.json` and `vocab.txt`, or `vocab.json` and `merges.txt`; of others,
+sizes and vocabulary have to be given.
 """
 
 import dataclasses
@@ -12,6 +13,7 @@ from typing import Optional
 
 import yaml
 
+from official_style import vocabulary_files
 from official_style.checkpoints import huggingface_reader
 from official_style.configs import encoders
 from official_style.configs import validation
@@ -46,7 +48,7 @@ class _Source:
     lower_case: of its text; None is not said.
     mlm_activation: of its masked-LM head; None is not said.
     mlm_norm_epsilon: of that head; None is the encoder's.
-    tokenizer: `wordpiece` or `bytes`.
+    tokenizer: `wordpiece`, `bytes` or `byte_bpe`.
   """
   place: str
   vocab_file: str
@@ -55,6 +57,13 @@ class _Source:
   mlm_activation: Optional[str]
   mlm_norm_epsilon: Optional[float] = None
   tokenizer: str = "wordpiece"
+
+
+def fill_tokenizer(task):
+  """Says `byte_bpe` where nobody said otherwise and `vocab_file` is of one."""
+  if task.tokenizer == "wordpiece" and task.vocab_file and (
+      vocabulary_files.is_byte_bpe(task.vocab_file)):
+    task.tokenizer = "byte_bpe"
 
 
 def fill(task, model_dir: str = ""):
@@ -134,11 +143,13 @@ def _source(path: str) -> Optional[_Source]:
   weights = huggingface_reader.read(path)
   if weights.vocab_file is None:
     raise UserError(
-        f"--init_checkpoint={path}: its vocabulary is of byte-level BPE, and "
-        "training here is on WordPieces: give a BERT with a vocab.txt")
+        f"--init_checkpoint={path}: has neither vocab.txt nor vocab.json and "
+        "merges.txt, so nobody knows what the ids of these weights mean: put "
+        "them there")
   sizes = dataclasses.asdict(weights.sizes)
   return _Source(path, weights.vocab_file, sizes, weights.lower_case,
-                 sizes.pop("mlm_activation"), sizes.pop("mlm_norm_epsilon"))
+                 sizes.pop("mlm_activation"), sizes.pop("mlm_norm_epsilon"),
+                 "byte_bpe" if weights.bpe_folder else "wordpiece")
 
 
 def _take(task, source: _Source):
@@ -258,8 +269,9 @@ def _take_vocabulary(task, source: _Source):
     task.tokenizer = source.tokenizer
   if not task.vocab_file:
     task.vocab_file = path
-  elif os.path.exists(task.vocab_file) and _bytes(
-      task.vocab_file) != _bytes(path):
+  elif os.path.exists(task.vocab_file) and (
+      vocabulary_files.digest(task.vocab_file)
+      != vocabulary_files.digest(path)):
     raise UserError(
         f"--vocab_file={task.vocab_file}: not the vocabulary of the weights of "
         f"{source.place}: leave it out, and {path} is taken")
@@ -268,11 +280,6 @@ def _take_vocabulary(task, source: _Source):
   elif source.lower_case not in (None, task.lower_case):
     raise UserError(f"task.lower_case={task.lower_case}: the weights of "
                     f"{source.place} were trained with {source.lower_case}")
-
-
-def _bytes(path: str) -> bytes:
-  with open(path, "rb") as f:
-    return f.read()
 
 
 def _require_given(task, encoder):

@@ -83,6 +83,7 @@ class SentencePredictionTaskConfig(cfg.TaskConfig):
       tokens that leaves is written to `token_schedule.json`. None is not to.
     tokenizer, vocab_file, lower_case, trained_vocab_size: as in pretraining;
       without a `vocab_file`, that of the run whose weights are started from.
+    pair_separators: [SEP] between the two texts of a pair: 1, or RoBERTa's 2.
     extend_positions: whether a position table that is too short for the rows
       is repeated until it is not.
   """
@@ -108,6 +109,7 @@ class SentencePredictionTaskConfig(cfg.TaskConfig):
   vocab_file: str = ""
   lower_case: Optional[bool] = None
   trained_vocab_size: int = 4000
+  pair_separators: int = 1
   extend_positions: bool = False
 
 

@@ -70,6 +70,9 @@ def _validate_task(task):
   if task.num_folds == 1 or task.fold >= max(1, task.num_folds):
     raise UserError(f"task.fold={task.fold} of task.num_folds="
                     f"{task.num_folds}: give 2 folds or more, and a fold below")
+  if task.pair_separators not in (1, 2):
+    raise UserError(f"task.pair_separators={task.pair_separators}: must be 1, "
+                    "or 2 as in RoBERTa")
   for name in ("head_dropout_rate", "head_input_dropout_rate"):
     validation.within(f"task.model.{name}", getattr(task.model, name), 0, 1,
                       "[)")

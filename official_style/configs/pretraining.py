@@ -84,12 +84,13 @@ class PretrainingTaskConfig(masked_lm.MaskedLMConfig):
   """Masked-language-model pretraining.
 
   Attributes:
-    tokenizer: `wordpiece`, or `bytes` for those of UTF-8, which need no
-      vocabulary.
-    vocab_file: a WordPiece vocabulary, a token a line. Empty: one is trained
-      on the training text.
+    tokenizer: `wordpiece`; `bytes` for those of UTF-8, which need no
+      vocabulary; or `byte_bpe`, filled in where `vocab_file` is of one.
+    vocab_file: a WordPiece vocabulary, a token a line; or vocab.json with
+      merges.txt beside it, or the folder of both, for RoBERTa's byte-level BPE.
+      Empty: WordPieces are trained on the training text.
     lower_case: whether text is lower-cased and accents stripped; None reads it
-      from the vocabulary.
+      from the vocabulary. Bytes never are.
     trained_vocab_size: size of the vocabulary that is trained.
     keep_schedule: keep counts over the steps.
   """

@@ -124,6 +124,8 @@ def _resolve(program: gin_program.GinProgram, source: str,
   provenance = _differences(config, source)
   for change in changes:
     provenance |= _changed(config, change.where, apply, config, change)
+  provenance |= _changed(config, "task.vocab_file",
+                         checkpoint_sizes.fill_tokenizer, config.task)
   if is_fine_tuning(config):
     provenance |= _changed(config, "task.init_checkpoint",
                            checkpoint_sizes.fill, config.task, model_dir)

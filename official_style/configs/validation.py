@@ -18,7 +18,7 @@ from official_style.modeling.networks import token_drop_bert_encoder
 OPTIMIZERS = ("adamw", "lamb")
 LEARNING_RATES = ("constant", "polynomial", "cosine")
 WARMUPS = ("linear", "polynomial", None)
-TOKENIZERS = ("wordpiece", "bytes")
+TOKENIZERS = ("wordpiece", "bytes", "byte_bpe")
 MASKING_STRATEGIES = ("token", "whole_word", "span")
 PRECISIONS = ("float32", "bfloat16", "float16", None)
 # A string that stands for one that has to be given, by whatever means.
@@ -67,7 +67,8 @@ def validate_runtime(runtime: pretraining.PretrainingRuntimeConfig):
 
 def validate_given(config: pretraining.PretrainingConfig):
   flags = {"task.train_data.input_path": "--train_data='corpus/*.txt'",
-           "task.vocab_file": "--vocab_file=vocab.txt",
+           "task.vocab_file": "--vocab_file=vocab.txt, or the folder "
+                              "of a vocab.json and merges.txt",
            "task.init_checkpoint": "--init_checkpoint=runs/bort, or "
                                    "--init_checkpoint= for random weights"}
   for key, owner, _ in field_types.leaves(config):
@@ -264,6 +265,9 @@ def _validate_vocabulary_size(task, encoder):
   choice("task.tokenizer", task.tokenizer, TOKENIZERS)
   at_least("task.trained_vocab_size", task.trained_vocab_size, 128)
   at_least("task.model.encoder.any.vocab_size", encoder.vocab_size, 0)
+  if task.tokenizer == "byte_bpe" and not task.vocab_file:
+    raise UserError("task.tokenizer=byte_bpe: none is trained here: give the "
+                    "folder of vocab.json and merges.txt with --vocab_file")
   if task.tokenizer != "bytes" and not task.vocab_file and (
       encoder.vocab_size not in (0, task.trained_vocab_size)):
     raise UserError(

@@ -16,6 +16,7 @@ from typing import Callable, Optional
 
 import numpy as np
 
+from official_style import vocabulary_files
 from official_style.data import classification_batches
 from official_style.data import data_source
 from official_style.data import encoded_rows
@@ -89,20 +90,23 @@ def prepare(task, folder: str, seed: int,
                      ("test", task.validation_data)):
     rows = getattr(source, part)
     made[part] = _batches(rows, source.labels, tokenizer, data, seed,
-                          part == "train") if rows else None
+                          part == "train", task.pair_separators
+                          ) if rows else None
     if rows:
       lines.append(f"{part}: {made[part].describe()}")
   return ClassificationData(vocabulary, source, lines=tuple(lines), **made)
 
 
-def _batches(rows, labels, tokenizer, data, seed, is_training):
+def _batches(rows, labels, tokenizer, data, seed, is_training,
+             pair_separators):
   number = labels.kind == labelled_tasks.NUMBER
   targets = [labels.encode(row.label) for row in rows]
   # Rows of a test file may have none; nobody looks at theirs.
   targets = [0 if target is None else target for target in targets]
   return classification_batches.ClassificationBatches(
       encoded_rows.EncodedRows(
-          [row.inputs for row in rows], tokenizer, data.seq_length),
+          [row.inputs for row in rows], tokenizer, data.seq_length,
+          pair_separators),
       np.array(targets, np.float32 if number else np.int32),
       global_batch_size=data.global_batch_size, seed=seed,
       is_training=is_training)
@@ -113,8 +117,10 @@ def _made_from(task, source) -> dict:
   settings = dict(lower_case=task.lower_case, train=rows_digest(source.train),
                   eval=rows_digest(source.eval),
                   labels=source.labels.to_dict())
+  if task.pair_separators != 1:
+    settings["pair_separators"] = task.pair_separators
   if task.vocab_file:
-    settings["vocab_file"] = data_source.digest(task.vocab_file)
+    settings["vocab_file"] = vocabulary_files.digest(task.vocab_file)
   elif task.tokenizer == "bytes":
     settings["tokenizer"] = task.tokenizer
   else:

@@ -1,9 +1,9 @@
 """What a run's data are made from, so that a change is seen on going on."""
 
-import hashlib
 import json
 import os
 
+from official_style import vocabulary_files
 from official_style.data import text_paths
 from official_style.data import token_store
 from official_style.errors import UserError
@@ -14,7 +14,7 @@ def source_of(task) -> dict:
   data = task.train_data
   settings = dict(lower_case=task.lower_case)
   if task.vocab_file:
-    settings["vocab_file"] = digest(task.vocab_file)
+    settings["vocab_file"] = vocabulary_files.digest(task.vocab_file)
   if not data.input_path:
     kind = "embedded"
     settings["megabytes"] = data.embedded_megabytes
@@ -87,11 +87,3 @@ def changed_error(folder: str, keys) -> UserError:
       f"{', '.join(names.get(key, key) for key in keys)} changed: bring it "
       "back, start over with --restart, or choose another --model_dir")
 
-
-def digest(path: str) -> str:
-  try:
-    with open(path, "rb") as f:
-      return hashlib.file_digest(f, "sha256").hexdigest()
-  except OSError as error:
-    raise UserError(f"{path}: can't be read ({error.strerror}): check the "
-                    "path") from error

@@ -1,12 +1,16 @@
 """Texts as rows of ids: `[CLS] a [SEP]` or `[CLS] a [SEP] b [SEP]`.
 
+RoBERTa has two [SEP] between texts (https://arxiv.org/abs/1907.11692).
+
 Letters: b rows asked for, c choices of a row, n sequence length.
 """
 
 import numpy as np
 
-# [CLS], and a [SEP] after each text.
-_SPECIALS = {1: 2, 2: 3}
+
+def num_specials(num_texts, pair_separators=1):
+  """[CLS], a [SEP] after each text, and those between two beyond the first."""
+  return 1 + num_texts + (pair_separators - 1) * (num_texts - 1)
 
 
 def truncated_lengths(first, second, budget):
@@ -31,8 +35,9 @@ class EncodedRows:
 
   Args:
     inputs: a row each, see `LabelledRow.inputs`; all with c entries.
-    tokenizer: a `WordPieceTokenizer`.
+    tokenizer: what `tokenizer_of` gives.
     seq_length: n.
+    pair_separators: [SEP] between two texts.
 
   Attributes:
     num_rows, num_choices, seq_length: of them.
@@ -40,8 +45,9 @@ class EncodedRows:
     num_unknown, num_tokens: [UNK] among the tokens, and tokens.
   """
 
-  def __init__(self, inputs, tokenizer, seq_length):
+  def __init__(self, inputs, tokenizer, seq_length, pair_separators=1):
     self.vocabulary = tokenizer.vocabulary
+    self._pair_separators = pair_separators
     self.seq_length = seq_length
     self.num_rows = len(inputs)
     self.num_choices = len(inputs[0]) if inputs else 1
@@ -50,7 +56,8 @@ class EncodedRows:
     self._first = tokenizer.encode_flat([texts[0] for texts in entries])
     self._second = tokenizer.encode_flat(
         [texts[1] if len(texts) == 2 else "" for texts in entries])
-    budget = seq_length - _SPECIALS[2 if self._is_pair else 1]
+    budget = seq_length - num_specials(
+        2 if self._is_pair else 1, pair_separators)
     lengths = [np.diff(offsets) for _, offsets in (self._first, self._second)]
     self._lengths = np.stack(truncated_lengths(*lengths, budget), axis=1)
     self.num_truncated = int((sum(lengths) > budget).sum())
@@ -85,8 +92,8 @@ class EncodedRows:
     a, b = self._lengths[entry]
     ids[0] = self.vocabulary.cls_id
     ids[1:1 + a] = _text(self._first, entry, a)
-    ids[1 + a] = self.vocabulary.sep_id
-    end = a + 2
+    end = 1 + a + (self._pair_separators if self._is_pair else 1)
+    ids[1 + a:end] = self.vocabulary.sep_id
     if self._is_pair:
       ids[end:end + b] = _text(self._second, entry, b)
       ids[end + b] = self.vocabulary.sep_id

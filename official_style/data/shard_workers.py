@@ -63,6 +63,8 @@ def _start_worker(*builder_args):
   # Ctrl-C reaches the whole group; the parent decides what happens.
   signal.signal(signal.SIGINT, signal.SIG_IGN)
   threading.Thread(target=_die_with_parent, daemon=True).start()
+  # A worker has one core; BPE would take them all.
+  os.environ["TOKENIZERS_PARALLELISM"] = "false"
   _builder = ShardBuilder(*builder_args)
 
 

@@ -29,8 +29,13 @@ def load_or_train(task, texts, what, say, show, allow_smaller=True):
     vocabulary = Vocabulary.load(task.vocab_file, task.lower_case)
     if task.tokenizer == "bytes" and not vocabulary.is_bytes:
       raise UserError(f"task.tokenizer=bytes needs no vocabulary, and "
-                      f"--vocab_file={task.vocab_file} is one of WordPieces: "
+                      f"--vocab_file={task.vocab_file} is one of other tokens: "
                       "leave one of them out")
+    if (task.tokenizer == "byte_bpe") != vocabulary.is_byte_bpe:
+      raise UserError(
+          f"task.tokenizer={task.tokenizer}: --vocab_file={task.vocab_file} "
+          f"is {'' if vocabulary.is_byte_bpe else 'not '}of a byte-level BPE: "
+          "leave task.tokenizer out")
     return vocabulary
   if task.tokenizer == "bytes":
     say("vocabulary: 256 bytes and 5 special tokens")

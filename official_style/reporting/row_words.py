@@ -73,18 +73,21 @@ class RowWords:
     return tuple(texts)
 
 
-def of(texts, tokenizer, seq_length: int) -> RowWords:
+def of(texts, tokenizer, seq_length: int,
+       pair_separators: int = 1) -> RowWords:
   """The words of a row as `EncodedRows` makes it.
 
   Args:
     texts: one, or a pair.
-    tokenizer: a `WordPieceTokenizer`.
+    tokenizer: what `tokenizer_of` gives.
     seq_length: places of the row.
+    pair_separators: [SEP] between two texts.
   """
   found = [_merged(tokenizer.words(text)) for text in texts]
   counts = [sum(len(ids) for _, _, ids in words) for words in found]
   kept = encoded_rows.truncated_lengths(
-      *(counts + [0])[:2], seq_length - 1 - len(texts))
+      *(counts + [0])[:2], seq_length - encoded_rows.num_specials(
+          len(texts), pair_separators))
   special = tokenizer.vocabulary.tokens.__getitem__
   unknown = tokenizer.vocabulary.unk_id
   words = [_special(special(tokenizer.vocabulary.cls_id), 0)]
@@ -100,8 +103,9 @@ def of(texts, tokenizer, seq_length: int) -> RowWords:
           text[start:end], part, start, end, place, last,
           _kind(text[start:end], ids, unknown), start > end_before))
       place, end_before = last, end
-    words.append(_special(special(tokenizer.vocabulary.sep_id), place))
-    place += 1
+    for _ in range(pair_separators if part < len(texts) - 1 else 1):
+      words.append(_special(special(tokenizer.vocabulary.sep_id), place))
+      place += 1
   return RowWords(tuple(texts), tuple(words), place, num_cut)
 
 

@@ -131,9 +131,11 @@ def trace_dropping(run: finished_run.FinishedRun, inputs) -> list[TokenTrace]:
   share = run.encoder.keep_count(run.seq_length) / run.seq_length
   traces = []
   for texts in inputs:
-    row = row_words.of(texts, run.tokenizer, run.seq_length)
+    row = row_words.of(texts, run.tokenizer, run.seq_length,
+                       run.pair_separators)
     batch = encoded_rows.EncodedRows(
-        [(texts,)], run.tokenizer, row.num_tokens).rows([0])
+        [(texts,)], run.tokenizer, row.num_tokens,
+        run.pair_separators).rows([0])
     keep = token_schedule.keep_count(row.num_tokens, None, share)
     outputs = run.encoder(
         {name: tf.constant(x) for name, x in batch.items()} | dict(
@@ -165,7 +167,7 @@ def check(run: finished_run.FinishedRun, inputs):
 
 
 def _trace(run, texts, ids, kept_positions, absorbed_by, **more) -> TokenTrace:
-  row = row_words.of(texts, run.tokenizer, len(ids))
+  row = row_words.of(texts, run.tokenizer, len(ids), run.pair_separators)
   t = row.num_tokens
   kept = np.zeros([len(kept_positions), len(ids)], bool)
   for layer, positions in enumerate(kept_positions):

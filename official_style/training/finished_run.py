@@ -36,7 +36,7 @@ class FinishedRun:
     path: the run's folder.
     config: a `FineTuningConfig`, or a `PretrainingConfig`.
     vocabulary: the `Vocabulary`.
-    tokenizer: its `WordPieceTokenizer`.
+    tokenizer: what cuts text into its tokens.
     labels: the `LabelSet`; None of a pretraining run.
     task: the task, which knows the labels.
     model: with its weights, in float32. It takes `(inputs, training=False)`.
@@ -49,7 +49,7 @@ class FinishedRun:
   path: str
   config: Any
   vocabulary: vocabulary_lib.Vocabulary
-  tokenizer: tokenizer_lib.WordPieceTokenizer
+  tokenizer: Any
   labels: Optional[label_sets.LabelSet]
   task: base_task.Task
   model: tf_keras.Model
@@ -68,9 +68,15 @@ class FinishedRun:
     """Tokens of the rows it was trained on."""
     return self.config.task.train_data.seq_length
 
+  @property
+  def pair_separators(self) -> int:
+    """[SEP] between the texts of a pair."""
+    return getattr(self.config.task, "pair_separators", 1)
+
   def rows(self, inputs) -> encoded_rows.EncodedRows:
     """Texts as rows of ids, cut as in training; see `LabelledRow.inputs`."""
-    return encoded_rows.EncodedRows(inputs, self.tokenizer, self.seq_length)
+    return encoded_rows.EncodedRows(
+        inputs, self.tokenizer, self.seq_length, self.pair_separators)
 
   def predict(self, inputs, batch_size: int = 32) -> np.ndarray:
     """float64[r k]: the logits of r rows of texts."""
@@ -148,7 +154,7 @@ def load(model_dir: str, step: Optional[int] = None) -> FinishedRun:
   step, is_best = _restore(model, model_dir, step)
   return FinishedRun(
       model_dir, config, vocabulary,
-      tokenizer_lib.WordPieceTokenizer(vocabulary), labels, task, model, step,
+      tokenizer_lib.tokenizer_of(vocabulary), labels, task, model, step,
       is_best, recorded, **_graphs(model))
 
 

@@ -1,0 +1,74 @@
+"""Gives GPT-2's byte-level BPE the special tokens that RoBERTa has.
+
+    python tools/add_special_tokens.py --vocab_file=gpt2 --output=gpt2_special
+
+reads encoder.json and vocab.bpe (or vocab.json and merges.txt) of the folder
+gpt2 and writes gpt2_special/vocab.json and gpt2_special/merges.txt, which
+--vocab_file takes everywhere. <s>, <pad>, </s> and <unk> are 0 to 3 and <mask>
+is the last. RoBERTa itself has the same tokens under other ids, so this is for
+models that are trained from the start: its weights, and Bort's, need its files.
+"""
+
+import os
+import sys
+
+from absl import app
+from absl import flags
+
+_ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+if _ROOT not in sys.path:
+  sys.path.insert(0, _ROOT)
+
+_VOCAB_FILE = flags.DEFINE_string(
+    "vocab_file", None, "the folder of a byte-level BPE without special tokens",
+    required=True)
+_OUTPUT = flags.DEFINE_string(
+    "output", None, "the folder to make", required=True)
+
+_USAGE_ERROR = 2
+
+
+def add():
+  """Writes the folder; returns the `Vocabulary`."""
+  from official_style import vocabulary_files
+  from official_style.data import vocabulary as vocabulary_lib
+  from official_style.errors import UserError
+
+  path, merges_path = vocabulary_files.find(_VOCAB_FILE.value)
+  if merges_path is None:
+    raise UserError(f"--vocab_file={_VOCAB_FILE.value}: of WordPieces, which "
+                    "have their special tokens: give a byte-level BPE")
+  if os.path.lexists(_OUTPUT.value):
+    raise UserError(f"--output={_OUTPUT.value}: exists already: delete it or "
+                    "choose another name")
+  vocabulary = vocabulary_lib.with_special_tokens(
+      *vocabulary_files.read_byte_pairs(path, merges_path), path)
+  try:
+    os.makedirs(_OUTPUT.value)
+    vocabulary_files.write_byte_pairs(
+        _OUTPUT.value, vocabulary.tokens, vocabulary.merges)
+  except OSError as error:
+    raise UserError(f"--output={_OUTPUT.value}: cannot write "
+                    f"({error.strerror}): check the folder") from error
+  return vocabulary
+
+
+def main(argv):
+  """Returns the exit code: 0, or 2 after a mistake."""
+  from official_style.errors import UserError
+  if argv[1:]:
+    raise app.UsageError(f"unexpected argument {argv[1]!r}")
+  try:
+    vocabulary = add()
+  except UserError as error:
+    print("error: " + " ".join(str(error).split()), file=sys.stderr)
+    return _USAGE_ERROR
+  named = ", ".join(f"{vocabulary.tokens[i]} {i}"
+                    for i in sorted(vocabulary.special_ids))
+  print(f"{_OUTPUT.value}: {vocabulary.size:,} tokens, {named}",
+        file=sys.stderr)
+  return 0
+
+
+if __name__ == "__main__":
+  app.run(main)
