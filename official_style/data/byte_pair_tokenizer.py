@@ -4,10 +4,7 @@ Radford et al., 2019, "Language Models are Unsupervised Multitask Learners",
 section 2.2; RoBERTa's: Liu et al., 2019 (https://arxiv.org/abs/1907.11692).
 Imports no TensorFlow.
 
-Ids depend on `vocabulary.tokens` and `vocabulary.merges` alone. So whatever
-does the same in a graph is built from these two and has to give these ids:
-tensorflow-text has no byte-level BPE; KerasHub's `BytePairTokenizer` takes both
-as they are (as a dict and as lines) and runs in a graph.
+`graph_byte_pair_tokenizer` gives the same ids in a TensorFlow graph.
 """
 
 import itertools

@@ -24,6 +24,7 @@ from official_style.checkpoints import huggingface_reader
 from official_style.checkpoints import named_weights
 from official_style.checkpoints import tensorflow2_writer
 from official_style.errors import UserError
+from tests.reference import byte_pairs
 from tests.reference import huggingface_bert as reference
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
@@ -31,6 +32,7 @@ GOLDEN = ROOT / "tests" / "golden"
 SIZES = named_weights.EncoderSizes(
     vocab_size=32, hidden_size=12, num_layers=2, num_attention_heads=3,
     intermediate_size=20, max_position_embeddings=16, type_vocab_size=2)
+BYTE_PAIRS = byte_pairs.made_of(["the", "hat"])
 
 
 def _weights(folder):
@@ -252,17 +254,18 @@ def test_model_gardens_own_checkpoint_is_read(tmp_path):
 def test_byte_level_models_become_berts_of_the_same_numbers(tmp_path, kind):
   rows = 18 if kind == "roberta" else 16
   config = dict(model_type=kind, type_vocab_size=1, layer_norm_eps=1e-5,
-                max_position_embeddings=rows)
+                max_position_embeddings=rows, vocab_size=len(BYTE_PAIRS[0]))
   prefix = "roberta." if kind == "roberta" else "bert."
   folder, arrays = _trained(tmp_path, config=config, prefix=prefix, vocab=None)
   if kind == "bort":
     arrays = {name: x.astype(np.float16) for name, x in arrays.items()}
     reference.write(tmp_path / "hf", config, arrays, vocab=None)
-  with pytest.raises(UserError, match="no merges.txt"):
-    _convert(folder, tmp_path / "out", "huggingface")
-  pathlib.Path(folder, "merges.txt").write_text("#version: 0.2\n")
-  with pytest.raises(UserError, match="byte-level BPE"):
-    _convert(folder, tmp_path / "run", "run")
+  for target in ("huggingface", "run"):
+    with pytest.raises(UserError, match="vocab.json and merges.txt"):
+      _convert(folder, tmp_path / "out", target)
+  byte_pairs.write(folder, *BYTE_PAIRS)
+  with pytest.raises(UserError, match="KerasHub's BERT has WordPieces"):
+    _convert(folder, tmp_path / "hub", "kerashub")
   said = _convert(folder, tmp_path / "out", "huggingface")
   assert ("never trained" in said) == (kind == "bort")
   assert (tmp_path / "out" / "merges.txt").exists()

@@ -13,25 +13,10 @@ from official_style.data import tokenizer as tokenizer_lib
 from official_style.data import vocabulary as vocabulary_lib
 from tests.reference import byte_pairs
 
-TOKENS, MERGES = byte_pairs.made_of(
-    ["the", "there", "hat", "eat", "aa", "aaa", "\u00c3\u00a9", "12"])
+TOKENS, MERGES = byte_pairs.TINY
 VOCABULARY = vocabulary_lib.Vocabulary(TOKENS, merges=MERGES)
 TOKENIZER = tokenizer_lib.tokenizer_of(VOCABULARY)
-NASTY = [
-    "", " ", "   ", "a", " a", "  a", "a ", "a  ", "the there", "  'there",
-    "I've don't we'll 'S", "aaaaaaa", "a\tb\r\nc\n\n d", "\x00\x01\x7f",
-    "\x1c\x85\xa0\u3000\u2028x", "caf\u00e9 \u00e9\u00e9", "e\u0301",
-    "\u6f22\u5b57\u306e\u30c6\u30b9\u30c8", "\ud55c\uad6d\uc5b4",
-    "\u0627\u0644\u0639\u0631\u0628\u064a\u0629", "\u0939\u093f\u0928\u094d",
-    "\u200f\u202e\ufeff\u200d", "\U0001f468\u200d\U0001f469\u200d\U0001f467",
-    "\U0001f1e9\U0001f1ea", "12 \u0661\u0662 \u00bd\u216b 3.14", "<mask> <s>",
-    "[MASK]", "\u0120the", "x" * 3000, "... --- !?", "\ufffd",
-    # Of the private use area, and the last there is.
-    "\ue000\U0010ffff"]
-# In Bort's integration test in transformers, without <s> and </s>.
-GOLDEN = {"Schlo\u00df Nymphenburg in Munich is really nice!": [
-    18077, 4082, 7804, 8606, 6195, 2457, 3321, 11, 10489, 16, 269, 2579, 328],
-          "Hello world": [31414, 232]}
+GOLDEN = byte_pairs.GOLDEN
 
 
 def _ids(text):
@@ -51,7 +36,7 @@ def test_ids_by_hand():
   assert _ids("\n") == [place("\u010a")]
 
 
-@pytest.mark.parametrize("text", NASTY, ids=ascii)
+@pytest.mark.parametrize("text", byte_pairs.NASTY, ids=ascii)
 def test_ids_are_those_of_the_definition_and_come_back(text):
   assert _ids(text) == byte_pairs.encode(text, TOKENS, MERGES)
   assert TOKENIZER.decode(_ids(text)) == text
@@ -77,10 +62,10 @@ def test_any_characters_have_the_ids_of_the_definition_and_of_the_library(
 
 
 def test_texts_lie_one_behind_the_other():
-  ids, offsets = TOKENIZER.encode_flat(NASTY)
+  ids, offsets = TOKENIZER.encode_flat(byte_pairs.NASTY)
   assert ids.dtype == np.int32 and offsets.dtype == np.int64
   assert offsets[0] == 0 and offsets[-1] == len(ids)
-  for i, text in enumerate(NASTY):
+  for i, text in enumerate(byte_pairs.NASTY):
     assert ids[offsets[i]:offsets[i + 1]].tolist() == _ids(text)
   assert TOKENIZER.encode_flat([])[1].tolist() == [0]
 
@@ -92,7 +77,7 @@ def test_bytes_are_text_and_what_is_none_is_replaced():
   assert TOKENIZER.decode(_ids("a\ud800b")) == "a?b"
 
 
-@pytest.mark.parametrize("text", NASTY, ids=ascii)
+@pytest.mark.parametrize("text", byte_pairs.NASTY, ids=ascii)
 def test_words_are_where_they_are_written(text):
   words = list(TOKENIZER.words(text))
   assert [i for _, _, ids in words for i in ids] == _ids(text)
@@ -134,7 +119,7 @@ def test_robertas_files_give_the_golden_ids(text):
   assert tokenizer.decode(GOLDEN[text]) == text
 
 
-@pytest.mark.parametrize("text", [*GOLDEN, *NASTY], ids=ascii)
+@pytest.mark.parametrize("text", [*GOLDEN, *byte_pairs.NASTY], ids=ascii)
 def test_gpt2s_files_cut_as_robertas_do(text):
   folder = _folder("OFFICIAL_STYLE_GPT2_FOLDER")
   tokens, merges = vocabulary_files.read_byte_pairs(

@@ -5,6 +5,8 @@ import pytest
 import yaml
 
 from official_style.configs import gin_files
+from official_style.training import finished_run
+from tests.reference import byte_pairs
 from tests.reference import huggingface_bert
 from tests.reference import resolving
 from tests.reference import tiny_fine_tuning
@@ -12,15 +14,17 @@ from tests.reference import tiny_runs
 
 _GIN = dict(HIDDEN_SIZE=16, NUM_LAYERS=3, NUM_ATTENTION_HEADS=2, INNER_DIM=12,
             SEQ_LENGTH=16, BATCH_SIZE=8, TRAIN_STEPS=4, INTERVAL=2,
-            MAX_PREDICTIONS=3, VALIDATION_STEPS=2, WARMUP_STEPS=1,
-            VOCAB_FILE="")
-_PARAMS = {"trainer.log_interval": 2, "task.trained_vocab_size": 128,
-           "trainer.checkpoint_interval": 2}
+            MAX_PREDICTIONS=3, VALIDATION_STEPS=2, WARMUP_STEPS=1)
+_PARAMS = {"trainer.log_interval": 2, "trainer.checkpoint_interval": 2,
+           "task.train_data.masking_strategy": "whole_word"}
+_TOKENS, _MERGES = byte_pairs.made_of(["ban", "ket", "good", "bad"])
 
 
 def _pretrain(folder, data, experiment="bort", *more, **gin):
+  vocab = byte_pairs.write(folder.parent / "bpe", _TOKENS, _MERGES)
   return tiny_runs.run_here(tiny_runs.arguments(
-      experiment, folder, data, more, _PARAMS, _GIN | gin))
+      experiment, folder, data, (f"--vocab_file={vocab}", *more), _PARAMS,
+      _GIN | gin))
 
 
 @pytest.fixture(scope="module")
@@ -38,17 +42,25 @@ def test_a_checkpoint_has_no_types_and_no_pooler(pretrained):
   assert not [name for name in names if "_type" in name or "pooler" in name]
 
 
+def test_it_was_pretrained_on_byte_pairs(pretrained):
+  with open(pretrained / "params.yaml", encoding="utf-8") as f:
+    assert yaml.safe_load(f)["task"]["tokenizer"] == "byte_bpe"
+  run = finished_run.load(str(pretrained))
+  assert (run.vocabulary.tokens, run.vocabulary.merges) == (_TOKENS, _MERGES)
+  assert run.encoder.get_embedding_table().shape == (len(_TOKENS), 16)
+  row, = run.tokenizer.encode_batch(["good bad"])
+  assert row.tolist() == [_TOKENS.index("good"), _TOKENS.index("\u0120bad")]
+
+
 def _fine_tune(folder, init, experiment, *more, **gin):
   macros = {name: None for name in (
       "HIDDEN_SIZE", "NUM_LAYERS", "NUM_ATTENTION_HEADS", "INNER_DIM")}
-  if init:
-    more = (f"--init_checkpoint={init}", *more)
-  params = {"task.trained_vocab_size": 128} if not init else {}
   return tiny_runs.run_here([
       flag for flag in tiny_fine_tuning.flags(
-          folder / "run", tiny_fine_tuning.classes(folder), *more,
-          experiment=experiment, params=params, **(macros | gin))
-      if "initializer_range" not in flag or not init])
+          folder / "run", tiny_fine_tuning.classes(folder),
+          f"--init_checkpoint={init}", *more, experiment=experiment,
+          **(macros | gin))
+      if "initializer_range" not in flag])
 
 
 @pytest.mark.parametrize("experiment", [
@@ -64,6 +76,8 @@ def test_it_is_fine_tuned_with_a_head_of_its_own(
   assert not model["use_encoder_pooler"]
   assert (encoder["hidden_size"], encoder["intermediate_size"]) == (16, 12)
   assert not encoder["use_pooler"] and not encoder["use_type_embeddings"]
+  vocabulary = finished_run.load(str(tmp_path / "run")).vocabulary
+  assert vocabulary.tokens == _TOKENS and vocabulary.pad_id == 1
   assert encoder["norm_epsilon"] == 1e-5 and encoder["embedding_dropout_first"]
   losses = [line["loss"] for line in tiny_runs.metrics(
       tmp_path / "run", "train")]

@@ -13,6 +13,7 @@ from official_style.errors import UserError
 from official_style.tasks import masked_lm_pretraining
 from official_style.tasks import sentence_prediction
 from official_style.training import initial_weights
+from tests.reference import byte_pairs
 from tests.reference import huggingface_bert as reference
 
 UNSET = dict(hidden_size=0, num_layers=0, num_attention_heads=0,
@@ -232,13 +233,22 @@ def test_token_dropping_starts_its_table_anew(tmp_path):
   assert len(report.missing) == 1 and "importance" in report.missing[0]
 
 
-def test_roberta_is_read_and_not_trained_on_word_pieces(tmp_path):
+def test_roberta_without_its_vocabulary_is_refused_and_with_it_taken(tmp_path):
+  tokens, merges = byte_pairs.made_of(["the"])
   config = dict(model_type="roberta", type_vocab_size=1, layer_norm_eps=1e-5,
-                max_position_embeddings=18)
+                max_position_embeddings=18, vocab_size=len(tokens))
   folder, _ = reference.write(tmp_path, config, vocab=None, prefix="roberta.")
-  assert huggingface_reader.read(folder).sizes.max_position_embeddings == 16
-  with pytest.raises(UserError, match="byte-level BPE"):
-    _classifier(folder)
+  task = fine_tuning.SentencePredictionTaskConfig(init_checkpoint=folder)
+  task.model.encoder.any = encoders.FastBertEncoderConfig(**UNSET)
+  task.train_data.seq_length = task.validation_data.seq_length = 8
+  with pytest.raises(UserError, match="neither vocab.txt nor vocab.json"):
+    checkpoint_sizes.fill(task)
+  byte_pairs.write(folder, tokens, merges)
+  checkpoint_sizes.fill(task)
+  assert (task.tokenizer, task.vocab_file) == ("byte_bpe", folder)
+  encoder = task.model.encoder.any
+  assert (encoder.norm_epsilon, encoder.max_position_embeddings) == (1e-5, 16)
+  assert encoder.type_vocab_size == 1 and encoder.use_type_embeddings
 
 
 def test_minilm_gives_sensible_similarities():

@@ -241,3 +241,27 @@ def test_dropout_is_before_each_of_the_heads_layers(place):
   kept = dropped != 0
   assert 0.3 < kept.mean() < 0.7
   np.testing.assert_allclose(dropped[kept], 2 * x[0, 0][kept], rtol=1e-4)
+
+
+@pytest.mark.slow
+def test_the_released_size_trains_on_a_cpu():
+  task = masked_lm_pretraining.MaskedLMPretrainingTask(
+      _task("bort_4_8_1024_768"))
+  model = task.build_model()
+  inputs = _example() | dict(example_keys=tf.constant([3]))
+  labels = tf.constant([[5, 50263]])
+
+  def loss():
+    logits = model(inputs, training=True)["mlm_logits"]
+    return tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(
+        labels, logits))
+
+  with tf.GradientTape() as tape:
+    before = loss()
+  assert sum(int(tf.size(v)) for v in model.trainable_variables) == (
+      76_208_217)
+  np.testing.assert_allclose(before, np.log(ROBERTA), rtol=0.05)
+  for variable, gradient in zip(model.trainable_variables, tape.gradient(
+      before, model.trainable_variables), strict=True):
+    variable.assign_sub(0.1 * tf.convert_to_tensor(gradient))
+  assert loss() < before
