@@ -51,7 +51,8 @@ class GraphBytePairTokenizer(tf.Module):
     """The ids of `BytePairTokenizer.encode_batch`, without special tokens.
 
     Args:
-      texts: string[b], UTF-8; what is none is read as U+FFFD.
+      texts: string[b], UTF-8; what is none is read as U+FFFD. A text ends at
+        its first NUL, where the ops used here see its end.
 
     Returns:
       Ragged int32[b (ids)].

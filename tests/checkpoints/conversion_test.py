@@ -266,7 +266,9 @@ def test_byte_level_models_become_berts_of_the_same_numbers(tmp_path, kind):
   byte_pairs.write(folder, *BYTE_PAIRS)
   with pytest.raises(UserError, match="KerasHub's BERT has WordPieces"):
     _convert(folder, tmp_path / "hub", "kerashub")
-  said = _convert(folder, tmp_path / "out", "huggingface")
+  # Of real text these weights know nothing.
+  said = _convert(folder, tmp_path / "out", "huggingface",
+                  allow_untrained=True)
   assert ("never trained" in said) == (kind == "bort")
   assert (tmp_path / "out" / "merges.txt").exists()
   stored = safetensors.numpy.load_file(tmp_path / "out" / "model.safetensors")

@@ -1,6 +1,7 @@
 """The command that builds shards: processes, kills, and what it prints."""
 
 import importlib.util
+import json
 import os
 import pathlib
 import random
@@ -10,6 +11,9 @@ import sys
 import time
 
 import pytest
+
+from official_style.data.vocabulary import Vocabulary
+from tests.reference import byte_pairs
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 TOOL = ROOT / "tools" / "build_pretraining_data.py"
@@ -154,3 +158,17 @@ def resident_bytes(pid):
     except (OSError, ValueError):
       continue
   return total
+
+
+def test_byte_pairs_are_cut_by_any_number_of_workers(folder):
+  tokens, merges = byte_pairs.made_of(["abc", "ba", "jig"])
+  vocab = byte_pairs.write(folder / "bpe", tokens, merges)
+  for out, workers in (("bpe1", 1), ("bpe2", 2)):
+    build(folder, out, f"--vocab_file={vocab}", f"--num_workers={workers}")
+  assert files(folder / "bpe1") == files(folder / "bpe2")
+  manifest = json.loads((folder / "bpe1" / "manifest.json").read_text())
+  assert manifest["splits"]["train"]["tokens"] > 1e5
+  assert manifest["splits"]["train"]["unknown_tokens"] == 0
+  # What training names with --vocab_file, complete with its merges.
+  saved = Vocabulary.load(folder / "bpe1" / "vocab.txt")
+  assert (saved.tokens, saved.merges) == (tokens, merges)

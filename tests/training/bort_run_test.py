@@ -1,5 +1,8 @@
 """Bort's experiments, tiny, through the program's front door."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import yaml
@@ -103,3 +106,19 @@ def test_a_bert_is_no_bort(tmp_path):
   folder, _ = huggingface_bert.write(tmp_path)
   assert "type_vocab_size=1: the weights of" in resolving.refused(
       "--experiment=bort/sentence_prediction", f"--init_checkpoint={folder}")
+
+
+@pytest.mark.slow
+def test_shards_of_byte_pairs_are_trained_on(tmp_path):
+  vocab = byte_pairs.write(tmp_path / "bpe", _TOKENS, _MERGES)
+  subprocess.run(
+      [sys.executable, "tools/build_pretraining_data.py",
+       f"--input={tiny_runs.corpus(tmp_path)}", f"--vocab_file={vocab}",
+       f"--output_dir={tmp_path / 'shards'}", "--seq_length=16",
+       "--eval_share=0.2", "--num_workers=1"], cwd=tiny_runs.ROOT, check=True)
+  shards = tmp_path / "shards"
+  assert _pretrain(tmp_path / "run", f"{shards}/train-*", "bort",
+                   f"--eval_data={shards}/eval-*",
+                   f"--vocab_file={shards}/vocab.txt") == 0
+  saved = finished_run.load(str(tmp_path / "run")).vocabulary
+  assert (saved.tokens, saved.merges) == (_TOKENS, _MERGES)
