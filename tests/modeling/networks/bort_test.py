@@ -260,7 +260,7 @@ def test_the_released_size_trains_on_a_cpu():
     before = loss()
   assert sum(int(tf.size(v)) for v in model.trainable_variables) == (
       76_208_217)
-  np.testing.assert_allclose(before, np.log(ROBERTA), rtol=0.05)
+  np.testing.assert_allclose(before, np.log(ROBERTA), rtol=0.1)
   for variable, gradient in zip(model.trainable_variables, tape.gradient(
       before, model.trainable_variables), strict=True):
     variable.assign_sub(0.1 * tf.convert_to_tensor(gradient))
