@@ -17,6 +17,8 @@ from typing import Sequence
 import numpy as np
 import tensorflow as tf
 
+from official_style.modeling.ops import kl_divergence
+
 
 def train_outputs(model, batch, token_schedules) -> dict:
   """A pass for each list; the first is the teacher of the others.
@@ -61,12 +63,9 @@ def distillation_losses(kind, logits, teacher_logits) -> tf.Tensor:
     logits: float32[b k].
     teacher_logits: float32[b k]; constants here.
   """
-  teacher_logits = tf.stop_gradient(teacher_logits)
   if kind == "number":
-    return tf.square(logits[:, 0] - teacher_logits[:, 0])
-  targets = tf.nn.softmax(teacher_logits)
-  return tf.reduce_sum(targets * (
-      tf.nn.log_softmax(teacher_logits) - tf.nn.log_softmax(logits)), axis=1)
+    return tf.square(logits[:, 0] - tf.stop_gradient(teacher_logits)[:, 0])
+  return kl_divergence.kl_divergence(logits, teacher_logits)
 
 
 def sums(kind, outputs, loss, weights) -> dict:
