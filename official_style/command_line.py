@@ -28,7 +28,7 @@ class Options:
     model_dir: folder of the run.
     gin_file, gin_params, config_file, params_override: configuration, in
       increasing precedence.
-    train_data, eval_data, vocab_file, init_checkpoint, accelerator,
+    train_data, eval_data, vocab_file, init_checkpoint, teacher, accelerator,
       num_replicas, tpu, task_name, text_columns, label_column,
       choice_columns, label_type, test_data: shorthands that win over all of
       these; None is unset.
@@ -53,6 +53,7 @@ class Options:
   eval_data: Optional[str] = None
   vocab_file: Optional[str] = None
   init_checkpoint: Optional[str] = None
+  teacher: Optional[str] = None
   accelerator: Optional[str] = None
   num_replicas: Optional[int] = None
   tpu: Optional[str] = None
@@ -105,6 +106,9 @@ _GROUPS = {
         _Flag("init_checkpoint", "string",
               "weights to start from: a run folder, a TensorFlow checkpoint, "
               "or a Hugging Face BERT folder"),
+        _Flag("teacher", "string",
+              "for experiments that distill: a run folder, a checkpoint in "
+              "one, or a Hugging Face BERT folder"),
         _Flag("allow_missing", "multi",
               "regular expression of variables that --init_checkpoint may "
               "lack; repeatable"),

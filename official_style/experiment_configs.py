@@ -9,6 +9,7 @@ the dataclass a function returns, so a default is written once, there.
         pretraining_task.train_data = @train/pretraining_data()
         pretraining_task.validation_data = @eval/pretraining_data()
         pretraining_task.keep_schedule = @keep_schedule()
+        pretraining_task.distillation = @distillation()
       pretraining.trainer = @pretraining_trainer()
         pretraining_trainer.optimizer_config = @pretraining_optimizer()
       pretraining.runtime = @pretraining_runtime()
@@ -32,6 +33,7 @@ from official.core import exp_factory
 from official.modeling import optimization
 from official.nlp.configs import encoders as official_encoders
 
+from official_style.configs import distillation as distillation_configs
 from official_style.configs import encoders
 from official_style.configs import fine_tuning as fine_tuning_configs
 from official_style.configs import gin_evaluation
@@ -89,16 +91,36 @@ def keep_schedule(**fields) -> configs.KeepScheduleConfig:
 
 
 @gin_evaluation.configurable
-def pretraining_task(encoder: encoders.FastBertEncoderConfig,
-                     mlm_activation: str = "gelu",
-                     mlm_norm_epsilon: float = 0.0,
-                     **fields) -> configs.PretrainingTaskConfig:
-  """Masked-language-model pretraining of `encoder`, with no other head."""
+def distillation(**fields) -> distillation_configs.DistillationConfig:
+  """A teacher, and what of it is learnt."""
+  return distillation_configs.DistillationConfig(**fields)
+
+
+@gin_evaluation.configurable
+def pretraining_task(
+    encoder: encoders.FastBertEncoderConfig,
+    mlm_activation: str = "gelu",
+    mlm_norm_epsilon: float = 0.0,
+    distillation: Optional[distillation_configs.DistillationConfig] = None,
+    **fields) -> configs.PretrainingTaskConfig:
+  """Masked-language-model pretraining of `encoder`, with no other head.
+
+  Args:
+    encoder: what is trained.
+    mlm_activation: of the head.
+    mlm_norm_epsilon: of the head; 0 is the encoder's.
+    distillation: a teacher beside it, if any.
+    **fields: others.
+  """
   model = configs.PretrainerConfig(
       cls_heads=[], mlm_activation=mlm_activation,
       mlm_norm_epsilon=mlm_norm_epsilon,
       encoder=official_encoders.EncoderConfig(type="any", any=encoder))
-  return configs.PretrainingTaskConfig(**({"model": model} | fields))
+  fields = {"model": model} | fields
+  if distillation is None:
+    return configs.PretrainingTaskConfig(**fields)
+  return distillation_configs.DistillationTaskConfig(
+      distillation=distillation, **fields)
 
 
 @gin_evaluation.configurable

@@ -21,7 +21,9 @@ OWN_DATA = ("--train_data=corpus.txt", "--vocab_file=vocab.txt")
 def _flags(name):
   tiny = not any(part in name for part in ("base", "large", "/", "bort"))
   anew = ("--init_checkpoint=",) if name in STARTING_FROM_WEIGHTS else ()
-  return (f"--experiment={name}", *anew) + (() if tiny else OWN_DATA)
+  # A teacher is a folder that is not there.
+  alone = ("--gin_params=DISTILL_WEIGHT = 0.0",) * ("distill" in name)
+  return (f"--experiment={name}", *anew, *(() if tiny else OWN_DATA), *alone)
 
 
 # ---------------------------------------------------------------------------
@@ -52,6 +54,7 @@ def test_every_experiment_is_a_document(name):
 
 @pytest.mark.parametrize("name", [n for n in EXPERIMENTS if n not in (
     "bert", "token_drop_bert", "random_ltd_bert", "bert/sentence_prediction",
+    "bert_distill", "token_drop_distill",
     "pyramid_bert", "pyramid_bert/any_budget",
     "pyramid_bert/learned_threshold", "bert/performer",
     "pyramid_bert/performer", "pyramid_bert/block_sparse",

@@ -39,7 +39,7 @@ _TINY = dict(hidden_size=128, num_layers=4, num_attention_heads=2,
 
 
 @dataclasses.dataclass(frozen=True)
-class _Source:
+class Source:
   """What a checkpoint says about its weights.
 
   Attributes:
@@ -79,7 +79,7 @@ def fill(task, model_dir: str = ""):
   encoder = task.model.encoder.get()
   if task.init_checkpoint == AUTO:
     task.init_checkpoint = _begun_from(model_dir, task.tokenizer)
-  source = _source(task.init_checkpoint)
+  source = source_of(task.init_checkpoint)
   if source:
     _take(task, source)
   elif task.init_checkpoint and os.path.exists(
@@ -119,7 +119,7 @@ def fill_pretraining(task, unsaid):
     unsaid: names of encoder fields that nobody but the experiment set; the
       checkpoint wins over those.
   """
-  source = _source(task.init_checkpoint)
+  source = source_of(task.init_checkpoint)
   if source is None:
     return
   encoder = task.model.encoder.get()
@@ -133,7 +133,8 @@ def fill_pretraining(task, unsaid):
   _take_head(task, source)
 
 
-def _source(path: str) -> Optional[_Source]:
+def source_of(path: str, flag: str = "--init_checkpoint"
+              ) -> Optional[Source]:
   """What the checkpoint at a path says about itself, if it does."""
   run = _run_folder(path)
   if run:
@@ -143,16 +144,16 @@ def _source(path: str) -> Optional[_Source]:
   weights = huggingface_reader.read(path)
   if weights.vocab_file is None:
     raise UserError(
-        f"--init_checkpoint={path}: has neither vocab.txt nor vocab.json and "
+        f"{flag}={path}: has neither vocab.txt nor vocab.json and "
         "merges.txt, so nobody knows what the ids of these weights mean: put "
         "them there")
   sizes = dataclasses.asdict(weights.sizes)
-  return _Source(path, weights.vocab_file, sizes, weights.lower_case,
-                 sizes.pop("mlm_activation"), sizes.pop("mlm_norm_epsilon"),
-                 "byte_bpe" if weights.bpe_folder else "wordpiece")
+  return Source(path, weights.vocab_file, sizes, weights.lower_case,
+                sizes.pop("mlm_activation"), sizes.pop("mlm_norm_epsilon"),
+                "byte_bpe" if weights.bpe_folder else "wordpiece")
 
 
-def _take(task, source: _Source):
+def _take(task, source: Source):
   encoder = task.model.encoder.get()
   _agree(encoder, source.encoder, source.place,
          getattr(task, "extend_positions", False))
@@ -163,7 +164,7 @@ def _take(task, source: _Source):
   _take_vocabulary(task, source)
 
 
-def _take_head(task, source: _Source):
+def _take_head(task, source: Source):
   """Activation and epsilon of the masked-LM head."""
   theirs = source.mlm_norm_epsilon or source.encoder.get("norm_epsilon")
   ours = task.model.mlm_norm_epsilon
@@ -222,7 +223,7 @@ def _load(path: str) -> dict:
                   "--init_checkpoint")
 
 
-def _read(run: str) -> _Source:
+def _read(run: str) -> Source:
   """What the configuration of a run says."""
   path = os.path.join(run, "params.yaml")
   task = _load(path).get("task", {})
@@ -233,9 +234,9 @@ def _read(run: str) -> _Source:
   except (AttributeError, KeyError, TypeError):
     raise UserError(f"{path}: holds no task.model.encoder.any: it is no run "
                     "whose weights can be started from") from None
-  return _Source(run, os.path.join(run, "data", "vocab.txt"), encoder,
-                 task.get("lower_case"), head, epsilon,
-                 task.get("tokenizer", "wordpiece"))
+  return Source(run, os.path.join(run, "data", "vocab.txt"), encoder,
+                task.get("lower_case"), head, epsilon,
+                task.get("tokenizer", "wordpiece"))
 
 
 def _agree(encoder, theirs: dict, run: str, extends: bool):
@@ -258,7 +259,7 @@ def _agree(encoder, theirs: dict, run: str, extends: bool):
           f"{value}: leave it out, and it is taken from there")
 
 
-def _take_vocabulary(task, source: _Source):
+def _take_vocabulary(task, source: Source):
   path = source.vocab_file
   if task.tokenizer != source.tokenizer:
     if task.tokenizer != "wordpiece":

@@ -24,6 +24,7 @@ from official_style.configs import overrides
 from official_style.configs import pretraining
 from official_style.configs import retention
 from official_style.configs import suggestions
+from official_style.configs import teacher
 from official_style.configs import validation
 from official_style.errors import UserError
 
@@ -33,6 +34,7 @@ _SHORTHANDS = {
     "eval_data": "task.validation_data.input_path",
     "vocab_file": "task.vocab_file",
     "init_checkpoint": "task.init_checkpoint",
+    "teacher": "task.distillation.teacher",
     "accelerator": "runtime.accelerator",
     "num_replicas": "runtime.num_replicas",
     "tpu": "runtime.tpu",
@@ -76,6 +78,7 @@ def resolve(options: Any) -> ResolvedConfig:
     fine_tuning_validation.validate(resolved.config)
   else:
     validation.validate(resolved.config)
+    teacher.validate(resolved.config.task)
   return resolved
 
 
@@ -135,6 +138,8 @@ def _resolve(program: gin_program.GinProgram, source: str,
     provenance |= _changed(
         config, "task.init_checkpoint", checkpoint_sizes.fill_pretraining,
         config.task, _unsaid(config, changes, experiment))
+  if hasattr(config.task, "distillation"):
+    provenance |= _changed(config, teacher.TEACHER, teacher.fill, config.task)
   if config.trainer.train_steps:
     for key in complete_schedule(config.trainer):
       provenance[key] = "trainer.train_steps"

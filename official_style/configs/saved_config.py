@@ -9,6 +9,7 @@ from typing import Iterable
 
 from official.nlp.configs import encoders as official_encoders
 
+from official_style.configs import distillation
 from official_style.configs import encoders
 from official_style.configs import field_types
 from official_style.configs import fine_tuning
@@ -32,7 +33,8 @@ def read(path: str):
   changes = overrides.read_yaml(path)
   keys = [change.key for change in changes]
   families = {type(family().task): family for family in (
-      pretraining.PretrainingConfig, fine_tuning.FineTuningConfig)}
+      pretraining.PretrainingConfig, _distilled,
+      fine_tuning.FineTuningConfig)}
   task = _smallest(families, _names(keys, _TASK))
   encoder = _smallest(_with_subclasses(encoders.FastBertEncoderConfig),
                       _names(keys, _ENCODER))
@@ -46,6 +48,11 @@ def read(path: str):
   for change in changes:
     resolve.apply(config, change)
   return config
+
+
+def _distilled() -> pretraining.PretrainingConfig:
+  return pretraining.PretrainingConfig(
+      task=distillation.DistillationTaskConfig())
 
 
 def _names(keys, prefix) -> set:

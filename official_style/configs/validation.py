@@ -70,7 +70,8 @@ def validate_given(config: pretraining.PretrainingConfig):
            "task.vocab_file": "--vocab_file=vocab.txt, or the folder "
                               "of a vocab.json and merges.txt",
            "task.init_checkpoint": "--init_checkpoint=runs/bort, or "
-                                   "--init_checkpoint= for random weights"}
+                                   "--init_checkpoint= for random weights",
+           "task.distillation.teacher": "--teacher=runs/bert"}
   for key, owner, _ in field_types.leaves(config):
     if getattr(owner, key.rsplit(".", 1)[-1]) == REQUIRED:
       mend = flags.get(key, f"--params_override={key}=...")

@@ -41,6 +41,7 @@ class PretrainingBatches(numbered_batches.NumberedBatches):
     is_training: see above.
     one_document: whether rows hold one document each and batches don't say so:
       for attention that can't keep several apart.
+    mask_epochs: masks of training repeat after so many epochs; 0 is never.
 
   Raises:
     UserError: if there are no rows or a setting makes no sense.
@@ -48,7 +49,7 @@ class PretrainingBatches(numbered_batches.NumberedBatches):
 
   def __init__(self, source, vocabulary, *, global_batch_size, seed,
                mask_rate=0.15, max_predictions=76, mask_strategy='token',
-               is_training=True, one_document=False):
+               is_training=True, one_document=False, mask_epochs=0):
     masking.check_masking(mask_rate, max_predictions, mask_strategy)
     if global_batch_size < 1:
       raise UserError('global_batch_size must be at least 1, and is '
@@ -60,12 +61,29 @@ class PretrainingBatches(numbered_batches.NumberedBatches):
     super().__init__(source, global_batch_size, seed, is_training)
     self._vocabulary = vocabulary
     self._one_document = one_document
+    self._mask_epochs = mask_epochs
+    self._teacher = None
     self._masking = dict(rate=mask_rate, max_predictions=max_predictions,
                          strategy=mask_strategy, seed=seed)
 
   def epoch_at(self, step):
     """Returns how many times all rows have been seen before `step`."""
     return step * self.global_batch_size / self.source.num_rows
+
+  def num_masked_epochs(self, train_steps):
+    """Returns how many epochs of different masks so many steps go through."""
+    epochs = -(-train_steps * self.global_batch_size // self.source.num_rows)
+    return min(epochs, self._mask_epochs or epochs)
+
+  def take_teacher(self, rows):
+    """Lets batches of training hold what `TeacherCache.rows` says of them."""
+    self._teacher = rows
+
+  def masked_rows(self, epoch, row):
+    """Returns training rows under the masks of an epoch: int64[b] each."""
+    rows = self.source.rows(row)
+    keys = counter_random.bits(self._seed, _TRAIN_MASKS, epoch, row)
+    return masking.mask_tokens(rows, self._vocabulary, keys, **self._masking)
 
   def batch(self, step, first=0, count=None):
     """Returns rows [first, first + count) of global batch `step`.
@@ -81,7 +99,8 @@ class PretrainingBatches(numbered_batches.NumberedBatches):
       `masked_lm_ids`; float32[b p]: `masked_lm_weights`. int32[b]:
       `example_keys`, a non-negative hash of (seed, step, row of the batch),
       to seed what is random downstream. int32[b 1]: `next_sentence_labels`, if
-      the source has them.
+      the source has them. In training, what `TeacherCache.rows` gives, if
+      there is one.
 
     Raises:
       ValueError: if the step or the rows are outside what exists.
@@ -93,8 +112,11 @@ class PretrainingBatches(numbered_batches.NumberedBatches):
       epoch, index = np.divmod(example, self.source.num_rows)
       row = counter_random.permutation_index(
           index, self.source.num_rows, self._seed, epoch)
-      rows = self.source.rows(row)
-      keys = counter_random.bits(self._seed, _TRAIN_MASKS, epoch, row)
+      if self._mask_epochs:
+        epoch = epoch % self._mask_epochs
+      batch = self.masked_rows(epoch, row)
+      if self._teacher is not None:
+        batch |= self._teacher(epoch, row, batch)
     else:
       present = np.flatnonzero(example < self.source.num_rows)
       row = np.zeros(len(place), np.int64)
@@ -102,7 +124,8 @@ class PretrainingBatches(numbered_batches.NumberedBatches):
           example[present], self.source.num_rows, self._seed, _EVAL_ORDER)
       rows = self._fill_up(self.source.rows(row[present]), len(place))
       keys = counter_random.bits(self._seed, _EVAL_MASKS, row)
-    batch = masking.mask_tokens(rows, self._vocabulary, keys, **self._masking)
+      batch = masking.mask_tokens(
+          rows, self._vocabulary, keys, **self._masking)
     batch['example_keys'] = (
         counter_random.bits(self._seed, _EXAMPLE_KEYS, step, place)
         >> np.uint64(33)).astype(np.int32)

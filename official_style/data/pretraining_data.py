@@ -20,6 +20,8 @@ from official_style.data import embedded_corpus
 from official_style.data import packed_rows
 from official_style.data import pretraining_batches
 from official_style.data import record_splits
+from official_style.data import teacher_cache
+from official_style.data import teacher_records
 from official_style.data import text_files
 from official_style.data import text_paths
 from official_style.data import text_report
@@ -62,7 +64,8 @@ class PretrainingData:
 def prepare(task, folder: str, seed: int,
             say: Callable[[str], None] = lambda line: None,
             show: Callable[[str], None] = lambda line: None,
-            max_documents: Optional[int] = None) -> PretrainingData:
+            max_documents: Optional[int] = None,
+            train_steps: int = 0) -> PretrainingData:
   """Reads what is in `folder`, after making it if it isn't there.
 
   Args:
@@ -71,11 +74,30 @@ def prepare(task, folder: str, seed: int,
     seed: of order, masks and dropout keys.
     say: takes lines worth keeping. show: takes passing ones.
     max_documents: reads only so many, for a first look.
+    train_steps: of the run, which a teacher's cache has to last for.
 
   Raises:
     UserError: for anything wrong with the text, records or vocabulary, and if
       they are not what `folder` was made from.
   """
+  data = _prepare(task, folder, seed, say, show, max_documents)
+  distillation = getattr(task, "distillation", None)
+  if distillation is None or not distillation.teacher_cache:
+    return data
+  cache = teacher_cache.TeacherCache(distillation.teacher_cache)
+  if max_documents is not None:
+    data.train.take_teacher(cache.shapes_only)
+    return data
+  cache.check(
+      teacher_records.identity(
+          data.train, data.vocabulary, distillation.positions),
+      distillation.teacher_digest, data.train.num_masked_epochs(train_steps))
+  data.train.take_teacher(cache.rows)
+  return dataclasses.replace(data, lines=(*data.lines, cache.describe()))
+
+
+def _prepare(task, folder, seed, say, show, max_documents) -> PretrainingData:
+  """As `prepare`, without a teacher."""
   source, records = data_source.source_of(task), None
   if os.path.exists(os.path.join(folder, "source.json")):
     data_source.check_unchanged(source, folder)
@@ -203,6 +225,8 @@ def _from_store(task, vocabulary, folder, seed) -> PretrainingData:
 def _batches(task, vocabulary, train, evaluation, unigram_loss, lines,
              seed) -> PretrainingData:
   made = {}
+  mask_epochs = getattr(
+      getattr(task, "distillation", None), "mask_epochs", 0)
   for split, rows, data in (("train", train, task.train_data),
                             ("eval", evaluation, task.validation_data)):
     made[split] = rows and pretraining_batches.PretrainingBatches(
@@ -210,7 +234,8 @@ def _batches(task, vocabulary, train, evaluation, unigram_loss, lines,
         mask_rate=data.masking_rate, mask_strategy=data.masking_strategy,
         max_predictions=data.max_predictions_per_seq or max_predictions(data),
         is_training=split == "train",
-        one_document=task.model.encoder.get().attention != "softmax")
+        one_document=task.model.encoder.get().attention != "softmax",
+        mask_epochs=mask_epochs)
   return PretrainingData(vocabulary, made["train"], made["eval"],
                          unigram_loss, tuple(lines))
 

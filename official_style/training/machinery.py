@@ -11,14 +11,16 @@ from official.modeling import performance
 
 from official_style.errors import UserError
 from official_style.modeling import token_schedule
+from official_style.tasks import distillation  # noqa: F401, all register
 from official_style.tasks import masked_lm_pretraining  # noqa: F401
-from official_style.tasks import sentence_prediction  # noqa: F401, both register
+from official_style.tasks import sentence_prediction  # noqa: F401
 from official_style.training import budget_draws
 from official_style.training import eval_step as eval_step_lib
 from official_style.training import loss_scale as loss_scale_lib
 from official_style.training import optimizers
 from official_style.training import run_checks
 from official_style.training import strategies
+from official_style.training import teacher
 from official_style.training import train_step as train_step_lib
 
 
@@ -71,6 +73,9 @@ def build(config, vocabulary, placement, labels=None) -> Machinery:
     model = task.build_model()
     # Builds the head's variables too.
     model(task.example(), training=False)
+    if getattr(task, "wants_teacher", False):
+      # After the student, whose first weights don't hang on it then.
+      task.take_teacher(teacher.load(config.task, vocabulary), model)
     optimizer = optimizers.build_optimizer(trainer.optimizer_config)
     optimizer._create_all_weights(task.trained_variables(model))  # pylint: disable=protected-access
     half = config.runtime.mixed_precision_dtype == "float16"
@@ -86,7 +91,8 @@ def build(config, vocabulary, placement, labels=None) -> Machinery:
         getattr(model.encoder_network, "budget_schedules", None))
     checkpoint = tf.train.Checkpoint(
         model=model, optimizer=optimizer, loss_scale=loss_scale,
-        global_step=optimizer.iterations, **model.checkpoint_items)
+        global_step=optimizer.iterations, **model.checkpoint_items,
+        **getattr(task, "checkpoint_items", {}))
   return Machinery(task, model, optimizer, checkpoint, train_step, eval_step)
 
 

@@ -24,7 +24,8 @@ class PretrainingJob:
   def prepare(self, config, folder, say, show):
     """Returns `PretrainingData`."""
     return pretraining_data.prepare(
-        config.task, folder, config.trainer.seed, say, show)
+        config.task, folder, config.trainer.seed, say, show,
+        train_steps=config.trainer.train_steps)
 
   def complete(self, config, data):
     """Nothing: the configuration is complete without the data."""

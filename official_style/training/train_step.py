@@ -21,7 +21,9 @@ class TrainStep:
   Create it under the strategy's scope.
 
   Args:
-    task: gives `normalizers`, `sums`, `objective` and `trained_variables`.
+    task: gives `normalizers`, `sums`, `objective` and `trained_variables`, and
+      `train_outputs(model, batch, token_keep_k)` where what it learns from is
+      more than the model's outputs.
     model: takes `(batch, training, token_keep_k)`, or
       `(batch, training, token_schedule)` where steps name lists.
     optimizer: of `optimizers.build_optimizer`.
@@ -46,6 +48,7 @@ class TrainStep:
     self._loss_scale, self._strategy = loss_scale, strategy
     self._micro_batches, self._clip_norm = micro_batches, clip_norm
     self._jit_compile = jit_compile
+    self._outputs_of = getattr(task, "train_outputs", _outputs_of)
     # What has no part in the loss, as the pooler, must not decay towards zero
     # either.
     self._variables = task.trained_variables(model)
@@ -127,7 +130,7 @@ class TrainStep:
                        token_schedules):
     with tf.GradientTape() as tape:
       if token_schedules is None:
-        outputs = self._model(batch, training=True, token_keep_k=token_keep_k)
+        outputs = self._outputs_of(self._model, batch, token_keep_k)
       else:
         outputs = any_budget.train_outputs(
             self._model, batch, token_schedules)
@@ -157,3 +160,7 @@ class TrainStep:
       self._importance.update(id_losses, apply=finite)
     self._loss_scale.record(finite)
     return sums | dict(gradient_norm=norm, finite=finite)
+
+
+def _outputs_of(model, batch, token_keep_k):
+  return model(batch, training=True, token_keep_k=token_keep_k)

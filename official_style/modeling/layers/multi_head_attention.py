@@ -115,6 +115,12 @@ class MultiHeadAttention(tf_keras.layers.Layer):
     attended = _project(attended, self._output_dense, 2)  # -> [b q d]
     return (attended, probabilities) if with_weights else attended
 
+  def queries_keys_values(self, x):
+    """Projections of all tokens of `x` float[b n d]: three of [b n h c]."""
+    x = tf.cast(x, self.compute_dtype)
+    return tuple(_project(x, dense) for dense in (
+        self._query_dense, self._key_dense, self._value_dense))
+
   def _softmax(self, query, key, value, bias, row_keys):
     """[b q h c], and weights before dropout."""
     query *= int(query.shape[-1]) ** -0.5

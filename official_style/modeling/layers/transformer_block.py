@@ -151,6 +151,12 @@ class TransformerBlock(tf_keras.layers.Layer):
         self._attention_layer_norm,
         self._residual(queries, attended, row_keys, _ATTENDED)), weights
 
+  def queries_keys_values(self, x):
+    """Of all tokens of `x` float[b n d]: three of float[b n h c]."""
+    if self._norm_first:
+      x = self._normalise(self._attention_layer_norm, x)
+    return self._attention_layer.queries_keys_values(x)
+
   def feed_forward(self, x, row_keys=None):
     """The feed-forward half: float[b q d] -> float32[b q d]."""
     norm, dense = self._output_layer_norm, self._intermediate_dense

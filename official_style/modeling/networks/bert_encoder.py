@@ -55,8 +55,9 @@ class BertEncoder(tf_keras.layers.Layer):
     read_positions: int[b r], the only positions anybody will read. The last
       layer's states are then those, float32[b r d], and nothing is pooled.
     -> dict of `sequence_output` float32[b n d], `pooled_output` float[b d],
-      `encoder_outputs`, a state for each layer, and `kept_positions`, int32
-      for each layer: the positions that layer worked on.
+      `encoder_outputs`, a state for each layer, `kept_positions`, int32 for
+      each layer: the positions that layer worked on, and `last_layer_inputs`,
+      float32[b n d], what its keys and values are made of.
   """
 
   def __init__(self, vocab_size, hidden_size=768, num_layers=12,
@@ -165,7 +166,7 @@ class BertEncoder(tf_keras.layers.Layer):
       states.append(x)
     states.append(self._last_layer(x, bias, inputs, read_positions, row_keys))
     return self._outputs(
-        states, [self._all_positions(inputs)] * len(states), read_positions)
+        states, [self._all_positions(inputs)] * len(states), read_positions, x)
 
   def _last_layer(self, x, bias, inputs, read_positions, row_keys):
     """The last layer, on what is read of it; others are keys only."""
@@ -240,10 +241,13 @@ class BertEncoder(tf_keras.layers.Layer):
       return x
     return row_dropout.row_dropout(x, self._output_dropout, row_keys, place)
 
-  def _outputs(self, states, kept_positions, read_positions):
+  def _outputs(self, states, kept_positions, read_positions,
+               last_layer_inputs=None):
     last = states[-1]
     outputs = dict(sequence_output=last, encoder_outputs=states,
                    kept_positions=kept_positions)
+    if last_layer_inputs is not None:
+      outputs["last_layer_inputs"] = last_layer_inputs
     if read_positions is not None:
       kept_positions[-1] = read_positions
     elif self._pooler_layer is not None:

@@ -147,6 +147,7 @@ class TokenDropBertEncoder(bert_encoder.BertEncoder):
           x = token_routing.merge_tokens(kept, x, routing)
           kept = None
         if i == len(self._plan.roles) - 1:
+          last_layer_inputs = x
           x = self._last_layer(x, full_bias, inputs, read_positions, row_keys)
         else:
           x = block(x, x, full_bias, row_keys)
@@ -162,7 +163,8 @@ class TokenDropBertEncoder(bert_encoder.BertEncoder):
       states.append(x if kept is None else kept)
       kept_positions.append(
           everything if role == token_schedule.FULL else routing.positions)
-    return self._outputs(states, kept_positions, read_positions)
+    return self._outputs(
+        states, kept_positions, read_positions, last_layer_inputs)
 
   def _scores(self, inputs, x, row_keys, token_keep_k, layer):
     """float32[b n]: what the routing before `layer` ranks tokens by."""
