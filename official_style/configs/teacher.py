@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import json
 import os
 
 from official_style.checkpoints import weight_files
@@ -14,7 +15,7 @@ from official_style.modeling.ops import hidden_state_distance
 
 KEY = "task.distillation"
 TEACHER, CACHE = f"{KEY}.teacher", f"{KEY}.teacher_cache"
-MANIFEST = "manifest.json"
+MANIFEST, VOCABULARY = "manifest.json", "vocab.txt"
 POSITIONS = ("masked", "all")
 
 
@@ -34,19 +35,29 @@ def fill(task):
     config.teacher = config.teacher_cache = ""
     return
   if config.teacher_cache:
-    config.teacher_cache_digest = _manifest_digest(config.teacher_cache)
-    if config.teacher == validation.REQUIRED:
+    manifest = _read(os.path.join(config.teacher_cache, MANIFEST))
+    config.teacher_cache_digest = hashlib.sha256(manifest).hexdigest()
+    if config.teacher in ("", validation.REQUIRED):
       config.teacher = ""
+      _take_vocabulary(
+          task, os.path.join(config.teacher_cache, VOCABULARY),
+          _lower_case(config.teacher_cache, manifest))
   if not config.teacher or config.teacher == validation.REQUIRED:
     return
   source = source_of(config.teacher)
   config.teacher_digest = weight_files.digest(config.teacher, TEACHER)
-  if task.vocab_file in ("", validation.REQUIRED) and (
-      task.tokenizer == source.tokenizer):
-    if source.tokenizer != "bytes":
-      task.vocab_file = source.vocab_file
-    if task.lower_case is None:
-      task.lower_case = source.lower_case
+  if task.tokenizer == source.tokenizer:
+    _take_vocabulary(task, source.vocab_file, source.lower_case)
+
+
+def _take_vocabulary(task, path, lower_case):
+  """The words of a teacher, where the run names none."""
+  if task.tokenizer == "bytes" or task.vocab_file not in (
+      "", validation.REQUIRED) or not os.path.exists(path):
+    return
+  task.vocab_file = path
+  if task.lower_case is None:
+    task.lower_case = lower_case
 
 
 def source_of(path: str) -> checkpoint_sizes.Source:
@@ -126,12 +137,20 @@ def _validate_cached(config):
                     "their sums")
 
 
-def _manifest_digest(folder: str) -> str:
-  path = os.path.join(folder, MANIFEST)
+def _lower_case(folder, manifest: bytes):
+  try:
+    return json.loads(manifest).get("lower_case")
+  except (ValueError, AttributeError) as error:
+    raise UserError(f"{CACHE}={folder}: its {MANIFEST} is no JSON: make it "
+                    "again with tools/cache_teacher.py") from error
+
+
+def _read(path: str) -> bytes:
   try:
     with open(path, "rb") as f:
-      return hashlib.file_digest(f, "sha256").hexdigest()
+      return f.read()
   except OSError as error:
     raise UserError(
-        f"{CACHE}={folder}: no complete cache there ({error.strerror}: "
-        f"{MANIFEST}): write one with tools/cache_teacher.py") from error
+        f"{CACHE}={os.path.dirname(path)}: no complete cache there "
+        f"({error.strerror}: {MANIFEST}): write one with "
+        "tools/cache_teacher.py") from error

@@ -1,6 +1,7 @@
 """What a teacher said of training rows, written once and read in every step.
 
     manifest.json     what it was made from, by whom
+    vocab.txt         of the words
     epoch-0000.bin    a record for each row, in the order of the source
     epoch-0001.bin    ...
 

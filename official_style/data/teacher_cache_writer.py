@@ -53,6 +53,10 @@ class TeacherCacheWriter:
   def total(self) -> int:
     return self._manifest["rows"] * self._manifest["epochs"]
 
+  def file(self, name: str) -> str:
+    """The path of a file that is to be part of the cache."""
+    return os.path.join(self._unfinished, name)
+
   def append(self, records: np.ndarray):
     """Adds records of the rows that come next, all of one epoch."""
     epoch, row = divmod(self.done, self._manifest["rows"])

@@ -13,7 +13,7 @@ import numpy as np
 from official_style.errors import UserError
 
 FORMAT, VERSION = "official_style.teacher_cache", 1
-MANIFEST = "manifest.json"
+MANIFEST, VOCABULARY = "manifest.json", "vocab.txt"
 # What the teacher's words hang on, of a masked row.
 _INPUTS = ("input_word_ids", "input_mask", "input_type_ids", "document_ids",
            "masked_lm_positions")

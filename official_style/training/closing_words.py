@@ -43,6 +43,9 @@ def of(config, options, folder, data, state, seconds) -> str:
       "--train_data"]
   if not task.train_data.input_path:
     name = options.experiment or "token_drop_bert"
+    teacher = getattr(getattr(task, "distillation", None), "teacher", "")
+    if teacher:
+      name += f" --teacher={teacher}"
     lines += [
         f"  python train.py --experiment={name} --train_data='your/*.txt' "
         "--model_dir=runs/mine",

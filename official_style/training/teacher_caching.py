@@ -62,6 +62,7 @@ def write(config, model_dir: str, output: str, k: int, epochs: int,
       epochs=epochs or batches.num_masked_epochs(config.trainer.train_steps),
       temperatures=list(truncated_distribution.TEMPERATURES),
       teacher=settings.teacher, teacher_digest=settings.teacher_digest,
+      lower_case=data.vocabulary.lower_case,
       data=teacher_records.identity(
           batches, data.vocabulary, settings.positions)))
   try:
@@ -69,6 +70,8 @@ def write(config, model_dir: str, output: str, k: int, epochs: int,
       say(f"going on after {writer.done:,} of {writer.total:,} rows")
     _fill(writer, layout, batches, _said(teacher, settings.positions, k),
           batch_rows, show)
+    # A run that names no vocabulary takes this one.
+    data.vocabulary.save(writer.file(teacher_records.VOCABULARY))
     writer.finish()
   finally:
     writer.close()
