@@ -69,8 +69,11 @@ class Job:
 
 
 def students() -> list[Job]:
-  """A seed after the other, so that what is there can be compared."""
-  return [Job(arm, seed) for seed in SEEDS for arm in ARMS]
+  """A seed after the other, so that what is there can be compared; the
+  longest last."""
+  *first, last = ARMS
+  return [Job(arm, seed) for arms in (first, [last]) for seed in SEEDS
+          for arm in arms]
 
 
 def collect(runs: pathlib.Path) -> list[dict]:

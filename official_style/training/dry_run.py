@@ -11,6 +11,7 @@ import tempfile
 import tensorflow as tf
 
 from official_style.configs import resolve
+from official_style.configs import teacher
 from official_style.data import pretraining_data
 from official_style.modeling import cost_model
 from official_style.modeling import token_schedule
@@ -108,7 +109,8 @@ def describe(config, model, placement, vocab_size: int) -> str:
       f"{cost_model.encoder_parameters(sizes):,} of them in the encoder",
       f"batch        {batch} rows of {n} tokens, {slots} predictions each",
       f"run          {config.trainer.train_steps:,} steps, "
-      f"{config.trainer.train_steps * batch * n:,} token positions"]
+      f"{config.trainer.train_steps * batch * n:,} token positions",
+      *_teacher_lines(task, vocab_size, n, slots, batch, dense_flops)]
   for i, (first, keep) in enumerate(stages):
     last = (stages[i + 1][0] if i + 1 < len(stages)
             else config.trainer.train_steps)
@@ -126,3 +128,22 @@ def describe(config, model, placement, vocab_size: int) -> str:
         zip(plan.roles, schedule)):
       lines.append(f"  {layer:5}   {role:6} {queries:9} {keys:6}")
   return "\n".join(lines)
+
+
+def _teacher_lines(task, vocab_size, n, slots, batch, dense_flops):
+  """What a teacher adds to each step, if there is one."""
+  distillation = getattr(task, "distillation", None)
+  if distillation is None or not distillation.is_on:
+    return []
+  if distillation.teacher_cache:
+    return [f"teacher      read from {distillation.teacher_cache}"]
+  encoder = teacher.encoder_of(
+      teacher.source_of(distillation.teacher), vocab_size)
+  read = n if distillation.positions == "all" else slots
+  flops = batch * cost_model.forward_flops(
+      cost_model.sizes_of(encoder, vocab_size),
+      token_schedule.dense_plan(encoder.num_layers).token_schedule(n, n, read),
+      n, read).total
+  return [f"teacher      {distillation.teacher}, FLOPs a step "
+          f"{flops / 1e9:,.1f} G, {flops / dense_flops:.1%} of the student's "
+          "own without dropping"]

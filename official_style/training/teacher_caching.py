@@ -62,7 +62,7 @@ def write(config, model_dir: str, output: str, k: int, epochs: int,
       epochs=epochs or batches.num_masked_epochs(config.trainer.train_steps),
       temperatures=list(truncated_distribution.TEMPERATURES),
       teacher=settings.teacher, teacher_digest=settings.teacher_digest,
-      lower_case=data.vocabulary.lower_case,
+      lower_case=config.task.lower_case,
       data=teacher_records.identity(
           batches, data.vocabulary, settings.positions)))
   try:
