@@ -46,12 +46,26 @@ def test_pages_hold_commands():
   assert len(PAGES) >= 3 and len(COMMANDS) >= 5
 
 
+def _write_teacher(folder):
+  """What is looked at of a run before anything is built."""
+  checkpoint = folder / "checkpoints" / "ckpt-1"
+  checkpoint.mkdir(parents=True)
+  (folder / "data").mkdir()
+  (folder / "data" / "vocab.txt").write_text("", encoding="utf-8")
+  config = resolve.resolve_experiment("bert").config
+  (folder / "params.yaml").write_text(
+      resolve.params_text(config), encoding="utf-8")
+  for name in ("ckpt.index", "ckpt.data-00000-of-00001"):
+    (checkpoint / name).write_bytes(b"")
+
+
 @pytest.mark.parametrize("words", COMMANDS)
 def test_a_command_is_accepted(words, tmp_path, monkeypatch):
   monkeypatch.chdir(tmp_path)
   # What one command writes and the next one reads.
   schedule_file.write("schedule.json", (64, 32, 16, 8), 128, "post_attention",
                       schedule_file.selection_by("coreset"), {})
+  _write_teacher(tmp_path / "runs" / "bert")
   script = ROOT / words[0]
   assert script.exists()
   if words[0] == "train.py":
