@@ -46,7 +46,7 @@ def fill(task):
     return
   source = source_of(config.teacher)
   config.teacher_digest = weight_files.digest(config.teacher, TEACHER)
-  if task.tokenizer == source.tokenizer:
+  if source.tokenizer in (task.tokenizer, "byte_bpe"):
     _take_vocabulary(task, source.vocab_file, source.lower_case)
 
 
@@ -56,6 +56,7 @@ def _take_vocabulary(task, path, lower_case):
       "", validation.REQUIRED) or not os.path.exists(path):
     return
   task.vocab_file = path
+  checkpoint_sizes.fill_tokenizer(task)
   if task.lower_case is None:
     task.lower_case = lower_case
 

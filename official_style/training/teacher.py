@@ -2,7 +2,6 @@
 
 import copy
 
-from official.nlp.configs import bert
 from official.nlp.configs import encoders as official_encoders
 
 from official_style.checkpoints import weight_files
@@ -36,12 +35,13 @@ def load(task, vocabulary) -> masked_lm_pretrainer.MaskedLMPretrainer:
   encoder = teacher_config.encoder_of(source, vocabulary.size)
   _check_rows(path, encoder, task)
   settings = pretraining.PretrainingTaskConfig(
-      model=bert.PretrainerConfig(
+      model=pretraining.PretrainerConfig(
           cls_heads=[], encoder=official_encoders.EncoderConfig(
               type="any", any=encoder)),
       train_data=copy.deepcopy(task.train_data))
   if source.mlm_activation is not None:
     settings.model.mlm_activation = source.mlm_activation
+  settings.model.mlm_norm_epsilon = source.mlm_norm_epsilon or 0.0
   maker = masked_lm_pretraining.MaskedLMPretrainingTask(settings)
   model = maker.build_model()
   model(maker.example(), training=False)
@@ -82,6 +82,10 @@ def check_vocabulary(file: str, vocabulary, ours: str, lower_case=None):
             f"{vocabulary.tokens[place]!r}")
     raise UserError(f"the teacher's vocabulary {file} is not the student's, "
                     f"{ours}: {what}: {mend}")
+  if theirs.merges != vocabulary.merges:
+    raise UserError(f"the teacher's vocabulary {file} is not the student's, "
+                    f"{ours}: the merges of their byte-level BPE differ: "
+                    f"{mend}")
   if theirs.lower_case != vocabulary.lower_case:
     raise UserError(
         f"the teacher's text, by {file}, has lower_case={theirs.lower_case} "
