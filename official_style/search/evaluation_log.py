@@ -1,7 +1,9 @@
-"""What was found out about lists, kept so that nothing is done twice.
+"""What was found out about candidates, kept so that nothing is done twice.
 
     first line   {"fingerprint": {...}}, what all lines depend on
     others       {"lengths": [...], "quality": {...}}
+
+Other searches have other names for a candidate and what is known of it.
 
 Lines are appended when they are known. One that a killed process left
 unfinished is dropped; a search that is started again asks for the same lists in
@@ -11,7 +13,7 @@ the same order and finds them here.
 import fcntl
 import json
 import os
-from typing import Mapping, Optional, Sequence
+from typing import Any, Mapping, Optional, Sequence
 
 from official_style.errors import UserError
 
@@ -23,14 +25,16 @@ class EvaluationLog:
     path: of the file; made if it isn't there.
     fingerprint: JSON-able.
     restart: whether to drop what the file holds.
+    names: what a line calls a candidate and what is known of it.
 
   Raises:
     UserError: if it is in use, or holds evaluations of something else.
   """
 
-  def __init__(self, path: str, fingerprint: Mapping, restart: bool = False):
-    self._path = path
-    self._known: dict[tuple[int, ...], dict] = {}
+  def __init__(self, path: str, fingerprint: Mapping, restart: bool = False,
+               names: tuple[str, str] = ("lengths", "quality")):
+    self._path, self._names = path, names
+    self._known: dict[tuple, dict] = {}
     try:
       # pylint: disable=consider-using-with
       self._file = open(path, "a+b")
@@ -79,7 +83,8 @@ class EvaluationLog:
           f"({_difference(theirs, ours)}): choose another --output, or start "
           "over with --restart")
     for line in lines[1:]:
-      self._known[tuple(line["lengths"])] = line["quality"]
+      key, value = (line[name] for name in self._names)
+      self._known[tuple(key)] = value
 
   def _looks_unfinished(self) -> bool:
     """Whether all there is may be the first line, cut short."""
@@ -92,14 +97,14 @@ class EvaluationLog:
     self._file.write(json.dumps(line).encode() + b"\n")
     self._file.flush()
 
-  def get(self, lengths: Sequence[int]) -> Optional[dict]:
-    """The quality of a list, if it is known."""
-    return self._known.get(tuple(lengths))
+  def get(self, key: Sequence) -> Optional[dict]:
+    """What is known of a candidate: a list of what JSON knows."""
+    return self._known.get(tuple(key))
 
-  def add(self, lengths: Sequence[int], quality: Mapping[str, float]):
-    """Keeps the quality of a list."""
-    self._append(dict(lengths=list(lengths), quality=dict(quality)))
-    self._known[tuple(lengths)] = dict(quality)
+  def add(self, key: Sequence, value: Mapping[str, Any]):
+    """Keeps what is known of a candidate."""
+    self._append(dict(zip(self._names, (list(key), dict(value)))))
+    self._known[tuple(key)] = dict(value)
 
   def sync(self):
     """Returns when all is on disk."""

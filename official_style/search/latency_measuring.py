@@ -54,6 +54,15 @@ def alternate(calls: Mapping[Any, Callable[[], Any]], timing: Timing,
               show: Callable[[str], None] = lambda text: None
               ) -> dict[Any, list[float]]:
   """Seconds of each call in each round."""
+  return {name: [seconds for seconds, _ in taken]
+          for name, taken in alternate_with_cpu(calls, timing, show).items()}
+
+
+def alternate_with_cpu(
+    calls: Mapping[Any, Callable[[], Any]], timing: Timing,
+    show: Callable[[str], None] = lambda text: None
+) -> dict[Any, list[tuple[float, float]]]:
+  """Seconds of each call in each round: by the clock, and of processors."""
   turns = {}
   for i, (name, call) in enumerate(calls.items()):
     show(f"building {i + 1} of {len(calls)}")
@@ -67,10 +76,12 @@ def alternate(calls: Mapping[Any, Callable[[], Any]], timing: Timing,
     show(f"timing, round {number + 1} of {timing.rounds}")
     names = list(calls)
     for name in names if number % 2 == 0 else names[::-1]:
-      start = time.perf_counter()
+      start = time.perf_counter(), time.process_time()
       for _ in range(turns[name]):
         calls[name]()
-      taken[name].append((time.perf_counter() - start) / turns[name])
+      end = time.perf_counter(), time.process_time()
+      taken[name].append(tuple(
+          (b - a) / turns[name] for a, b in zip(start, end)))
   return taken
 
 

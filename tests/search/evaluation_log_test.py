@@ -77,3 +77,14 @@ def test_two_searches_at_once_are_refused(path):
 def test_a_folder_that_is_not_there_is_told(tmp_path):
   with pytest.raises(UserError, match="can't be written"):
     _log(tmp_path / "no" / "log.jsonl")
+
+
+def test_other_searches_name_things_their_own_way(tmp_path):
+  path = tmp_path / "log.jsonl"
+  log = _log(path, names=("run", "errors"))
+  log.add(("4-8-1024-768", 1e-3, 2), {"100": dict(loss=0.5)})
+  log.close()
+  assert b'{"run": ["4-8-1024-768", 0.001, 2], "errors"' in path.read_bytes()
+  log = _log(path, names=("run", "errors"))
+  assert log.get(("4-8-1024-768", 1e-3, 2)) == {"100": dict(loss=0.5)}
+  log.close()
