@@ -106,6 +106,10 @@ class EvaluationLog:
     self._append(dict(zip(self._names, (list(key), dict(value)))))
     self._known[tuple(key)] = dict(value)
 
+  def items(self) -> dict[tuple, dict]:
+    """Everything that is known, in the order of the file."""
+    return dict(self._known)
+
   def sync(self):
     """Returns when all is on disk."""
     os.fsync(self._file.fileno())
