@@ -10,6 +10,7 @@
 The first five are kept as they grow; the same command goes on.
 """
 
+import contextlib
 import json
 import os
 import time
@@ -38,14 +39,16 @@ def run(options: extraction_options.ExtractionOptions) -> str:
   """
   options.check()
   os.makedirs(options.output, exist_ok=True)
-  return _Extraction(options).run()
+  with contextlib.ExitStack() as logs:
+    return _Extraction(options, logs).run()
 
 
 class _Extraction:
   """The parts of one extraction, each made once."""
 
-  def __init__(self, options: extraction_options.ExtractionOptions):
-    self._options = options
+  def __init__(self, options: extraction_options.ExtractionOptions,
+               logs: contextlib.ExitStack):
+    self._options, self._logs = options, logs
     self._progress = progress_lib.Progress(1)
     self._phases = self._log("phases", {}, ("phase", "used"))
     self._order = strided_search.ordered(options.space.candidates())
@@ -57,9 +60,11 @@ class _Extraction:
     self._states = None
 
   def _log(self, name, fingerprint, names):
-    return evaluation_log.EvaluationLog(
+    log = evaluation_log.EvaluationLog(
         self._options.path(f"{name}.jsonl"), fingerprint,
         self._options.restart, names)
+    self._logs.callback(log.close)
+    return log
 
   def run(self) -> str:
     options = self._options
