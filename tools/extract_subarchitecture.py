@@ -43,8 +43,10 @@ def parser() -> argparse.ArgumentParser:
   add("--space", default="small",
       help="small, paper, or a JSON file of the lists num_layers,\n"
            "num_attention_heads, hidden_size and inner_dim")
-  for flag in _LISTS.values():
-    add(f"--{flag}", help="as 2,4,6; instead of the space's")
+  add("--depths", help="as 2,4,6; instead of the space's")
+  add("--heads", help="the same of attention heads")
+  add("--hidden_sizes", help="the same")
+  add("--inner_dims", help="the same")
   add("--reference", help="maximum point, as 6,8,256,1024 for layers, heads,\n"
       "hidden and inner size; default the largest of the space")
   add("--reference_run", default="",
@@ -103,11 +105,13 @@ def _space(args):
              if getattr(args, flag) is not None}
   try:
     space = space.replace(changes)
+  except ValueError as error:
+    raise UserError(f"--space: {error}") from error
+  try:
     if args.reference:
       return space, architecture.Architecture.parse(args.reference)
   except ValueError as error:
-    flag = "--reference" if "4,8,1024,768" in str(error) else "--space"
-    raise UserError(f"{flag}: {error}") from error
+    raise UserError(f"--reference={args.reference}: {error}") from error
   if not changes and args.space in architecture_space.REFERENCES:
     return space, architecture_space.REFERENCES[args.space]
   return space, space.maximum()

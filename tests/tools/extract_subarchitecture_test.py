@@ -41,7 +41,8 @@ def test_sizes_can_be_given_and_the_largest_are_the_maximum_point():
 @pytest.mark.parametrize("flag, said", [
     ("--depths=1,a", "--depths=1,a: numbers"),
     ("--depths=0", "--space: num_layers"),
-    ("--reference=4,8", "--reference: '4,8'"),
+    ("--reference=4,8", "--reference=4,8: four whole numbers"),
+    ("--reference=3,5,16,8", "--reference=3,5,16,8: hidden_size=16"),
     ("--space=none.json", "--space=none.json: can't be read"),
     ("--steps=0", "--steps=0: must be at least 1"),
 ])

@@ -47,8 +47,8 @@ class Architecture:
     except ValueError:
       sizes = []
     if len(sizes) != 4:
-      raise ValueError(f"{text!r}: four whole numbers, as 4,8,1024,768 for "
-                       "layers, heads, hidden size and inner size")
+      raise ValueError("four whole numbers, as 4,8,1024,768 for layers, heads, "
+                       "hidden size and inner size")
     return cls(*sizes)
 
   @property

@@ -1,7 +1,8 @@
-"""What an extraction leaves: a table, a Gin file, and words for a terminal."""
+"""What an extraction leaves: a table, a summary, a Gin file, and words."""
 
 import csv
 import io
+import json
 import math
 from typing import Any, Mapping, Optional
 
@@ -76,6 +77,21 @@ def _judged(results, one, inference, front) -> dict:
       results.w(one, None, inference), None if math.isnan(spread) else spread,
       w_coefficient.above(results.objectives(one, None, inference),
                           results.maximum), int(one.name in front))))
+
+
+def json_text(summary: Mapping[str, Any]) -> str:
+  """What is no number, or infinite, is null: JSON has neither."""
+  return json.dumps(_plain(summary), indent=1, allow_nan=False) + "\n"
+
+
+def _plain(value):
+  if isinstance(value, Mapping):
+    return {key: _plain(item) for key, item in value.items()}
+  if isinstance(value, (list, tuple)):
+    return [_plain(item) for item in value]
+  if isinstance(value, float) and not math.isfinite(value):
+    return None
+  return value
 
 
 def is_timed(column: str) -> bool:

@@ -11,9 +11,10 @@ The first five are kept as they grow; the same command goes on.
 """
 
 import contextlib
-import json
 import os
 import time
+
+import tf_keras
 
 from official_style import files
 from official_style.errors import UserError
@@ -103,6 +104,8 @@ class _Extraction:
     if options.reference_run:
       return
     from official_style import train
+    # Names of layers count up in a process, and are part of a checkpoint.
+    tf_keras.backend.clear_session()
     code = train.main(options.reference_command())
     if code:
       raise SystemExit(code)
@@ -251,7 +254,7 @@ class _Extraction:
     files.write(options.path("candidates.csv"),
                 extraction_files.csv_text(lines))
     files.write(options.path("results.json"),
-                json.dumps(summary, indent=1) + "\n")
+                extraction_files.json_text(summary))
     written = ["candidates.csv", "results.json"]
     if found is not None:
       files.write(options.path("found.gin"), extraction_files.gin_text(

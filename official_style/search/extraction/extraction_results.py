@@ -132,7 +132,7 @@ class ExtractionResults:
     return strided_search.best(self.trained, self.w, self.steps)
 
   def regrets(self) -> list[dict]:
-    """For each eps what part of the exhaustive W was found; `ERRORS` all known.
+    """For each eps what part of the exhaustive W would have been found.
 
     Empty unless every candidate was trained.
     """

@@ -114,6 +114,11 @@ def _untimed(table: bytes) -> list:
            if not extraction_files.is_timed(name)} for row in rows]
 
 
+def test_what_json_has_no_word_for_is_null():
+  said = extraction_files.json_text(dict(a=[float("nan"), 1.5], b=float("inf")))
+  assert json.loads(said) == dict(a=[None, 1.5], b=None)
+
+
 def test_weights_are_clipped(folder):
   reference = reference_model.ReferenceModel.open(str(folder / "reference"))
   training = short_training.ShortTraining(
