@@ -164,7 +164,7 @@ def test_a_maximum_point_that_is_none_is_refused(folder):
 @pytest.mark.parametrize("changes, said", [
     (dict(steps=0), "--steps=0"), (dict(eps=3), "--eps=3: from 1 to the 2"),
     (dict(long_candidates=1), "--long_candidates=1"),
-    (dict(long_factor=1), "--long_factor=1"),
+    (dict(long_candidates=2, long_factor=1), "--long_factor=1"),
     (dict(learning_rates=(0.1, 0.1)), "--learning_rates"),
     (dict(lengths=()), "--lengths"), (dict(clip_weights=-1), "--clip_weights"),
 ])
