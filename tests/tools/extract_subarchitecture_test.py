@@ -56,12 +56,11 @@ def test_flags_that_make_no_sense_are_told_in_one_line(
 
 def _command(folder, data, *more):
   return [sys.executable, str(TOOLS / "extract_subarchitecture.py"),
-          f"--output={folder}", f"--train_data={data}", "--depths=1,2",
-          "--heads=2", "--hidden_sizes=8", "--inner_dims=8,16",
+          f"--output={folder}", f"--train_data={data}", "--depths=1",
+          "--heads=2", "--hidden_sizes=8,16", "--inner_dims=8",
           "--reference=2,2,16,16", "--reference_steps=2", "--vocab_size=128",
           "--seq_length=16", "--batch_size=4", "--steps=40", "--seeds=2",
-          "--warmup_steps=2", "--eval_batches=2", "--inference=macs",
-          "--long_candidates=2", "--long_factor=2", *more]
+          "--warmup_steps=2", "--eval_batches=2", "--inference=macs", *more]
 
 
 def _table(folder):
@@ -83,7 +82,7 @@ def test_kills_and_workers_change_nothing(tmp_path):
   while True:
     process = subprocess.Popen(_command(two, data, "--workers=2"))
     while process.poll() is None and (
-        kills == 3 or not log.exists()
+        kills == 2 or not log.exists()
         or len(log.read_bytes().splitlines()) <= known):
       time.sleep(0.02)
     if process.poll() is not None:
@@ -92,7 +91,7 @@ def test_kills_and_workers_change_nothing(tmp_path):
     process.send_signal(signal.SIGKILL)
     process.wait()
     known, kills = len(log.read_bytes().splitlines()), kills + 1
-  assert kills >= 2
+  assert kills
   assert _table(one) == _table(two)
   # Only the output in the command differs.
   gins = [(folder / "found.gin").read_text().splitlines()[2:]

@@ -11,6 +11,7 @@ The first five are kept as they grow; the same command goes on.
 """
 
 import contextlib
+import io
 import os
 import time
 
@@ -106,7 +107,9 @@ class _Extraction:
     from official_style import train
     # Names of layers count up in a process, and are part of a checkpoint.
     tf_keras.backend.clear_session()
-    code = train.main(options.reference_command())
+    # What to do next with that run is not what to do next here.
+    with contextlib.redirect_stdout(io.StringIO()):
+      code = train.main(options.reference_command())
     if code:
       raise SystemExit(code)
 
