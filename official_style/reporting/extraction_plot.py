@@ -149,6 +149,7 @@ def _costs(ax, summary, rows):
             label=f"{n} tokens: Kendall {found['kendall']:.3f}")
   ax.set_xscale("log")
   ax.set_yscale("log")
+  ax.tick_params(which="minor", labelbottom=False, labelleft=False)
   ax.set_xlabel("multiply-adds of a row")
   ax.set_ylabel("measured ms of a row, one thread")
   ax.legend(frameon=False, fontsize=8)
