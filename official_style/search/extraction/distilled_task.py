@@ -7,7 +7,7 @@ candidate, t that of the maximum point.
 import tensorflow as tf
 import tf_keras
 
-from official_style.search.extraction import temperature_kl
+from official_style.modeling.ops import kl_divergence
 from official_style.tasks import masked_lm_pretraining
 
 # Bort's pretraining: 0.1 of the masked-LM loss, 0.5 of the divergence at
@@ -50,7 +50,9 @@ class DistilledTask(masked_lm_pretraining.MaskedLMPretrainingTask):
     if self._projection is not None:
       ours = self._projection(ours)
     losses = dict(
-        kl=temperature_kl.temperature_kl(teacher, student, TEMPERATURE),
+        # Of the softened predictions themselves, without their T^2.
+        kl=kl_divergence.kl_divergence(
+            student, teacher, TEMPERATURE) / TEMPERATURE**2,
         cross_entropy=-tf.reduce_sum(
             tf.nn.softmax(teacher) * tf.nn.log_softmax(student), axis=-1),
         states_error=tf.reduce_mean(

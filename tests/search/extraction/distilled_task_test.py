@@ -6,7 +6,6 @@ import tensorflow as tf
 
 from official_style.configs import pretraining
 from official_style.search.extraction import distilled_task
-from official_style.search.extraction import temperature_kl as lib
 
 B, P, V, D, T = 2, 3, 7, 4, 6
 
@@ -20,24 +19,6 @@ def _softmax(x):
 def logits():
   rng = np.random.default_rng(0)
   return rng.normal(0, 2, (2, B, P, V))
-
-
-@pytest.mark.parametrize("temperature", [1.0, 2.0])
-def test_kl_is_numpys(logits, temperature):
-  p, q = (_softmax(x / temperature) for x in logits)
-  expected = (p * (np.log(p) - np.log(q))).sum(-1)
-  found = lib.temperature_kl(*map(tf.constant, logits), temperature)
-  np.testing.assert_allclose(found, expected, rtol=1e-12)
-
-
-def test_kl_of_equal_predictions_is_zero_and_sends_nothing_to_the_teacher(
-    logits):
-  teacher, student = map(tf.Variable, logits)
-  with tf.GradientTape() as tape:
-    loss = tf.reduce_sum(lib.temperature_kl(teacher, student, 2.0))
-  gradients = tape.gradient(loss, [teacher, student])
-  assert gradients[0] is None and np.abs(gradients[1]).max() > 0.01
-  assert np.abs(lib.temperature_kl(teacher, teacher, 2.0)).max() == 0
 
 
 @pytest.fixture(scope="module")
