@@ -29,7 +29,7 @@ def _run(*flags):
 @pytest.mark.parametrize("flags, code", [
     (["--help"], 0),
     (["--list"], 0),
-    (["--experiment=token_drop_brt"], 2),
+    (["--experiment=token_drop_berts"], 2),
     (["--experimnt=bert"], 2),
     (["--experiment=bert", "--mode=fit"], 2),
     (["--experiment=bert", "--gin_params=import os"], 2),

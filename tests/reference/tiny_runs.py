@@ -11,6 +11,7 @@ import sys
 
 import tensorflow as tf
 import tf_keras
+from absl import flags as absl_flags
 
 from official_style import train
 
@@ -126,6 +127,19 @@ def unfinished(model_dir) -> list[str]:
   return [os.path.join(folder, name)
           for folder, folders, files in os.walk(model_dir)
           for name in folders + files if ".tmp-" in name]
+
+
+def run_absl_tool(name, *arguments) -> int:
+  """Runs a script in tools/ here, and leaves none of its flags behind."""
+  module = tool(name)
+  try:
+    absl_flags.FLAGS.unparse_flags()
+    return module.main(absl_flags.FLAGS([f"{name}.py", *arguments]))
+  finally:
+    absl_flags.FLAGS.unparse_flags()
+    own = absl_flags.FLAGS.flags_by_module_dict().get(name, [])
+    absl_flags.FLAGS.remove_flag_values([flag.name for flag in own])
+    del sys.modules[name]
 
 
 def tool(name):

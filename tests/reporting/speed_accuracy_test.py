@@ -130,11 +130,14 @@ class TestPictures:
     path, output = tmp_path / "points.json", tmp_path / "plot.png"
     path.write_text(json.dumps(
         [_point("dense", 40.0, 0.9), _point("slow", 50.0, 0.8)]))
-    tool = tiny_runs.tool("plot_speed_accuracy")
-    tool.draw(str(path), str(output), "dense")
+    assert tiny_runs.run_absl_tool(
+        "plot_speed_accuracy", str(path), f"--output={output}") == 0
+    assert "as good as dense" in capsys.readouterr().out
     assert output.read_bytes().startswith(b"\x89PNG")
-    with pytest.raises(UserError, match="must end in .png, .svg, .pdf"):
-      tool.draw(str(path), str(tmp_path / "plot.gif"), "dense")
+    assert tiny_runs.run_absl_tool(
+        "plot_speed_accuracy", str(path),
+        f"--output={tmp_path / 'plot.gif'}") == 2
+    assert "must end in .png, .svg, .pdf" in capsys.readouterr().err
 
 
 class TestResultsPage:

@@ -10,8 +10,11 @@ sys.path.insert(0, str(TOOLS))
 
 import benchmark_pyramid as bp  # noqa: E402
 
+from tests.reference import slow_params  # noqa: E402
 
-@pytest.fixture(scope="module", params=bp._MODES)
+
+@pytest.fixture(scope="module", params=slow_params.all_but(
+    ["forward"], bp._MODES))
 def case(request):
   args = bp.parser().parse_args([
       "--model=tiny", "--num_layers=2", "--seq_length=16", "--rounds=2",

@@ -45,6 +45,7 @@ def result(tmp_path_factory):
               "--contenders=ours,bert_encoder_v2,ours_token_drop")
 
 
+@pytest.mark.slow
 class TestRuns:
 
   def test_the_file_says_what_was_measured_on_what(self, result):

@@ -3,8 +3,6 @@
 import os
 
 import pytest
-from absl import flags
-from absl.testing import flagsaver
 
 from tests.reference import tiny_fine_tuning as tiny
 from tests.reference import tiny_runs
@@ -21,11 +19,7 @@ def run(tmp_path_factory):
 
 def _show(*arguments):
   """The exit code of the command; flags are those of the arguments only."""
-  tool = tiny_runs.tool("show_tokens")
-  with flagsaver.flagsaver():
-    flags.FLAGS.unparse_flags()
-    rest = flags.FLAGS(["show_tokens.py", *arguments])
-    return tool.main(rest)
+  return tiny_runs.run_absl_tool("show_tokens", *arguments)
 
 
 def test_a_text_is_shown_and_a_page_written(run, tmp_path, capsys):

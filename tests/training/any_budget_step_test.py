@@ -25,9 +25,9 @@ def plain():
   return run
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("settings", [
-    pytest.param(dict(jit_compile=True), marks=pytest.mark.slow),
-    dict(micro_batches=2)], ids=str)
+    dict(jit_compile=True), dict(micro_batches=2)], ids=str)
 def test_compiled_and_in_parts_it_is_the_same_step(plain, settings):
   run = tiny.Run(**settings)
   for a, b in zip(run.train(BATCHES, LISTS), plain.logs):

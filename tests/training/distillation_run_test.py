@@ -98,6 +98,7 @@ def test_a_student_is_used_without_its_teacher(places, tmp_path):
   assert not run.task.checkpoint_items
 
 
+@pytest.mark.slow
 def test_a_run_that_is_stopped_ends_with_the_same_bytes(
     places, tmp_path, monkeypatch):
   """With projections, which are no part of the model but of the run."""
@@ -304,6 +305,7 @@ def test_a_cache_of_a_run_without_a_teacher_is_refused(
   assert "bert_distill" in _error(capsys)
 
 
+@pytest.mark.slow
 def test_what_a_teacher_costs_can_be_timed(
     places, tmp_path, capsys, monkeypatch):
   monkeypatch.setattr(benchmark_distillation.in_turns, "pin", lambda n: None)

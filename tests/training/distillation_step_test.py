@@ -33,8 +33,10 @@ def plain():
 
 
 @pytest.mark.parametrize("settings", [
-    dict(graph=True), dict(micro_batches=2),
-    dict(graph=True, jit_compile=True)], ids=str)
+    pytest.param(dict(graph=True), marks=pytest.mark.slow),
+    dict(micro_batches=2),
+    pytest.param(dict(graph=True, jit_compile=True), marks=pytest.mark.slow),
+], ids=str)
 def test_compiled_and_in_parts_it_is_the_same_step(plain, settings):
   run = _run(**settings)
   for a, b in zip(run.logs, plain.logs):
@@ -42,6 +44,7 @@ def test_compiled_and_in_parts_it_is_the_same_step(plain, settings):
   run.assert_like(plain, atol=5e-5)
 
 
+@pytest.mark.slow
 def test_two_replicas_take_the_step_of_one():
   done = subprocess.run(
       [sys.executable, "-m", "tests.training.distillation_replicas"], cwd=ROOT,
@@ -64,6 +67,7 @@ def test_it_says_what_was_compared(plain):
   assert log["compared"] == log["tokens"]
 
 
+@pytest.mark.slow
 def test_half_precision_trains_too():
   tf_keras.mixed_precision.set_global_policy("mixed_bfloat16")
   try:

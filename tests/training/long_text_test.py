@@ -122,6 +122,7 @@ def test_what_does_not_go_together_is_one_line(
   assert said in told and "Traceback" not in told
 
 
+@pytest.mark.slow
 def test_pretraining_on_bytes_with_linear_attention(tmp_path, capsys):
   data = tiny_runs.corpus(tmp_path)
   favor = {"task.model.encoder.any.attention": "favor",

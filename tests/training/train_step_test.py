@@ -70,6 +70,7 @@ def replicas():
   return json.loads(done.stdout)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ["dropout", "next_sentence"])
 def test_two_replicas_take_the_step_of_one(replicas, case):
   result = replicas[case]
