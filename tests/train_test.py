@@ -69,7 +69,7 @@ def test_list_has_a_description_for_each_experiment(capsys):
 
 
 @pytest.mark.parametrize("flags, parts", [
-    (["--experiment=token_drop_brt"], ["did you mean token_drop_bert?"]),
+    (["--experiment=token_drop_bertt"], ["did you mean token_drop_bert?"]),
     (["--experimnt=bert"], ["--experimnt", "did you mean --experiment?"]),
     (["--experiment=bert", "--mode=fit"], ["--mode=fit", "train_and_eval"]),
     (["--experiment=bert", "--num_replicas=two"], ["--num_replicas=two"]),
