@@ -1,0 +1,145 @@
+"""The folder of one Agora: what is known, so that nothing is done twice.
+
+    agora.json            settings and state; see `agora_loop`
+    points/round-00.jsonl the new points of a round, a line each, with where
+                          they come from
+    data/                 rows: agora_dev.jsonl, train-00.jsonl, ...
+    round-00/set-003/     a fine-tuning run like any other
+"""
+
+import copy
+import fcntl
+import glob
+import hashlib
+import json
+import os
+import shutil
+from typing import Mapping, Optional
+
+from official_style import files
+from official_style.errors import UserError
+
+STATE = "agora.json"
+_SHOWN = 3
+
+
+class AgoraFolder:
+  """A folder, open for this process only.
+
+  Args:
+    path: of it; made if it isn't there.
+    settings: JSON-able; a state of others is refused.
+
+  Raises:
+    UserError: if it can't be made, or is in use.
+  """
+
+  def __init__(self, path: str, settings: Mapping):
+    self.path, self._settings = path, json.loads(json.dumps(settings))
+    self._digests: dict[int, str] = {}
+    try:
+      os.makedirs(path, exist_ok=True)
+      # pylint: disable=consider-using-with
+      self._lock = open(self.file(".lock"), "w", encoding="utf-8")
+    except OSError as error:
+      raise UserError(f"--model_dir={path}: can't be written "
+                      f"({error.strerror}): choose another") from error
+    try:
+      fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+      self._lock.close()
+      raise UserError(f"--model_dir={path}: another process is at work there: "
+                      "wait for it, or choose another folder") from error
+
+  def file(self, *names: str) -> str:
+    return os.path.join(self.path, *names)
+
+  def close(self):
+    self._lock.close()
+
+  def clear(self):
+    """Forgets everything; agora.json goes first."""
+    if os.path.exists(self.file(STATE)):
+      os.remove(self.file(STATE))
+    for pattern in ("points", "data", "round-[0-9][0-9]"):
+      for path in glob.glob(os.path.join(glob.escape(self.path), pattern)):
+        shutil.rmtree(path)
+
+  def load(self) -> Optional[dict]:
+    """The state that was saved last; None of a new folder.
+
+    Raises:
+      UserError: if it is damaged, or of other settings.
+    """
+    path = self.file(STATE)
+    if not os.path.exists(path):
+      if os.path.exists(self.file("params.yaml")):
+        raise UserError(f"--model_dir={self.path}: holds a run of train.py: "
+                        "choose another folder")
+      return None
+    try:
+      with open(path, encoding="utf-8") as f:
+        known = json.load(f)
+      settings, state = known["settings"], known["state"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+      raise UserError(f"{path}: damaged ({error}): bring it back, or start "
+                      "over with --restart") from error
+    if settings != self._settings:
+      raise UserError(
+          f"{path}: is of other settings: {_difference(settings, self._settings)}"
+          ": undo the change, start over with --restart, or choose another "
+          "--model_dir")
+    for number, one in enumerate(state["rounds"]):
+      if "points" in one:
+        one["points"] = self._read_points(number, one["points"])
+    return state
+
+  def _points_path(self, number: int) -> str:
+    return self.file("points", f"round-{number:02}.jsonl")
+
+  def _read_points(self, number: int, expected: str) -> list[dict]:
+    path = self._points_path(number)
+    try:
+      with open(path, "rb") as f:
+        content = f.read()
+    except OSError as error:
+      raise UserError(f"{path}: can't be read ({error.strerror}): bring it "
+                      "back, or start over with --restart") from error
+    if hashlib.sha256(content).hexdigest() != expected:
+      raise UserError(f"{path}: is not what {STATE} says: bring it back, or "
+                      "start over with --restart")
+    self._digests[number] = expected
+    return [json.loads(line) for line in content.splitlines()]
+
+  def save(self, state: Mapping):
+    """Writes a state; points first, so that it never speaks of missing ones."""
+    state = copy.deepcopy(dict(state))
+    for number, one in enumerate(state["rounds"]):
+      if "points" not in one:
+        continue
+      if number not in self._digests:
+        content = "".join(
+            json.dumps(point) + "\n" for point in one["points"]).encode()
+        os.makedirs(self.file("points"), exist_ok=True)
+        files.write(self._points_path(number), content)
+        self._digests[number] = hashlib.sha256(content).hexdigest()
+      one["points"] = self._digests[number]
+    files.write(self.file(STATE), json.dumps(
+        dict(settings=self._settings, state=state), indent=1) + "\n")
+
+
+def _difference(theirs, ours) -> str:
+  if not isinstance(theirs, dict):
+    return "of an older program"
+  changed = [f"{key} was {_short(theirs.get(key))} and is "
+             f"{_short(ours.get(key))}"
+             for key in sorted(theirs.keys() | ours.keys())
+             if theirs.get(key) != ours.get(key)]
+  more = len(changed) - _SHOWN
+  return "; ".join(changed[:_SHOWN]) + (
+      f"; and {more} more" if more > 0 else "")
+
+
+def _short(value) -> str:
+  text = repr(value)
+  return text if len(text) <= 60 else text[:57] + "..."
