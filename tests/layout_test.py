@@ -40,7 +40,7 @@ LEVELS = {
     "official_style.train": 8,
 }
 # They may import what they need of the above; nothing above imports them.
-BESIDES = ("search", "serving", "reporting")
+BESIDES = ("agora", "search", "serving", "reporting")
 
 # Answered without TensorFlow: help, --list, mistyped flags and keys.
 NO_TENSORFLOW = [

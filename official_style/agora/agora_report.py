@@ -1,0 +1,87 @@
+"""What an Agora says when it is done."""
+
+from official_style.agora import agora_loop
+
+
+def text(state, asked, sets, rows, path: str) -> str:
+  """Rounds, the best set, and what it reaches beside the commonest label.
+
+  Args:
+    state: the last one of the loop, with `helper` and `report`.
+    asked: the `AgoraOptions`.
+    sets: the hyperparameter sets.
+    rows: the `AgoraRows`.
+    path: Agora's folder.
+  """
+  best, report = state["best"], state["report"]
+  metric = _details(state)["metric"]
+  lines = [f"# {_title(asked)}", ""]
+  command = asked.provenance.get("command")
+  if command:
+    lines += [f"    {command}", ""]
+  lines += _rounds(state, metric)
+  chosen = sets[best["set"]].describe()
+  spent = agora_loop.num_trainings(state)
+  lines += [
+      "", f"Ended after {spent} fine-tunings: {state['ended']}.",
+      f"Best: set {best['set']} ({chosen}) in round {best['round']}, in "
+      f"{path}/{report['run']}.", ""]
+  if state["helper"]:
+    lines.append(f"Helper: accuracy {state['helper']['accuracy']:.4f} on the "
+                 "agora-dev rows.")
+    lines += [f"Warning: {line}." for line in state["helper"]["warnings"]]
+    lines.append("")
+  lines += _dev(state, rows)
+  if asked.makes_points and report["generated_in_report_dev"]:
+    lines.append(f"{report['generated_in_report_dev']} generated rows are, by "
+                 "accident, texts of report-dev rows.")
+  return "\n".join(lines)
+
+
+def _title(asked) -> str:
+  if asked.random_search:
+    return "Random search"
+  return {"errors": "Agora", "random": "Agora with random points",
+          "none": "Agora without new points"}[asked.points]
+
+
+def _details(state) -> dict:
+  best = state["best"]
+  return next(one["details"] for one in
+              state["rounds"][best["round"]]["trainings"]
+              if one["set"] == best["set"])
+
+
+def _rounds(state, metric) -> list[str]:
+  lines = [f"| round | rows | fine-tunings | best {metric.replace('_', ' ')} | "
+           "its set | rows behind points | new points | sets dropped |",
+           "|---" * 8 + "|"]
+  for number, one in enumerate(state["rounds"]):
+    if not one["trainings"]:
+      continue
+    known = [t for t in one["trainings"] if t["score"] is not None]
+    found = max(known, key=lambda t: t["score"], default=None)
+    score, which = ("failed", "") if found is None else (
+        f"{abs(found['score']):.4f}", found["set"])
+    lines.append(
+        f"| {number} | {one['rows']:,} | {len(one['trainings'])} | {score} | "
+        f"{which} | {len(one.get('sources', ()))} | "
+        f"{len(one.get('points', ()))} | {len(one.get('dropped', ()))} |")
+  return lines
+
+
+def _dev(state, rows) -> list[str]:
+  """Both dev sets; the commonest label beside them."""
+  details, report = _details(state), state["report"]
+  labels = [one.label for one in rows.train]
+  most = max(sorted(set(labels)), key=labels.count)
+  share = sum(one.label == most for one in rows.agora_dev) / len(rows.agora_dev)
+  lines = [f"| | agora-dev ({len(rows.agora_dev):,} rows, which steered) | "
+           f"report-dev ({report['rows']:,} rows, looked at once) |",
+           "|---" * 3 + "|"]
+  for name, value in report["metrics"].items():
+    lines.append(f"| {name.replace('_', ' ')} | "
+                 f"{details['metrics'].get(name, float('nan')):.4f} | "
+                 f"{value:.4f} |")
+  return lines + [f"| always the commonest label, accuracy | {share:.4f} | "
+                  f"{report['baseline']:.4f} |"]

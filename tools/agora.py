@@ -1,0 +1,156 @@
+"""Fine-tunes with Agora: what goes wrong decides what is learnt next.
+
+    python tools/agora.py --experiment=bort/sentence_prediction \\
+        --init_checkpoint=runs/bort --train_data=my.tsv \\
+        --helper=runs/helper --masked_lm=runs/bert \\
+        --learning_rates=1e-4,3e-5 --set_seeds=0,1 --budget=12
+
+de Wynter, 2020 (https://arxiv.org/abs/2010.07990), as far as it is known:
+fine-tunes with each hyperparameter set, takes the rows that the best one gets
+wrong on a part of the training rows, makes new rows of these, has a helper (a
+fine-tuned run) label them, adds them, drops sets, and begins again. The rows
+that train.py would evaluate on are looked at once, at the end. All flags of
+train.py that choose data, model and configuration go here too. The same command
+goes on where it was stopped.
+"""
+
+import argparse
+import os
+import shlex
+import sys
+
+_ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+if _ROOT not in sys.path:
+  sys.path.insert(0, _ROOT)
+
+from benchmarking import machine  # noqa: E402
+
+from official_style import command_line  # noqa: E402
+from official_style import tensorflow_environment  # noqa: E402
+from official_style.agora import agora_options  # noqa: E402
+from official_style.agora import hyperparameter_sets  # noqa: E402
+from official_style.errors import UserError  # noqa: E402
+
+_LISTS = dict(set_seeds=("seed", int), learning_rates=("learning_rate", float),
+              weight_decays=("weight_decay", float),
+              warmup_shares=("warmup_share", float),
+              batch_sizes=("batch_size", int))
+
+
+def parser() -> argparse.ArgumentParser:
+  """Our flags; what it doesn't know goes to train.py's."""
+  flags = argparse.ArgumentParser(
+      description=__doc__, allow_abbrev=False,
+      formatter_class=argparse.RawTextHelpFormatter)
+  default = agora_options.AgoraOptions((), 1)
+  add = flags.add_argument
+  add("--budget", type=int, required=True, help="fine-tunings, at most")
+  add("--helper", default="", help="fine-tuned run that labels new rows")
+  add("--agora_dev_share", type=float, default=default.agora_dev_share,
+      help="of the training rows, held out to find errors")
+  add("--pruner", default=default.pruner,
+      help="lcs, worst_half or worst_one")
+  add("--replay", type=int, default=0,
+      help="times each round is repeated, with new rows, before sets are\n"
+           "dropped")
+  add("--soft_labels", action="store_true",
+      help="new rows are learnt with the helper's probabilities")
+  add("--loop_seed", type=int, default=0, help="of what the loop draws")
+  add("--keep_all", action="store_true",
+      help="keep the weights of all fine-tunings, not the best one's only")
+  add = flags.add_argument_group("Hyperparameter sets").add_argument
+  add("--sets", default="",
+      help="JSON file: a list of objects of "
+           f"{', '.join(hyperparameter_sets.FIELDS)},\nor one of lists, all "
+           "combinations of which are tried; or paper")
+  for name in _LISTS:
+    add(f"--{name}", help="list, as 1,2; all combinations are tried")
+  add("--draw_sets", type=int, help="so many of them, drawn at random")
+  add = flags.add_argument_group("New rows").add_argument
+  add("--masked_lm", default="", help="pretraining run that replaces words")
+  add("--generators", default="",
+      help="of masked_words, span_swap and span_deletion, in turn; default all\n"
+           "there are models for")
+  add("--mask_share", type=float, default=default.mask_share, help="of words")
+  add("--top_k", type=int, default=default.top_k,
+      help="words to choose from")
+  add("--points_per_row", type=int, default=1)
+  add = flags.add_argument_group("Ablations").add_argument
+  add("--points", default="errors",
+      help="errors; random, of as many rows drawn at random; none")
+  add("--random_search", action="store_true",
+      help="spend the budget on sets drawn from the space that the others\n"
+           "span, without new rows")
+  return flags
+
+
+def _list(text, name, kind):
+  try:
+    return [kind(part) for part in text.split(",")]
+  except ValueError as error:
+    raise UserError(f"--{name}={text}: numbers, as 1,2,3") from error
+
+
+def _sets(args):
+  lists = {field: _list(getattr(args, name), name, kind)
+           for name, (field, kind) in _LISTS.items()
+           if getattr(args, name) is not None}
+  if args.sets and lists:
+    raise UserError("--sets: names all sets: drop the lists, or --sets")
+  sets = (hyperparameter_sets.read(args.sets) if args.sets
+          else hyperparameter_sets.grid(lists, "sets"))
+  if args.draw_sets is None:
+    return sets
+  if args.draw_sets < 1:
+    raise UserError(f"--draw_sets={args.draw_sets}: must be at least 1")
+  return hyperparameter_sets.drawn(sets, args.draw_sets, args.loop_seed)
+
+
+def options_of(argv):
+  """The `AgoraOptions`, and train.py's `Options`."""
+  args, rest = parser().parse_known_args(argv)
+  same = {name: getattr(args, name) for name in (
+      "budget", "helper", "agora_dev_share", "pruner", "replay",
+      "soft_labels", "keep_all", "masked_lm", "mask_share", "top_k",
+      "points_per_row", "points", "random_search")}
+  asked = agora_options.AgoraOptions(
+      sets=_sets(args), seed=args.loop_seed,
+      generators=tuple(filter(None, args.generators.split(","))),
+      provenance=dict(
+          command=shlex.join(["python", "tools/agora.py", *argv]),
+          machine=machine.describe(), versions=machine.versions(),
+          revision=machine.revision(_ROOT),
+          environment=tensorflow_environment.settings()), **same)
+  asked.check()
+  if not any(word.lstrip("-").startswith("model_dir") for word in rest):
+    rest = [*rest, "--model_dir=runs/agora"]
+  return asked, command_line.parse(["train.py", *rest])
+
+
+def main(argv=None) -> int:
+  argv = sys.argv[1:] if argv is None else argv
+  try:
+    tensorflow_environment.prepare()
+    asked, options = options_of(argv)
+    from absl import logging
+    logging.set_verbosity(logging.WARNING)
+    import dataclasses
+
+    from official_style import experiment_configs  # noqa: F401, registers
+    from official_style.agora import agora_job
+    from official_style.configs import resolve
+    resolved = resolve.resolve(options)
+    return agora_job.run(
+        resolved.config,
+        dataclasses.replace(options, gin_text=resolved.gin_text), asked)
+  except UserError as error:
+    print("error:", " ".join(str(error).split()), file=sys.stderr)
+    return 2
+  except KeyboardInterrupt:
+    print("interrupted; the same command goes on where it was",
+          file=sys.stderr)
+    return 130
+
+
+if __name__ == "__main__":
+  sys.exit(main())
