@@ -86,9 +86,9 @@ class AgoraFolder:
                       "over with --restart") from error
     if settings != self._settings:
       raise UserError(
-          f"{path}: is of other settings: {_difference(settings, self._settings)}"
-          ": undo the change, start over with --restart, or choose another "
-          "--model_dir")
+          f"{path}: is of other settings: "
+          f"{_difference(settings, self._settings)}: undo the change, start "
+          "over with --restart, or choose another --model_dir")
     for number, one in enumerate(state["rounds"]):
       if "points" in one:
         one["points"] = self._read_points(number, one["points"])

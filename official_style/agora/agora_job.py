@@ -212,6 +212,9 @@ class _Job:
     self._forget(state)
     done = agora_loop.num_trainings(state)
     current = state["rounds"][-1]
+    if state["ended"]:
+      self._progress.say(f"ended: {state['ended']}")
+      return
     if not current["trainings"]:
       closed = state["rounds"][-2]
       self._progress.say(
@@ -219,9 +222,6 @@ class _Job:
           f"lead to {len(closed['points'])} new ones ({closed['rejected']} "
           f"were known or unchanged); {len(closed['dropped'])} sets dropped, "
           f"{len(current['sets'])} left")
-      return
-    if state["ended"]:
-      self._progress.say(f"ended: {state['ended']}")
       return
     last = current["trainings"][-1]
     score = ("failed" if last["score"] is None else
