@@ -89,6 +89,7 @@ class FineTuningLearner:
     task.has_header, task.label_type = None, "class"
     task.text_columns = agora_rows.columns(rows.num_texts)
     task.label_column = "label"
+    task.soft_label_column = "probabilities" if soft else None
     task.label_names = ",".join(rows.labels.names)
     task.validation_data.input_path = self._data("agora_dev.jsonl")
     task.vocab_file = vocab_file

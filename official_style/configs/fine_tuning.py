@@ -75,6 +75,9 @@ class SentencePredictionTaskConfig(cfg.TaskConfig):
       has, else `class`.
     label_names: classes in order, separated by commas; empty sorts those of
       the training rows.
+    soft_label_column: field of the training rows, which are JSONL then, with a
+      probability for each class, in their order, to be learnt in place of the
+      label; a row without it has its label.
     num_folds: parts of the training rows for cross-validation; 0 is none.
     fold: the part that is held out of them.
     test_path: files to predict at the end, with labels or without.
@@ -101,6 +104,7 @@ class SentencePredictionTaskConfig(cfg.TaskConfig):
   has_header: Optional[bool] = None
   label_type: str = ""
   label_names: str = ""
+  soft_label_column: Optional[str] = None
   num_folds: int = 0
   fold: int = 0
   test_path: str = ""

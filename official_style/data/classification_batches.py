@@ -28,13 +28,15 @@ class ClassificationBatches(numbered_batches.NumberedBatches):
     global_batch_size: rows of a batch, over all replicas.
     seed: Python int.
     is_training: see above.
+    probabilities: float32[rows k] of each class, which batches have as labels;
+      None is not.
 
   Raises:
     UserError: if there are no rows.
   """
 
   def __init__(self, source, targets, *, global_batch_size, seed,
-               is_training=True):
+               is_training=True, probabilities=None):
     if source.num_rows < 1:
       raise UserError("there are no rows to "
                       f"{'train' if is_training else 'evaluate'} on")
@@ -42,6 +44,7 @@ class ClassificationBatches(numbered_batches.NumberedBatches):
       raise ValueError(f"{len(targets)} targets for {source.num_rows} rows")
     super().__init__(source, global_batch_size, seed, is_training)
     self.targets = np.asarray(targets)
+    self.probabilities = probabilities
 
   @property
   def num_rows(self):
@@ -61,7 +64,7 @@ class ClassificationBatches(numbered_batches.NumberedBatches):
 
     Returns:
       `input_word_ids`, `input_mask` and `input_type_ids`, int32[b n] or
-      [b c n]; `labels` int32[b] or float32[b]; `weights` float32[b], 0 for
+      [b c n]; `labels` int32[b] or float32[b], or float32[b k]; `weights` float32[b], 0 for
       padding; `example_ids` int32[b], the number of the row, -1 for padding;
       `example_keys` int32[b] or [b c], to draw dropout by.
 
@@ -78,8 +81,9 @@ class ClassificationBatches(numbered_batches.NumberedBatches):
       row = np.where(row < rows, row, -1)
     real = row >= 0
     batch = self.source.rows(row)
-    batch["labels"] = np.where(real, self.targets[row], 0).astype(
-        self.targets.dtype)
+    batch["labels"] = (self.targets if self.probabilities is None
+                       else self.probabilities)[row]
+    batch["labels"][~real] = 0
     batch["weights"] = real.astype(np.float32)
     batch["example_ids"] = row.astype(np.int32)
     choices = np.arange(self.source.num_choices)

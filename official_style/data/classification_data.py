@@ -109,7 +109,25 @@ def _batches(rows, labels, tokenizer, data, seed, is_training,
           pair_separators),
       np.array(targets, np.float32 if number else np.int32),
       global_batch_size=data.global_batch_size, seed=seed,
-      is_training=is_training)
+      is_training=is_training,
+      probabilities=_probabilities(rows, labels) if is_training else None)
+
+
+def _probabilities(rows, labels):
+  """float32[r k] where any row has soft labels; a one where it has a label."""
+  if all(row.probabilities is None for row in rows):
+    return None
+  made = np.zeros([len(rows), len(labels.names)], np.float32)
+  for i, row in enumerate(rows):
+    if row.probabilities is None:
+      made[i, labels.encode(row.label)] = 1
+      continue
+    if len(row.probabilities) != made.shape[1]:
+      raise UserError(f"{row.where}: {len(row.probabilities)} probabilities for "
+                      f"{made.shape[1]} classes ({', '.join(labels.names[:8])})"
+                      ": give one for each, in this order")
+    made[i] = row.probabilities
+  return made
 
 
 def _made_from(task, source) -> dict:
@@ -133,7 +151,10 @@ def rows_digest(rows) -> str:
   """SHA-256 of texts and labels, wherever their files lie."""
   digest = hashlib.sha256()
   for row in rows:
-    digest.update(json.dumps([row.inputs, row.label]).encode() + b"\n")
+    parts = [row.inputs, row.label]
+    if row.probabilities is not None:
+      parts.append(row.probabilities)
+    digest.update(json.dumps(parts).encode() + b"\n")
   return digest.hexdigest()
 
 

@@ -19,6 +19,7 @@ _USUAL_TEXTS = (("sentence1", "sentence2"), ("text",), ("sentence",),
                 ("premise", "hypothesis"))
 _USUAL_LABELS = ("label", "class", "category", "score")
 _LETTERS = "ABCDEFGHIJ"
+_SUM_TOLERANCE = 1e-3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,6 +33,8 @@ class Layout:
     has_header: whether the first row names the columns.
     convert: in place of columns; see `labelled_tasks.LabelledTask`.
     choice_names: of the choices, once `choices` are numbers.
+    probabilities: field of JSONL rows with a number for each class; None where
+      there is none.
   """
   texts: tuple = ()
   label: object = None
@@ -39,6 +42,7 @@ class Layout:
   has_header: bool = True
   convert: Optional[Callable] = None
   choice_names: tuple = ()
+  probabilities: Optional[str] = None
 
 
 def layout_of(task_name: str, text_columns: str, label_column: str,
@@ -112,7 +116,8 @@ def _read_file(path, layout, report):
     row = (_json_row if is_json else _table_row)(
         record, columns, width, place, report)
     if row is not None:
-      rows.append(LabelledRow(*row, str(number), path))
+      rows.append(LabelledRow(*row, str(number), path, _probabilities(
+          record, columns.probabilities, place) if is_json else None))
   return rows
 
 
@@ -138,6 +143,9 @@ def _resolve(path, layout, header, is_json) -> Layout:
                       f"{_listed(header)}")
   if is_json:
     return dataclasses.replace(layout, texts=texts, label=label)
+  if layout.probabilities is not None:
+    raise UserError(f"{path}: task.soft_label_column={layout.probabilities}: "
+                    "only JSONL rows can hold a list: give such files")
 
   def number(column):
     if isinstance(column, int) or column is None:
@@ -148,6 +156,19 @@ def _resolve(path, layout, header, is_json) -> Layout:
       layout, texts=tuple(map(number, texts)), label=number(label),
       choices=tuple(map(number, layout.choices)),
       choice_names=layout.choices)
+
+
+def _probabilities(record, name, place):
+  """What a JSONL row says of each class, or None."""
+  value = None if name is None else record.get(name)
+  if value is None:
+    return None
+  if not isinstance(value, list) or not value or not all(
+      isinstance(x, (int, float)) and not isinstance(x, bool) and 0 <= x <= 1
+      for x in value) or abs(sum(value) - 1) > _SUM_TOLERANCE:
+    raise UserError(f"{place}: {name}: must be a list of numbers from 0 to 1 "
+                    "whose sum is 1")
+  return tuple(map(float, value))
 
 
 def _listed(names) -> str:

@@ -13,11 +13,14 @@ class LabelledRow(NamedTuple):
     place: which row of its file, as an editor counts; a row that holds several
       examples gives them `12.1`, `12.2`, ...
     path: the file.
+    probabilities: of each class, to be learnt in place of the label; None where
+      there are none.
   """
   inputs: tuple
   label: Optional[str]
   place: str
   path: str
+  probabilities: Optional[tuple] = None
 
   @property
   def where(self) -> str:

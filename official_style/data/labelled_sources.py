@@ -100,6 +100,13 @@ def check_settings(task):
   if task.num_folds and task.validation_data.input_path:
     raise UserError("--folds evaluate on parts of the training rows: drop "
                     "--eval_data, or --folds")
+  if task.soft_label_column and (
+      task.task_name or task.choice_columns
+      or task.label_type == labelled_tasks.NUMBER
+      or not task.train_data.input_path):
+    raise UserError(
+        f"task.soft_label_column={task.soft_label_column}: is for classes, in "
+        "JSONL files given with --train_data: leave it out")
   if task.choice_columns and task.label_type == labelled_tasks.NUMBER:
     raise UserError("--choice_columns: choices are classes, not numbers: drop "
                     "--label_type")
@@ -127,6 +134,8 @@ def _read(task, named, reports) -> dict:
   rows = {}
   for part, path in wanted.items():
     used = layout
+    if part == "train" and task.soft_label_column:
+      used = dataclasses.replace(layout, probabilities=task.soft_label_column)
     if part == "test" and named and named.name == "CoLA":
       used = labelled_files.Layout(("sentence",))  # Its one odd file.
     paths = _paths(path, part, named, optional=part == "eval"

@@ -98,7 +98,8 @@ class SentencePredictionTask(base_task.Task):
     """Everything of a batch that adds up.
 
     Args:
-      batch: dict with `labels` and `weights`, each [b], and `input_mask`.
+      batch: dict with `labels` and `weights`, each [b], and `input_mask`;
+        `labels` may be probabilities of classes, float32[b k].
       outputs: of the model.
       vocab_size: unused; nothing is learnt about single tokens here.
 
@@ -115,7 +116,11 @@ class SentencePredictionTask(base_task.Task):
       losses, name = tf.square(difference), "error"
       measured = tf.abs(difference) * self.scale
     else:
-      losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
+      if labels.shape.rank == 2:
+        losses = tf.nn.softmax_cross_entropy_with_logits(labels, logits)
+        labels = tf.argmax(labels, -1, output_type=tf.int32)
+      else:
+        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
       name, measured = "correct", tf.cast(
           tf.argmax(logits, -1, output_type=labels.dtype) == labels,
           tf.float32)
