@@ -62,8 +62,9 @@ def _check(config, options):
     if given:
       raise UserError(f"--{name}: has no meaning here: leave it out, or give "
                       "it to train.py")
-  if config.task.num_folds:
-    raise UserError("task.num_folds: has no meaning here: leave it out")
+  for name in ("num_folds", "soft_label_column"):
+    if getattr(config.task, name):
+      raise UserError(f"task.{name}: has no meaning here: leave it out")
 
 
 def _work(config, options, interruption, asked) -> int:
