@@ -65,8 +65,8 @@ class ClassificationBatches(numbered_batches.NumberedBatches):
     Returns:
       `input_word_ids`, `input_mask` and `input_type_ids`, int32[b n] or
       [b c n]; `labels` int32[b] or float32[b], or float32[b k]; `weights`
-      float32[b], 0 for padding; `example_ids` int32[b], the number of the row, -1 for padding;
-      `example_keys` int32[b] or [b c], to draw dropout by.
+      float32[b], 0 for padding; `example_ids` int32[b], the number of the row,
+      -1 for padding; `example_keys` int32[b] or [b c], to draw dropout by.
 
     Raises:
       ValueError: if the step or the rows are outside what exists.
