@@ -226,14 +226,17 @@ class _Job:
       return
     last = current["trainings"][-1]
     score = ("failed" if last["score"] is None else
-             f"{last['details']['metric']} {abs(last['score']):.4f}")
+             f"{last['details']['metric'].replace('_', ' ')} "
+             f"{agora_report.value_of(last['details']):.4f}")
+    best = agora_report.value_of(agora_report.details_of_best(
+        state)) if state["best"] else None
     left = self._at_most_left(state)
     eta = (time.monotonic() - self._start) / max(1, done - self._known) * left
     self._progress.say(
         f"fine-tuning {done}, at most {left} to go: round "
         f"{len(state['rounds']) - 1}, set {last['set']} "
         f"({self._sets[last['set']].describe()}): {score}"
-        + (f", best {abs(state['best']['score']):.4f}" if state["best"] else "")
+        + ("" if best is None else f", best {best:.4f}")
         + (f"  ETA at most {progress_lib.duration(eta)}" if left else ""))
 
   def _at_most_left(self, state) -> int:

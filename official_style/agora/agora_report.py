@@ -14,7 +14,7 @@ def text(state, asked, sets, rows, path: str) -> str:
     path: Agora's folder.
   """
   best, report = state["best"], state["report"]
-  metric = _details(state)["metric"]
+  metric = details_of_best(state)["metric"]
   lines = [f"# {_title(asked)}", ""]
   command = asked.provenance.get("command")
   if command:
@@ -45,7 +45,13 @@ def _title(asked) -> str:
           "none": "Agora without new points"}[asked.points]
 
 
-def _details(state) -> dict:
+def value_of(details) -> float:
+  """The metric that decides, as it is; a score is never better when lower."""
+  return details["metrics"][details["metric"]]
+
+
+def details_of_best(state) -> dict:
+  """What is recorded of the best training."""
   best = state["best"]
   return next(one["details"] for one in
               state["rounds"][best["round"]]["trainings"]
@@ -62,7 +68,7 @@ def _rounds(state, metric) -> list[str]:
     known = [t for t in one["trainings"] if t["score"] is not None]
     found = max(known, key=lambda t: t["score"], default=None)
     score, which = ("failed", "") if found is None else (
-        f"{abs(found['score']):.4f}", found["set"])
+        f"{value_of(found['details']):.4f}", found["set"])
     lines.append(
         f"| {number} | {one['rows']:,} | {len(one['trainings'])} | {score} | "
         f"{which} | {len(one.get('sources', ()))} | "
@@ -72,7 +78,7 @@ def _rounds(state, metric) -> list[str]:
 
 def _dev(state, rows) -> list[str]:
   """Both dev sets; the commonest label beside them."""
-  details, report = _details(state), state["report"]
+  details, report = details_of_best(state), state["report"]
   labels = [one.label for one in rows.train]
   most = max(sorted(set(labels)), key=labels.count)
   share = sum(one.label == most for one in rows.agora_dev) / len(rows.agora_dev)

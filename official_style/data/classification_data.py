@@ -123,9 +123,10 @@ def _probabilities(rows, labels):
       made[i, labels.encode(row.label)] = 1
       continue
     if len(row.probabilities) != made.shape[1]:
-      raise UserError(f"{row.where}: {len(row.probabilities)} probabilities "
-                      f"for {made.shape[1]} classes ({', '.join(labels.names[:8])})"
-                      ": give one for each, in this order")
+      raise UserError(
+          f"{row.where}: {len(row.probabilities)} probabilities for "
+          f"{made.shape[1]} classes ({', '.join(labels.names[:8])}): give one "
+          "for each, in this order")
     made[i] = row.probabilities
   return made
 
