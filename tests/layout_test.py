@@ -46,6 +46,9 @@ BESIDES = ("agora", "search", "serving", "reporting")
 NO_TENSORFLOW = [
     "official_style.errors", "official_style.command_line",
     "official_style.files",
+    "official_style.agora.agora_folder", "official_style.agora.agora_loop",
+    "official_style.agora.agora_options",
+    "official_style.agora.span_changes",
     "official_style.tensorflow_environment",
     "official_style.train", "official_style.configs.gin_files",
     "official_style.configs.gin_program",

@@ -61,7 +61,7 @@ class AgoraFolder:
     """Forgets everything; agora.json goes first."""
     if os.path.exists(self.file(STATE)):
       os.remove(self.file(STATE))
-    for pattern in ("points", "data", "round-[0-9][0-9]"):
+    for pattern in ("points", "data", "round-[0-9]*"):
       for path in glob.glob(os.path.join(glob.escape(self.path), pattern)):
         shutil.rmtree(path)
 

@@ -151,9 +151,15 @@ class FineTuningLearner:
     for file, rows, soft in (
         ("agora_dev.jsonl", self._rows.agora_dev, None),
         (f"train-{_round(name)}.jsonl", examples, names)):
-      if not os.path.exists(self._data(file)):
-        files.write(self._data(file),
-                    agora_rows.text_of(rows, self._rows.where, soft))
+      path = self._data(file)
+      text = agora_rows.text_of(rows, self._rows.where, soft)
+      if not os.path.exists(path):
+        files.write(path, text)
+        continue
+      with open(path, encoding="utf-8") as f:
+        if f.read() != text:
+          raise UserError(f"{path}: was changed: remove it, and it is written "
+                          "again")
 
   def forget_weights(self, name: str):
     """Removes the checkpoints of a training that nobody asks for again."""

@@ -200,6 +200,18 @@ def test_more_budget_goes_on_and_other_settings_are_refused(world, capsys):
 
 
 @pytest.mark.slow
+def test_a_set_that_does_not_train_is_a_result(world):
+  flags = _arguments(
+      world, "failing", "--budget=2", "--points=none",
+      "--params_override=trainer.max_nonfinite_steps=1")[1:]
+  assert tool.main(["--learning_rates=1e30,3e-3", *flags]) == 0
+  run = str(world["folder"] / "failing")
+  scores = [t["score"] for t in _state(run)["rounds"][0]["trainings"]]
+  assert scores[0] is None and scores[1] > 0
+  assert _state(run)["best"]["set"] == 1
+
+
+@pytest.mark.slow
 def test_a_helper_of_other_labels_is_refused(world, tmp_path, capsys):
   path = tmp_path / "train.tsv"
   path.write_text("text\tlabel\n" + "".join(
