@@ -32,9 +32,11 @@ def text(state, asked, sets, rows, path: str) -> str:
     lines += [f"Warning: {line}." for line in state["helper"]["warnings"]]
     lines.append("")
   lines += _dev(state, rows)
+  if report["metrics"]["accuracy"] <= report["baseline"]:
+    lines += ["", "On report-dev it is no better than the commonest label."]
   if asked.makes_points and report["generated_in_report_dev"]:
-    lines.append(f"{report['generated_in_report_dev']} generated rows are, by "
-                 "accident, texts of report-dev rows.")
+    lines += ["", f"{report['generated_in_report_dev']} generated rows are, by "
+                 "accident, texts of report-dev rows."]
   return "\n".join(lines)
 
 
