@@ -54,6 +54,6 @@ def test_no_warm_up_is_none():
 
 
 def test_what_can_not_train_is_told_before_anything_is_trained():
-  config = _config("--params_override=runtime.num_replicas=3")
-  with pytest.raises(UserError, match="16"):
+  config = _config("--params_override=trainer.gradient_accumulation_steps=32")
+  with pytest.raises(UserError, match="global_batch_size=16: not a multiple"):
     lib.with_set(config, SET, 400)
