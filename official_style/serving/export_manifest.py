@@ -1,0 +1,83 @@
+"""What an export holds, file by file. Imports no TensorFlow."""
+
+import hashlib
+import json
+import os
+
+from official_style import files
+from official_style.errors import UserError
+
+NAME = "manifest.json"
+# What --verify adds to a folder that is complete already.
+REPORT = "verify.json"
+_BLOCK = 1 << 20
+
+
+def write(folder: str, facts: dict):
+  """Writes `manifest.json`: `facts`, and size and SHA-256 of each file."""
+  listed = {name: dict(bytes=os.path.getsize(os.path.join(folder, name)),
+                       sha256=_digest(os.path.join(folder, name)))
+            for name in _names(folder)}
+  files.write(os.path.join(folder, NAME), json.dumps(
+      facts | dict(files=listed), indent=1, ensure_ascii=False) + "\n")
+
+
+def read(folder: str) -> dict:
+  """The manifest of an export.
+
+  Raises:
+    UserError: if there is none.
+  """
+  path = os.path.join(folder, NAME)
+  try:
+    with open(path, encoding="utf-8") as f:
+      found = json.load(f)
+  except OSError as error:
+    raise UserError(f"{path}: can't be read ({error.strerror}): give the folder "
+                    "of a version, as exports/bert/1") from error
+  except ValueError as error:
+    raise UserError(f"{path}: is no JSON: export again") from error
+  if not isinstance(found, dict) or not isinstance(found.get("files"), dict):
+    raise UserError(f"{path}: lists no files: export again")
+  return found
+
+
+def check(folder: str) -> dict:
+  """The manifest, when each file is as it says and there is no other.
+
+  Raises:
+    UserError: naming the first file that is missing, changed or unknown.
+  """
+  found = read(folder)
+  there = set(_names(folder))
+  for name, facts in found["files"].items():
+    path = os.path.join(folder, name)
+    if name not in there:
+      raise UserError(f"{path}: missing, and {NAME} lists it: copy the folder "
+                      "again")
+    if _digest(path) != facts["sha256"]:
+      raise UserError(f"{path}: not the file that {NAME} lists (another "
+                      "SHA-256): copy the folder again, or export again")
+  unknown = sorted(there - found["files"].keys())
+  if unknown:
+    raise UserError(f"{os.path.join(folder, unknown[0])}: {NAME} lists no such "
+                    "file: take it away")
+  return found
+
+
+def _names(folder: str) -> list[str]:
+  """Files below a folder, with slashes, in order."""
+  names = []
+  for where, _, found in os.walk(folder):
+    below = os.path.relpath(where, folder)
+    names += [os.path.normpath(os.path.join(below, name)).replace(os.sep, "/")
+              for name in found]
+  return sorted(set(names) - {NAME, REPORT})
+
+
+def _digest(path: str) -> str:
+  digest = hashlib.sha256()
+  with open(path, "rb") as f:
+    while block := f.read(_BLOCK):
+      digest.update(block)
+  return digest.hexdigest()
