@@ -1,0 +1,248 @@
+"""Writes a finished run as a folder that TensorFlow Serving loads.
+
+    <output>/<version>/saved_model.pb  variables/  assets/
+                       assets.extra/   vocabulary, warm-up requests
+                       batching_parameters.txt  manifest.json
+
+The folder gets its number when it is whole. Until then its name is no number,
+and a server that watches `<output>` passes it over.
+"""
+
+import dataclasses
+import errno
+import os
+import re
+import shutil
+from typing import Callable, Optional
+
+import tensorflow as tf
+
+from official_style.data import labelled_tasks
+from official_style.errors import UserError
+from official_style.serving import export_manifest
+from official_style.serving import length_buckets
+from official_style.serving import serving_model
+from official_style.serving import warm_up
+from official_style.training import finished_run
+from official_style.training import run_folder
+
+# Rows of a batch that a server is told to make, and to warm up with.
+_BATCH_SIZES = (1, 32)
+# Names of a batching file: tensorflow_serving/servables/tensorflow/
+# session_bundle_config.proto, message BatchingParameters.
+_BATCHING = """\
+# For tensorflow_model_server --enable_batching --batching_parameters_file=...
+max_batch_size {{ value: {batch_size} }}
+batch_timeout_micros {{ value: 2000 }}
+max_enqueued_batches {{ value: 100 }}
+# About as many as the machine has cores.
+num_batch_threads {{ value: 4 }}
+# Texts need none. Rows of ids of one batch must be of one length: the server
+# would pad with the first id and not with the vocabulary's.
+pad_variable_length_inputs: false
+"""
+
+
+@dataclasses.dataclass(frozen=True)
+class ExportOptions:
+  """How to export.
+
+  Attributes:
+    output: the folder of the model, which holds a folder for each version.
+    version: None is one more than the highest there is.
+    buckets: lengths besides the run's own; see `length_buckets`.
+    is_pair: whether texts come in pairs; None asks the run's data.
+    top_k: words for each [MASK] of a pretrained model.
+    litert: kinds of LiteRT files to add, of `litert_export.KINDS`.
+  """
+  output: str
+  version: Optional[int] = None
+  buckets: Optional[tuple] = None
+  is_pair: Optional[bool] = None
+  top_k: int = 5
+  litert: tuple = ()
+
+
+def export(run: finished_run.FinishedRun, options: ExportOptions,
+           show: Callable[[str], None] = lambda line: None) -> str:
+  """Exports; returns the folder of the version.
+
+  Raises:
+    UserError: if the version is there already, or can't be written.
+  """
+  if options.version is not None and options.version < 0:
+    raise UserError(f"--version={options.version}: must be 0 or more")
+  buckets = length_buckets.of(run.seq_length, options.buckets)
+  if _depends_on_length(run.encoder):
+    buckets = (run.seq_length,)
+  is_pair = is_pair_of(run, options.is_pair)
+  if options.version is not None:
+    _refuse_existing(os.path.join(options.output, str(options.version)))
+  show("building the graph")
+  model = serving_model.ServingModel(run, buckets, is_pair, options.top_k)
+  unfinished = os.path.join(options.output, f"unfinished.tmp-{os.getpid()}")
+  try:
+    os.makedirs(options.output, exist_ok=True)
+    show("writing")
+    _write(unfinished, run, model, buckets, is_pair, options)
+    return _give_name(unfinished, options)
+  except OSError as error:
+    raise UserError(f"--output={options.output}: can't be written "
+                    f"({error.strerror or error}): choose another, or make "
+                    "room") from error
+  finally:
+    shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def is_pair_of(run: finished_run.FinishedRun, given: Optional[bool]) -> bool:
+  """Whether the rows a run was trained on are pairs of texts.
+
+  Raises:
+    UserError: if nothing says so.
+  """
+  if run.labels is None or given is not None:
+    return bool(given)
+  task = run.config.task
+  if task.choice_columns:
+    columns = task.text_columns.split(",") if task.text_columns else []
+    return bool([c for c in columns if c.strip()])
+  if task.text_columns:
+    return len([c for c in task.text_columns.split(",") if c.strip()]) == 2
+  named = labelled_tasks.find(task.task_name) if task.task_name else None
+  if named is not None and named.texts:
+    return len(named.texts) == 2
+  try:
+    row = run.evaluation_rows()[0]
+  except UserError as error:
+    raise UserError(
+        "whether texts come in pairs can't be told, as the run's data is gone: "
+        "give --pair or --nopair") from error
+  return len(row.inputs[0]) == 2
+
+
+def schedules_of(encoder) -> dict:
+  """Tokens each layer keeps: of an encoder's own list, and of each budget."""
+  found = {}
+  if getattr(encoder, "token_schedule", None) and hasattr(
+      encoder, "budget_schedules"):
+    found["own"] = list(encoder.token_schedule)
+    found |= {f"{budget:g}x": list(lengths)
+              for budget, lengths in encoder.budget_schedules.items()}
+  return found
+
+
+def _depends_on_length(encoder) -> bool:
+  """Whether padding changes what a row gives, so that one bucket must do."""
+  attention = encoder.get_config().get("attention", {})
+  return (attention.get("name") == "block_sparse"
+          and attention.get("random_blocks", 0) > 0)
+
+
+def _write(folder, run, model, buckets, is_pair, options):
+  """Everything of a version but its name."""
+  tf.saved_model.save(model, folder, signatures=model.concrete)
+  os.makedirs(os.path.join(folder, "assets"), exist_ok=True)
+  extra = os.path.join(folder, "assets.extra")
+  os.makedirs(extra, exist_ok=True)
+  # For people and clients; the graph has it inside.
+  run.vocabulary.save(os.path.join(extra, "vocab.txt"))
+  warm_up.write(folder, _requests(run, model, buckets))
+  with open(os.path.join(folder, "batching_parameters.txt"), "w",
+            encoding="utf-8") as f:
+    f.write(_BATCHING.format(batch_size=_BATCH_SIZES[-1]))
+  facts = _facts(run, model, buckets, is_pair)
+  if options.litert:
+    from official_style.serving import litert_export
+    facts["litert"] = litert_export.write(folder, run, buckets, options.litert)
+  export_manifest.write(folder, facts)
+  _sync(folder)
+
+
+def _facts(run, model, buckets, is_pair) -> dict:
+  """What a manifest says besides the files."""
+  return dict(
+      source=dict(run=run.path, step=run.step, is_best=run.is_best),
+      labels=None if run.labels is None else run.labels.to_dict(),
+      is_pair=is_pair, seq_length=run.seq_length, buckets=list(buckets),
+      token_schedules=schedules_of(run.encoder),
+      signatures={name: signature_facts(function)
+                  for name, function in model.concrete.items()},
+      vocabulary=dict(sha256=run.vocabulary.sha256, size=run.vocabulary.size,
+                      lower_case=run.vocabulary.lower_case,
+                      pair_separators=run.pair_separators),
+      parameters=int(sum(v.shape.num_elements() for v in model.weights)),
+      versions=run_folder.versions(), revision=run_folder.git_revision())
+
+
+def signature_facts(function) -> dict:
+  """Types and shapes of what a concrete function takes and gives."""
+  def listed(specs):
+    return {name: dict(dtype=spec.dtype.name, shape=spec.shape.as_list())
+            for name, spec in specs}
+  return dict(
+      inputs=listed(sorted((spec.name, spec) for spec in tf.nest.flatten(
+          function.structured_input_signature))),
+      outputs=listed(sorted(function.structured_outputs.items())))
+
+
+def _requests(run, model, buckets):
+  """Yields a request for each signature of text, bucket and batch size."""
+  rank = 1 if run.labels is None else (
+      2 if run.labels.kind == labelled_tasks.CHOICE else 1)
+  for name, function in model.concrete.items():
+    names = [spec.name for spec in tf.nest.flatten(
+        function.structured_input_signature) if spec.dtype == tf.string]
+    for n in buckets if names else ():
+      # Halves of a pair; special tokens leave room for a few less.
+      text = warm_up.text_of(run.tokenizer, (n - 4) // len(names))
+      for b in _BATCH_SIZES:
+        shape = [b] if rank == 1 else [b, run.labels.num_choices]
+        yield name, {name: tf.fill(shape, text) for name in names}
+
+
+def _refuse_existing(path):
+  if os.path.lexists(path):
+    raise UserError(f"{path}: is there already, and a version is never "
+                    "changed: leave --version out for the next number")
+
+
+def _next_version(output: str) -> int:
+  return 1 + max([int(name) for name in os.listdir(output)
+                  if re.fullmatch(r"\d+", name)], default=0)
+
+
+def _give_name(unfinished, options) -> str:
+  """Renames a whole folder to its version."""
+  while True:
+    version = options.version
+    if version is None:
+      version = _next_version(options.output)
+    path = os.path.join(options.output, str(version))
+    try:
+      # Not over an empty folder, which a rename would replace.
+      _refuse_existing(path)
+      os.rename(unfinished, path)
+    except OSError as error:
+      if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
+        raise
+      if options.version is not None:
+        _refuse_existing(path)
+      continue  # Another export was faster.
+    _sync_folder(options.output)
+    return path
+
+
+def _sync(folder):
+  """Leaves nothing of a folder in memory only."""
+  for where, _, names in os.walk(folder):
+    for name in names:
+      descriptor = os.open(os.path.join(where, name), os.O_RDONLY)
+      os.fsync(descriptor)
+      os.close(descriptor)
+    _sync_folder(where)
+
+
+def _sync_folder(path):
+  descriptor = os.open(path, os.O_RDONLY)
+  os.fsync(descriptor)
+  os.close(descriptor)

@@ -1,0 +1,265 @@
+"""Loads an export far from here and compares it with its checkpoint."""
+
+import dataclasses
+import glob
+import importlib.util
+import json
+import os
+import shutil
+import stat
+import subprocess
+import sys
+import tempfile
+from typing import Callable, Optional
+
+import numpy as np
+import tensorflow as tf
+from tensorflow.core.protobuf import saved_model_pb2
+
+from official_style import files
+from official_style.errors import UserError
+from official_style.serving import export_manifest
+from official_style.serving import tensor_json
+from official_style.serving import verification_cases
+from official_style.serving import warm_up
+from official_style.training import finished_run
+
+# Libraries of tensorflow-text that stock TensorFlow Serving links: ops_lib of
+# tensorflow_text/BUILD (2.20), named by SUPPORTED_TENSORFLOW_OPS of
+# tensorflow_serving/model_servers/BUILD (2.20.0), by their files in the wheel.
+LINKED_LIBRARIES = (
+    "boise_offset_converter", "byte_splitter", "constrained_sequence_op",
+    "fast_bert_normalizer", "fast_sentencepiece_tokenizer",
+    "fast_wordpiece_tokenizer", "mst_ops", "ngrams_op", "normalize_ops",
+    "phrase_tokenizer", "regex_split_ops", "sentence_breaking_ops",
+    "sentencepiece_tokenizer", "split_merge_from_logits_tokenizer",
+    "split_merge_tokenizer", "state_based_sentence_breaker_op", "trimmer_ops",
+    "unicode_script_tokenizer", "utf8_binarize_op", "whitespace_tokenizer",
+    "whitespace_tokenizer_v2", "wordpiece_tokenizer")
+_BLOCKED = ("official_style", "official", "tf_keras", "keras",
+            "tensorflow_text")
+# Of the largest number that is compared; sums of products in another order.
+_TOLERANCE = 1e-4
+_ROUNDS, _BATCH_SIZES = 7, (1, 32)
+_SECONDS = 900
+
+
+@dataclasses.dataclass(frozen=True)
+class VerificationReport:
+  """What was found; the fields are those of verify.json."""
+  facts: dict
+
+  @property
+  def passed(self) -> bool:
+    return self.facts["passed"]
+
+  def lines(self) -> list[str]:
+    """For a terminal."""
+    facts = self.facts
+    lines = []
+    for name, found in facts["loaded"].items():
+      if "error" in found:
+        lines.append(f"{name}: not loaded: {found['error']}")
+        continue
+      lines.append(
+          f"{name}: {found['requests']} requests, {found['rows']} rows, "
+          f"largest difference {found['largest_difference']:.1e} of at most "
+          f"{found['tolerance']:.1e}")
+      lines += [f"  {name}: {problem}" for problem in found["problems"]]
+    ops = facts["ops"]
+    lines.append(
+        f"ops: {len(ops['core'])} of TensorFlow, {len(ops['text'])} of "
+        f"tensorflow-text, {len(ops['not_linked'])} that TensorFlow Serving "
+        "does not link" + _named(ops["not_linked"])
+        + (f"; reads files: {', '.join(ops['of_files'])}"
+           if ops["of_files"] else "")
+        + (f"; {len(ops['halves'])} tensors of half precision"
+           if ops["halves"] else ""))
+    lines.append("milliseconds a request, median of "
+                 f"{facts['latency']['rounds']}, on this machine:")
+    lines += [f"  {row['bucket']:5} tokens, {row['rows']:2} rows: " + ", ".join(
+        f"{name} {row[name]:.2f}" for name in ("ids", "text") if name in row)
+              for row in facts["latency"]["buckets"]]
+    lines.append("verified" if self.passed else "NOT verified")
+    return lines
+
+
+def verify(folder: str, run: finished_run.FinishedRun,
+           path: Optional[str] = None, limit: int = 64,
+           show: Callable[[str], None] = lambda line: None
+           ) -> VerificationReport:
+  """Checks an export, and writes verify.json beside its manifest.
+
+  Args:
+    folder: of a version.
+    run: what it was made from.
+    path: rows to ask, as `--file`; None are those the run was evaluated on.
+    limit: rows of those.
+    show: is told what is being done.
+
+  Raises:
+    UserError: if files are not as the manifest says, or `path` can't be used.
+  """
+  show("checking files")
+  manifest = export_manifest.check(folder)
+  rows = verification_cases.rows_of(run, path, limit, manifest["is_pair"])
+  show("asking the checkpoint")
+  cases = verification_cases.of(run, rows)
+  if "masked_lm" in manifest["signatures"]:
+    top_k = manifest["signatures"]["masked_lm"]["outputs"]["words"]["shape"][2]
+    cases.append(verification_cases.masked_case(run, top_k))
+  with tempfile.TemporaryDirectory() as place:
+    copy = os.path.join(place, "elsewhere", "1")
+    shutil.copytree(folder, copy)
+    _read_only(copy)
+    request = _request(copy, run, manifest, cases)
+    show("loading it in Python")
+    python = _ask("reload_in_python.py", request, place)
+    show("loading it through the C API")
+    in_c = _ask("reload_in_c.py", request, place)
+    _writable(copy)
+    export_manifest.check(copy)
+  report = _report(manifest, cases, python, in_c)
+  files.write(os.path.join(folder, export_manifest.REPORT),
+              json.dumps(report.facts, indent=1, ensure_ascii=False) + "\n")
+  return report
+
+
+def _report(manifest, cases, python, in_c) -> VerificationReport:
+  if "error" in python:
+    raise UserError("the export does not load in a fresh process: "
+                    f"{python['error']}")
+  ops = python["ops"]
+  facts = dict(
+      loaded={"Python": _compared(cases, python), "C API": _compared(
+          cases, in_c)},
+      ops=ops, load_s=python["load_s"], tensorflow=python["tensorflow"],
+      latency=_latency(manifest, python["milliseconds"]))
+  wrong = any(found.get("problems", True) for found in facts["loaded"].values())
+  facts["passed"] = not (wrong or ops["not_linked"] or ops["of_files"]
+                         or ops["halves"])
+  return VerificationReport(facts)
+
+
+def _compared(cases, answer) -> dict:
+  """How far answers are from those expected."""
+  if "error" in answer:
+    return dict(error=answer["error"])
+  largest, scale, problems, rows = 0.0, 1.0, [], 0
+  for number, (case, got) in enumerate(zip(
+      cases, answer["cases"], strict=True)):
+    if "error" in got:
+      problems.append(f"request {number} of {case.signature}: {got['error']}")
+      continue
+    for name, wanted in case.expected.items():
+      found = tensor_json.loaded(got[name])
+      if found.shape != wanted.shape or not np.isfinite(found).all():
+        problems.append(f"request {number} of {case.signature}: {name} has "
+                        f"shape {found.shape} for {wanted.shape}, or is no "
+                        "number")
+        continue
+      rows += len(wanted)
+      difference = float(np.abs(found - wanted).max(initial=0.0))
+      allowed = _TOLERANCE * max(1.0, float(np.abs(wanted).max(initial=0.0)))
+      largest, scale = max(largest, difference), max(
+          scale, allowed / _TOLERANCE)
+      if difference > allowed:
+        problems.append(f"request {number} of {case.signature}: {name} differs "
+                        f"by {difference:.2e}")
+  return dict(requests=len(cases), rows=rows, largest_difference=largest,
+              tolerance=_TOLERANCE * scale, problems=problems)
+
+
+def _request(folder, run, manifest, cases) -> dict:
+  """What the programs that load the copy are told."""
+  runtime = tf.sysconfig.get_lib()
+  text = importlib.util.find_spec("tensorflow_text").submodule_search_locations
+  libraries = [os.path.join(text[0], "python", "ops", f"_{name}.so")
+               for name in LINKED_LIBRARIES]
+  return dict(
+      folder=folder, blocked=_BLOCKED, rounds=_ROUNDS,
+      libraries=[path for path in libraries if os.path.exists(path)],
+      runtime=[sorted(glob.glob(os.path.join(runtime, f"{name}.so*")))[0]
+               for name in ("libtensorflow_framework", "libtensorflow_cc")],
+      tensors=_tensor_names(folder),
+      cases=[dict(signature=case.signature, inputs=_dumped(case.inputs))
+             for case in cases],
+      timings=[dict(signature=name, inputs=_dumped(inputs))
+               for _, _, name, inputs in _timings(run, manifest)])
+
+
+def _timings(run, manifest):
+  """Yields (bucket, rows, signature, inputs)."""
+  c = 1 if run.labels is None else run.labels.num_choices
+  parts = 2 if manifest["is_pair"] else 1
+  for n in manifest["buckets"]:
+    text = warm_up.text_of(run.tokenizer, (n - 4) // parts).encode()
+    for b in _BATCH_SIZES:
+      rows = [((text,) * parts,) * c] * b
+      encoded = verification_cases.trimmed(run.rows(rows).rows(np.arange(b)))
+      yield n, b, "ids", encoded
+      yield n, b, "serving_default", verification_cases.texts_of(
+          rows, run.labels)
+
+
+def _latency(manifest, milliseconds) -> dict:
+  """Medians by bucket and rows, in the order of `_timings`."""
+  found, times = [], iter(milliseconds)
+  for n in manifest["buckets"]:
+    for b in _BATCH_SIZES:
+      found.append(dict(bucket=n, rows=b, ids=next(times), text=next(times)))
+  return dict(rounds=_ROUNDS, buckets=found)
+
+
+def _tensor_names(folder) -> dict:
+  """Names of tensors in the graph, by signature, `inputs` and `outputs`."""
+  with open(os.path.join(folder, "saved_model.pb"), "rb") as f:
+    saved = saved_model_pb2.SavedModel.FromString(f.read())
+  return {name: dict(
+      inputs={key: info.name for key, info in signature.inputs.items()},
+      outputs={key: info.name for key, info in signature.outputs.items()})
+          for name, signature in saved.meta_graphs[0].signature_def.items()}
+
+
+def _ask(script, request, place) -> dict:
+  """Runs a script from a copy of it, in an isolated process."""
+  here = os.path.dirname(os.path.abspath(__file__))
+  for name in (script, "tensor_json.py"):
+    shutil.copy(os.path.join(here, name), place)
+  paths = [os.path.join(place, f"{script}.{part}.json")
+           for part in ("request", "answer")]
+  with open(paths[0], "w", encoding="utf-8") as f:
+    json.dump(request, f)
+  try:
+    done = subprocess.run(
+        [sys.executable, "-I", os.path.join(place, script), *paths],
+        cwd=place, capture_output=True, text=True, timeout=_SECONDS,
+        check=False)
+  except subprocess.TimeoutExpired:
+    return dict(error=f"no answer after {_SECONDS} s")
+  if done.returncode:
+    last = [line for line in done.stderr.splitlines() if line.strip()][-1:]
+    return dict(error=f"exit code {done.returncode}: {''.join(last)[:400]}")
+  with open(paths[1], encoding="utf-8") as f:
+    return json.load(f)
+
+
+def _dumped(inputs) -> dict:
+  return {name: tensor_json.dumped(x) for name, x in inputs.items()}
+
+
+def _read_only(folder):
+  for where, _, names in os.walk(folder, topdown=False):
+    for name in names:
+      os.chmod(os.path.join(where, name), stat.S_IRUSR)
+    os.chmod(where, stat.S_IRUSR | stat.S_IXUSR)
+
+
+def _writable(folder):
+  """So that it can be deleted again."""
+  for where, _, _ in os.walk(folder):
+    os.chmod(where, stat.S_IRWXU)
+
+
+def _named(ops) -> str:
+  return f" ({', '.join(ops)})" if ops else ""
