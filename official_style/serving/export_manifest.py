@@ -33,8 +33,8 @@ def read(folder: str) -> dict:
     with open(path, encoding="utf-8") as f:
       found = json.load(f)
   except OSError as error:
-    raise UserError(f"{path}: can't be read ({error.strerror}): give the folder "
-                    "of a version, as exports/bert/1") from error
+    raise UserError(f"{path}: can't be read ({error.strerror}): give the "
+                    "folder of a version, as exports/bert/1") from error
   except ValueError as error:
     raise UserError(f"{path}: is no JSON: export again") from error
   if not isinstance(found, dict) or not isinstance(found.get("files"), dict):

@@ -60,8 +60,14 @@ def rows_of(run: finished_run.FinishedRun, path: Optional[str], limit: int,
       rows = [found[i].inputs for i in every.round().astype(int)]
     except UserError:
       pass  # Its data is gone, and any text will do.
-  texts = [*PLAIN, *nasty_for(run.vocabulary)]
   c = 1 if run.labels is None else run.labels.num_choices
+  for row in rows:
+    if len(row) != c or any(len(texts) != 1 + is_pair for texts in row):
+      raise UserError(
+          f"--file={path}: a row has {len(row)} choices of {len(row[0])} texts, "
+          f"and the export reads {c} of {1 + is_pair}: give rows as those of "
+          "training, and --pair as they are")
+  texts = [*PLAIN, *nasty_for(run.vocabulary)]
   rows += [tuple((texts[(i + j) % len(texts)],) + (
       (texts[(i + 3 * j + 1) % len(texts)],) if is_pair else ())
                  for j in range(c)) for i in range(len(texts))]

@@ -1,0 +1,201 @@
+"""A version is whole or not there, and says what it is."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import tensorflow as tf
+
+from official_style.errors import UserError
+from official_style.serving import export_manifest
+from official_style.serving import savedmodel_export
+from official_style.serving import verification
+from official_style.serving import warm_up
+from tests.reference import tiny_finished_run as tiny
+from tests.reference import tiny_runs
+
+
+def _options(folder, **more):
+  return savedmodel_export.ExportOptions(
+      str(folder), **(dict(is_pair=False, buckets=(8,)) | more))
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+  """An export of a pyramid, and its run."""
+  folder = tmp_path_factory.mktemp("export") / "pyramid"
+  run = tiny.classifier()
+  return savedmodel_export.export(run, _options(folder)), run
+
+
+def test_the_first_version_is_1_and_holds_all_there_is(made):
+  folder, run = made
+  assert os.path.basename(folder) == "1"
+  assert os.listdir(os.path.dirname(folder)) == ["1"]
+  assert {"saved_model.pb", "variables", "assets", "assets.extra",
+          "manifest.json", "batching_parameters.txt"} <= set(os.listdir(folder))
+  facts = export_manifest.check(folder)
+  assert facts["seq_length"] == 16 and facts["buckets"] == [8, 16]
+  assert facts["labels"]["names"] == ["bad", "good"]
+  assert facts["source"] == dict(run="runs/tiny", step=7, is_best=True)
+  assert facts["token_schedules"]["own"] == [9, 6, 4]
+  assert facts["vocabulary"]["sha256"] == run.vocabulary.sha256
+  assert facts["signatures"]["serving_default"]["inputs"] == dict(
+      text=dict(dtype="string", shape=[None]))
+  assert set(facts["signatures"]) == {
+      "serving_default", "ids", "kept_positions"}
+
+
+def test_nothing_in_the_graph_points_out_of_the_folder(made):
+  with open(os.path.join(made[0], "saved_model.pb"), "rb") as f:
+    content = f.read()
+  for word in (b"/tmp/", b"vocab.txt", b"_tf_keras", b".py", b"/home/"):
+    assert word not in content, word
+  assert not os.path.exists(os.path.join(made[0], "keras_metadata.pb"))
+
+
+def test_only_what_signatures_read_is_saved(made):
+  folder, run = made
+  reader = tf.train.load_checkpoint(os.path.join(folder, "variables/variables"))
+  kinds = reader.get_variable_to_dtype_map()
+  weights = [name for name in kinds if name.startswith("weights/")]
+  assert 0 < len(weights) <= len(run.model.variables)
+  assert all(kinds[name] == tf.float32 for name in weights)
+
+
+def _copied(made, tmp_path):
+  import shutil
+  return shutil.copytree(made[0], tmp_path / "1")
+
+
+@pytest.mark.parametrize("name", [
+    "saved_model.pb", "variables/variables.data-00000-of-00001",
+    "assets.extra/vocab.txt"])
+def test_a_flipped_bit_is_detected(made, tmp_path, name):
+  folder = _copied(made, tmp_path)
+  content = bytearray((folder / name).read_bytes())
+  content[len(content) // 2] ^= 1
+  (folder / name).write_bytes(content)
+  with pytest.raises(UserError, match=f"{re.escape(name)}: not the file"):
+    export_manifest.check(str(folder))
+
+
+def test_a_missing_or_unknown_file_is_detected(made, tmp_path):
+  folder = _copied(made, tmp_path)
+  (folder / "more").write_text("")
+  with pytest.raises(UserError, match="lists no such file"):
+    export_manifest.check(str(folder))
+  (folder / "more").unlink()
+  (folder / "saved_model.pb").unlink()
+  with pytest.raises(UserError, match="missing"):
+    export_manifest.check(str(folder))
+  with pytest.raises(UserError, match="give the folder of a version"):
+    export_manifest.check(str(tmp_path))
+
+
+def test_versions_count_up_and_are_never_changed(made):
+  folder, run = made
+  output = os.path.dirname(folder)
+  with pytest.raises(UserError, match="is there already"):
+    savedmodel_export.export(run, _options(output, version=1))
+  with pytest.raises(UserError, match="0 or more"):
+    savedmodel_export.export(run, _options(output, version=-1))
+  os.makedirs(os.path.join(output, "41"))
+  os.makedirs(os.path.join(output, "99.old"))
+  assert savedmodel_export._next_version(output) == 42
+  os.rmdir(os.path.join(output, "41"))
+  os.rmdir(os.path.join(output, "99.old"))
+
+
+def test_an_export_that_fails_leaves_nothing(tmp_path, monkeypatch):
+  def full(*_):
+    raise OSError(28, "No space left on device")
+  monkeypatch.setattr(export_manifest, "write", full)
+  with pytest.raises(UserError, match="No space left"):
+    savedmodel_export.export(
+        tiny.classifier(lengths=None), _options(tmp_path / "out", buckets=()))
+  assert not os.listdir(tmp_path / "out")
+
+
+@pytest.mark.slow
+def test_a_killed_export_leaves_nothing_under_its_number(tmp_path):
+  code = ("from tests.reference import tiny_finished_run as t\n"
+          "from official_style.serving import savedmodel_export as s, "
+          "export_manifest as m\n"
+          "import time\n"
+          "m.write = lambda *a: time.sleep(100)\n"
+          f"s.export(t.classifier(), s.ExportOptions({str(tmp_path)!r}, "
+          "is_pair=False))\n")
+  process = subprocess.Popen([sys.executable, "-c", code], cwd=tiny_runs.ROOT)
+  try:
+    ended = time.time() + 200
+    while not list(tmp_path.glob("*/batching_parameters.txt")):
+      assert process.poll() is None and time.time() < ended
+      time.sleep(0.2)
+  finally:
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+  (left,) = os.listdir(tmp_path)
+  assert not left.isdigit()
+  assert savedmodel_export._next_version(str(tmp_path)) == 1
+
+
+def test_warm_up_requests_reach_every_bucket(made):
+  folder, run = made
+  records = [r.numpy() for r in tf.data.TFRecordDataset(
+      os.path.join(folder, warm_up.PATH))]
+  assert len(records) == 4  # Two buckets, two sizes.
+  for n in (8, 16, 128):
+    ids = run.tokenizer.encode_batch([warm_up.text_of(run.tokenizer, n)])[0]
+    assert len(ids) == n
+
+
+def test_a_request_is_what_tensorflow_servings_own_messages_say():
+  log = pytest.importorskip("tensorflow_serving.apis.prediction_log_pb2")
+  got = log.PredictionLog.FromString(warm_up.prediction_log(
+      "serving_default", dict(text=tf.constant(["a" * 300, "b"]))))
+  request = got.predict_log.request
+  assert request.model_spec.signature_name == "serving_default"
+  assert tf.make_ndarray(request.inputs["text"]).tolist() == [b"a" * 300, b"b"]
+  assert got.WhichOneof("log_type") == "predict_log"
+
+
+def test_it_is_verified_far_from_here(made, tmp_path):
+  folder, run = made
+  report = verification.verify(folder, run)
+  assert report.passed, report.lines()
+  assert report.facts["loaded"]["C API"]["problems"] == []
+  assert report.facts["loaded"]["Python"]["rows"] > 40
+  ops = report.facts["ops"]
+  assert set(ops["text"].values()) <= {
+      f"_{name}.so" for name in verification.LINKED_LIBRARIES}
+  assert ops["text"] and not ops["not_linked"]
+  with open(os.path.join(folder, "verify.json"), encoding="utf-8") as f:
+    assert json.load(f)["passed"]
+  export_manifest.check(folder)
+  _assert_others_are_not_verified(folder)
+
+
+def _assert_others_are_not_verified(folder):
+  """Another checkpoint than it was made from."""
+  report = verification.verify(folder, tiny.classifier(seed=1))
+  assert not report.passed
+  assert any("differs by" in line for line in report.lines())
+  assert report.lines()[-1] == "NOT verified"
+
+
+def test_pairs_are_told_by_the_columns_or_asked_for():
+  run = tiny.classifier(lengths=None)
+  task = run.config.task
+  for columns, wanted in (("a", False), ("a,b", True)):
+    task.text_columns = columns
+    assert savedmodel_export.is_pair_of(run, None) is wanted
+  task.text_columns, task.task_name = "", "MRPC"
+  assert savedmodel_export.is_pair_of(run, None) is True
+  task.task_name = "COPA"
+  assert savedmodel_export.is_pair_of(run, False) is False
