@@ -64,9 +64,9 @@ def rows_of(run: finished_run.FinishedRun, path: Optional[str], limit: int,
   for row in rows:
     if len(row) != c or any(len(texts) != 1 + is_pair for texts in row):
       raise UserError(
-          f"--file={path}: a row has {len(row)} choices of {len(row[0])} texts, "
-          f"and the export reads {c} of {1 + is_pair}: give rows as those of "
-          "training, and --pair as they are")
+          f"--file={path}: a row has {len(row)} choices of {len(row[0])} "
+          f"texts, and the export reads {c} of {1 + is_pair}: give rows as "
+          "those of training, and --pair as they are")
   texts = [*PLAIN, *nasty_for(run.vocabulary)]
   rows += [tuple((texts[(i + j) % len(texts)],) + (
       (texts[(i + 3 * j + 1) % len(texts)],) if is_pair else ())
