@@ -153,7 +153,8 @@ def _write(folder, run, model, buckets, is_pair, options):
   facts = _facts(run, model, buckets, is_pair)
   if options.litert:
     from official_style.serving import litert_export
-    facts["litert"] = litert_export.write(folder, run, buckets, options.litert)
+    facts["litert"] = litert_export.write(
+        folder, run, buckets, options.litert, is_pair)
   export_manifest.write(folder, facts)
   _sync(folder)
 

@@ -1,0 +1,87 @@
+"""The command, on runs of seconds."""
+
+import json
+import os
+
+import pytest
+from absl import flags
+from absl.testing import flagsaver
+
+from tests.reference import tiny_fine_tuning as tiny
+from tests.reference import tiny_runs
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+  folder = tmp_path_factory.mktemp("exported")
+  path = str(folder / "run")
+  assert tiny.run(path, tiny.classes(folder), experiment="pyramid_bert",
+                  EPOCHS=1.0, RETENTION_SPEEDUP=1.3) == 0
+  return path
+
+
+def _export(*arguments):
+  """The exit code of the command; flags are those of the arguments only."""
+  tool = tiny_runs.tool("export_savedmodel")
+  with flagsaver.flagsaver():
+    flags.FLAGS.unparse_flags()
+    rest = flags.FLAGS(["export_savedmodel.py", *arguments])
+    return tool.main(rest)
+
+
+def test_a_run_is_exported_and_a_version_refused_in_one_line(
+    run, tmp_path, capsys):
+  output = tmp_path / "out"
+  asked = (f"--model_dir={run}", f"--output={output}", "--buckets=8")
+  assert _export(*asked) == 0
+  assert str(output / "1") in capsys.readouterr().out
+  with open(output / "1" / "manifest.json", encoding="utf-8") as f:
+    facts = json.load(f)
+  assert facts["labels"]["names"] == ["BAD", "GOOD", "ODD"]
+  assert facts["is_pair"] is False
+  for more, said in ((("--version=1",), "is there already"),
+                     (("--buckets=8,x",), "whole numbers"),
+                     (("--buckets=99",), "4 to 16"), (("--top_k=0",), "top_k"),
+                     (("--step=5555",), "no checkpoint of step 5555")):
+    assert _export(*asked, *more) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1 and said in error
+  assert os.listdir(output) == ["1"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("data, gin, pair", [
+    (tiny.classes, {}, False), (tiny.numbers, dict(LABEL_TYPE="number"), True),
+    (tiny.choices, dict(CHOICE_COLUMNS="one,two,three",
+                        TEXT_COLUMNS="question", LABEL_COLUMN="answer"), True)])
+def test_every_kind_of_task_is_verified(tmp_path, capsys, data, gin, pair):
+  params = {f"task.{name.lower()}": value for name, value in gin.items()}
+  assert tiny.run(tmp_path / "run", data(tmp_path), params=params) == 0
+  assert _export(f"--model_dir={tmp_path / 'run'}", "--verify",
+                 f"--output={tmp_path / 'out'}", "--buckets=8") == 0
+  out = capsys.readouterr().out
+  assert out.rstrip().endswith("verified") and "C API: " in out
+  with open(tmp_path / "out" / "1" / "manifest.json", encoding="utf-8") as f:
+    assert json.load(f)["is_pair"] is pair
+
+
+@pytest.mark.slow
+def test_a_pretraining_run_is_verified(tmp_path, capsys):
+  path = str(tmp_path / "run")
+  assert tiny_runs.run(path, tiny_runs.corpus(tmp_path)) == 0
+  assert _export(f"--model_dir={path}", f"--output={tmp_path / 'out'}",
+                 "--verify") == 0
+  assert capsys.readouterr().out.rstrip().endswith("verified")
+
+
+@pytest.mark.slow
+def test_litert_files_come_along_and_are_compared(run, tmp_path):
+  assert _export(f"--model_dir={run}", f"--output={tmp_path}", "--litert",
+                 "--litert_int8", "--buckets=8") == 0
+  with open(tmp_path / "1" / "manifest.json", encoding="utf-8") as f:
+    facts = json.load(f)
+  assert [row["file"] for row in facts["litert"]] == [
+      f"litert/ids_{name}.tflite" for name in ("8", "8_int8", "16", "16_int8")]
+  for row in facts["litert"]:
+    assert row["file"] in facts["files"]
+    assert row["largest_difference"] < (0.5 if "int8" in row["file"] else 1e-4)
