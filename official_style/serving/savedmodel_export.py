@@ -19,6 +19,7 @@ import tensorflow as tf
 
 from official_style.data import labelled_tasks
 from official_style.errors import UserError
+from official_style.modeling.networks import pyramid_bert_encoder
 from official_style.serving import export_manifest
 from official_style.serving import length_buckets
 from official_style.serving import serving_model
@@ -123,8 +124,7 @@ def is_pair_of(run: finished_run.FinishedRun, given: Optional[bool]) -> bool:
 def schedules_of(encoder) -> dict:
   """Tokens each layer keeps: of an encoder's own list, and of each budget."""
   found = {}
-  if getattr(encoder, "token_schedule", None) and hasattr(
-      encoder, "budget_schedules"):
+  if isinstance(encoder, pyramid_bert_encoder.PyramidBertEncoder):
     found["own"] = list(encoder.token_schedule)
     found |= {f"{budget:g}x": list(lengths)
               for budget, lengths in encoder.budget_schedules.items()}

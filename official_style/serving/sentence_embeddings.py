@@ -5,6 +5,8 @@ Axes: r rows, n tokens, d hidden_size.
 
 import tensorflow as tf
 
+from official_style.modeling.networks import pyramid_bert_encoder
+
 
 def of(encoder, rows: dict) -> dict:
   """What there is of a row as a whole.
@@ -20,7 +22,7 @@ def of(encoder, rows: dict) -> dict:
   """
   n = rows["input_word_ids"].shape[1]
   more = {}
-  if getattr(encoder, "token_schedule", None):
+  if isinstance(encoder, pyramid_bert_encoder.PyramidBertEncoder):
     more["restore_tokens"] = True
   outputs = encoder(rows, training=False, token_keep_k=n, **more)
   states = tf.cast(outputs["sequence_output"], tf.float32)

@@ -8,6 +8,7 @@ from typing import Optional
 import tensorflow as tf
 
 from official_style.data import labelled_tasks
+from official_style.modeling.networks import pyramid_bert_encoder
 from official_style.serving import answers
 from official_style.serving import graph_rows
 from official_style.serving import graph_tokenizers
@@ -74,14 +75,16 @@ class ServingModel(tf.Module):
   def _functions(self) -> dict:
     """Signature -> `tf.function` with its input signature."""
     run = self._run.value
+    is_pyramid = isinstance(
+        run.encoder, pyramid_bert_encoder.PyramidBertEncoder)
     functions = {"serving_default": self._text_function(_OWN),
                  "ids": self._ids_function(_OWN)}
     if run.labels is None:
       functions["embeddings"] = self._text_function(_OWN)
-      if not getattr(run.encoder, "token_schedule", None):
+      if not is_pyramid:
         functions["masked_lm"] = self._masked_lm_function()
       return functions
-    if getattr(run.encoder, "token_schedule", None):
+    if is_pyramid:
       functions["kept_positions"] = self._kept_function()
     for budget in getattr(run.encoder, "budget_schedules", {}):
       functions[any_budget.at("text", budget)] = self._text_function(budget)

@@ -50,13 +50,12 @@ def test_a_run_is_exported_and_a_version_refused_in_one_line(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("data, gin, pair", [
-    (tiny.classes, {}, False), (tiny.numbers, dict(LABEL_TYPE="number"), True),
-    (tiny.choices, dict(CHOICE_COLUMNS="one,two,three",
-                        TEXT_COLUMNS="question", LABEL_COLUMN="answer"), True)])
-def test_every_kind_of_task_is_verified(tmp_path, capsys, data, gin, pair):
-  params = {f"task.{name.lower()}": value for name, value in gin.items()}
-  assert tiny.run(tmp_path / "run", data(tmp_path), params=params) == 0
+@pytest.mark.parametrize("data, more, pair", [
+    (tiny.classes, (), False), (tiny.numbers, ("--label_type=number",), True),
+    (tiny.choices, ("--choice_columns=one,two,three", "--label_column=answer",
+                    "--text_columns=question"), True)])
+def test_every_kind_of_task_is_verified(tmp_path, capsys, data, more, pair):
+  assert tiny.run(tmp_path / "run", data(tmp_path), *more) == 0
   assert _export(f"--model_dir={tmp_path / 'run'}", "--verify",
                  f"--output={tmp_path / 'out'}", "--buckets=8") == 0
   out = capsys.readouterr().out
