@@ -93,11 +93,10 @@ class ServingModel(tf.Module):
 
   def _text_function(self, budget):
     shape = [None] if self._choices == 1 else [None, self._choices]
-    names = ("text", "text_pair") if self._is_pair else ("text",)
-    specs = [tf.TensorSpec(shape, tf.string, name) for name in names]
+    specs = [tf.TensorSpec(shape, tf.string, name) for name in (
+        ("text", "text_pair") if self._is_pair else ("text",))]
 
-    @tf.function(input_signature=specs, autograph=False)
-    def text_signature(*texts):
+    def read(*texts):
       run = self._run.value
       rows = graph_rows.of(
           [self.tokenizer.tokenize(tf.reshape(text, [-1])) for text in texts],
@@ -105,7 +104,15 @@ class ServingModel(tf.Module):
       return self._answers(length_buckets.choose(
           rows.longest, self._buckets,
           lambda n: self._graph(n, budget)(**rows.rows(n))))
-    return text_signature
+
+    # Names of arguments are names of inputs.
+    def one(text):
+      return read(text)
+
+    def two(text, text_pair):
+      return read(text, text_pair)
+    return tf.function(two if self._is_pair else one, input_signature=specs,
+                       autograph=False)
 
   def _ids_specs(self):
     shape = [None, None] if self._choices == 1 else [None, self._choices, None]
@@ -113,15 +120,17 @@ class ServingModel(tf.Module):
 
   def _ids_function(self, budget):
     @tf.function(input_signature=self._ids_specs(), autograph=False)
-    def ids_signature(*inputs):
+    def ids(input_word_ids, input_mask, input_type_ids):
       return self._answers(self._of_ids(
-          inputs, lambda n, rows: self._graph(n, budget)(**rows)))
-    return ids_signature
+          (input_word_ids, input_mask, input_type_ids),
+          lambda n, rows: self._graph(n, budget)(**rows)))
+    return ids
 
   def _kept_function(self):
     @tf.function(input_signature=self._ids_specs(), autograph=False)
-    def kept_positions(*inputs):
-      kept = self._of_ids(inputs, self._kept)["kept_positions"]
+    def kept_positions(input_word_ids, input_mask, input_type_ids):
+      kept = self._of_ids((input_word_ids, input_mask, input_type_ids),
+                          self._kept)["kept_positions"]
       if self._choices > 1:
         kept = tf.reshape(kept, [
             -1, self._choices, kept.shape[1], tf.shape(kept)[2]])
@@ -150,7 +159,8 @@ class ServingModel(tf.Module):
         tf.debugging.assert_equal(
             tf.shape(x), tf.shape(inputs[0]), "input_word_ids, input_mask and "
             "input_type_ids must have one shape") for x in inputs[1:]]):
-      inputs = [tf.reshape(x, [-1, n]) for x in inputs]
+      r = tf.reduce_prod(tf.shape(inputs[0])[:-1])  # Of no rows, no guess.
+      inputs = [tf.reshape(x, [r, n]) for x in inputs]
     mask = tf.cast(inputs[1] > 0, tf.int32)
     longest = tf.reduce_max(mask * (1 + tf.range(n)))
     with tf.control_dependencies([
