@@ -182,22 +182,27 @@ class ServingModel(tf.Module):
         longest, self._buckets, lambda n: branch(n, rows(n)))
 
   def _graph(self, n: int, budget):
-    """The model at a bucket: one function for all signatures."""
-    if (n, budget) not in self._graphs.value:
-      run = self._run.value
+    """The model at a bucket: one function for all signatures of a list."""
+    run = self._run.value
+    lengths = None
+    if budget != _OWN:
+      lengths = run.encoder.budget_schedules[budget]
+      if lengths == run.encoder.token_schedule:
+        lengths = None
+    if (n, lengths) in self._graphs.value:
+      return self._graphs.value[n, lengths]
 
-      @tf.function(autograph=False, input_signature=[
-          tf.TensorSpec([None, n], tf.int32, name) for name in INPUTS])
-      def model(input_word_ids, input_mask, input_type_ids):
-        rows = dict(zip(INPUTS, (input_word_ids, input_mask, input_type_ids)))
-        if run.labels is None:
-          return sentence_embeddings.of(run.encoder, rows)
-        chosen = {} if budget == _OWN else dict(
-            token_schedule=run.encoder.budget_schedules[budget])
-        return dict(logits=run.model(
-            self._by_choice(rows), training=False, **chosen)["logits"])
-      self._graphs.value[n, budget] = model
-    return self._graphs.value[n, budget]
+    @tf.function(autograph=False, input_signature=[
+        tf.TensorSpec([None, n], tf.int32, name) for name in INPUTS])
+    def model(input_word_ids, input_mask, input_type_ids):
+      rows = dict(zip(INPUTS, (input_word_ids, input_mask, input_type_ids)))
+      if run.labels is None:
+        return sentence_embeddings.of(run.encoder, rows)
+      chosen = {} if lengths is None else dict(token_schedule=lengths)
+      return dict(logits=run.model(
+          self._by_choice(rows), training=False, **chosen)["logits"])
+    self._graphs.value[n, lengths] = model
+    return model
 
   def _kept(self, n: int, rows: dict) -> dict:
     """int32[r L n]: what each layer of an encoder keeps of rows."""
