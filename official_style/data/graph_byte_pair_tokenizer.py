@@ -67,7 +67,8 @@ class GraphBytePairTokenizer(tf.Module):
   def _encode(self, pieces):
     """string[u] -> ragged int32[u (ids)]."""
     split = tf.strings.bytes_split(pieces)
-    codes = tf.io.decode_raw(split.flat_values, tf.uint8)[:, 0]
+    # Not [:, 0], which none of no bytes has.
+    codes = tf.reshape(tf.io.decode_raw(split.flat_values, tf.uint8), [-1])
     values = tf.gather(tf.constant(self._of_bytes), tf.cast(codes, tf.int32))
     rows = tf.cast(split.value_rowids(), tf.int32)
     count = tf.size(pieces)

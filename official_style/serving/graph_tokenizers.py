@@ -58,6 +58,7 @@ class GraphByteTokenizer(tf.Module):
   def tokenize(self, texts):
     """string[b] -> ragged int32[b (ids)]; bytes need be no UTF-8."""
     split = tf.strings.bytes_split(texts)
-    codes = tf.io.decode_raw(split.flat_values, tf.uint8)[:, 0]
+    # Not [:, 0], which none of no bytes has.
+    codes = tf.reshape(tf.io.decode_raw(split.flat_values, tf.uint8), [-1])
     return split.with_flat_values(
         tf.cast(codes, tf.int32) + vocabulary_lib.FIRST_BYTE)
