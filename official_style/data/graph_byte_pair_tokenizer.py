@@ -79,7 +79,7 @@ class GraphBytePairTokenizer(tf.Module):
 
     values, rows, _ = tf.while_loop(
         lambda values, rows, more: more, body,
-        [values, rows, tf.constant(True)],
+        [values, rows, tf.size(values) > 0],
         [unknown, unknown, tf.TensorShape([])])
     return tf.RaggedTensor.from_value_rowids(
         values, tf.cast(rows, tf.int64), tf.cast(count, tf.int64))

@@ -15,12 +15,16 @@ from official_style.serving import graph_tokenizers
 from official_style.serving import length_buckets
 from official_style.serving import masked_words
 from official_style.serving import sentence_embeddings
-from official_style.tasks import any_budget
 from official_style.training import finished_run
 
 INPUTS = ("input_word_ids", "input_mask", "input_type_ids")
 # What is not a schedule of an encoder's own.
 _OWN = ""
+
+
+def at_budget(name: str, budget: float) -> str:
+  """The name of a signature for a speed-up."""
+  return f"{name}_{budget:g}x"
 
 
 class ServingModel(tf.Module):
@@ -87,8 +91,8 @@ class ServingModel(tf.Module):
     if is_pyramid:
       functions["kept_positions"] = self._kept_function()
     for budget in getattr(run.encoder, "budget_schedules", {}):
-      functions[any_budget.at("text", budget)] = self._text_function(budget)
-      functions[any_budget.at("ids", budget)] = self._ids_function(budget)
+      functions[at_budget("text", budget)] = self._text_function(budget)
+      functions[at_budget("ids", budget)] = self._ids_function(budget)
     return functions
 
   def _text_function(self, budget):

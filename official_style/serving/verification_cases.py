@@ -14,7 +14,7 @@ from official_style.errors import UserError
 from official_style.reporting import shown_rows
 from official_style.serving import masked_words
 from official_style.serving import sentence_embeddings
-from official_style.tasks import any_budget
+from official_style.serving import serving_model
 from official_style.training import finished_run
 
 # Nothing, spaces, controls, no UTF-8, a name of a special token, words of many
@@ -107,8 +107,8 @@ def of(run: finished_run.FinishedRun, rows: list) -> list[Case]:
         run.encoder, "budget_schedules", {}).items():
       expected = _numpy(dict(logits=run.model(
           _tensors(encoded), training=False, token_schedule=lengths)["logits"]))
-      cases += [Case(any_budget.at("text", budget), text, expected),
-                Case(any_budget.at("ids", budget), short, expected)]
+      cases += [Case(serving_model.at_budget(name, budget), inputs, expected)
+                for name, inputs in (("text", text), ("ids", short))]
   return cases
 
 

@@ -35,6 +35,12 @@ def test_a_text_ends_at_a_nul():
   assert ids == [HOST.encode_batch(["the"])[0].tolist(), []]
 
 
+def test_batches_without_any_byte():
+  for texts in ([], [b""], [b"", b"\0"]):
+    ids = TOKENIZER.tokenize(tf.constant(texts, tf.string)).to_list()
+    assert ids == [[] for _ in texts]
+
+
 def _random_texts(count, seed=0):
   draw = random.Random(seed)
   parts = [*" \t\n\v\x1c\x85\xa0\u2003\u3000'.,aA1\u00e9\u5b57\u0661\u0301",

@@ -57,16 +57,14 @@ def test_a_pyramid_answers_as_its_checkpoint(pyramid):
 
 
 def test_pairs_are_cut_and_joined_as_in_training():
-  run, model = _made(tiny.classifier(lengths=None), is_pair=True)
-  run.config.task.pair_separators = 2
-  _, twice = _made(run, is_pair=True)
-  _assert_cases(run, twice, is_pair=True)
-  run.config.task.pair_separators = 1
-  _assert_cases(run, model, is_pair=True)
+  run = tiny.classifier(lengths=None)
+  for separators, buckets in ((1, (16,)), (2, (8, 16))):
+    run.config.task.pair_separators = separators
+    _assert_cases(*_made(run, True, buckets), is_pair=True)
 
 
 def test_a_number_comes_in_the_units_of_its_labels():
-  run, model = _made(tiny.classifier(kind="number"))
+  run, model = _made(tiny.classifier(kind="number"), buckets=(16,))
   found = _assert_cases(run, model, is_pair=False)
   np.testing.assert_allclose(
       found["score"], 10.0 + 2.0 * found["logits"][:, 0], rtol=1e-6)
@@ -85,8 +83,10 @@ def test_a_choice_is_the_number_of_it():
 
 @pytest.mark.parametrize("settings", [
     dict(selector="attention"), dict(selector="average_pool"),
-    dict(selector="random"), dict(place="query_only"),
-    dict(place="pre_layer", selector="bipartite_merge")])
+    pytest.param(dict(selector="random"), marks=pytest.mark.slow),
+    pytest.param(dict(place="query_only"), marks=pytest.mark.slow),
+    pytest.param(dict(place="pre_layer", selector="bipartite_merge"),
+                 marks=pytest.mark.slow)])
 def test_a_bucket_changes_nothing(settings):
   run, model = _made(tiny.classifier(**settings))
   rows = verification_cases.trimmed(run.rows([(("a good film",),)]).rows([0]))
@@ -197,7 +197,7 @@ def test_texts_of_bytes_are_read():
   run = dataclasses.replace(
       run, vocabulary=words, tokenizer=tiny.tokenizer.tokenizer_of(words),
       model=model, **tiny.finished_run._graphs(model))
-  _assert_cases(*_made(run), is_pair=False)
+  _assert_cases(*_made(run, buckets=(16,)), is_pair=False)
 
 
 def test_buckets_are_powers_of_two_up_to_the_runs_length():
