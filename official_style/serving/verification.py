@@ -145,29 +145,38 @@ def _compared(cases, answer) -> dict:
   """How far answers are from those expected."""
   if "error" in answer:
     return dict(error=answer["error"])
-  largest, scale, problems, rows = 0.0, 1.0, [], 0
+  largest, bound, problems, rows = 0.0, _TOLERANCE, [], 0
   for number, (case, got) in enumerate(zip(
       cases, answer["cases"], strict=True)):
+    where = f"request {number} of {case.signature}"
     if "error" in got:
-      problems.append(f"request {number} of {case.signature}: {got['error']}")
+      problems.append(f"{where}: {got['error']}")
       continue
+    rows += len(next(iter(case.inputs.values())))
     for name, wanted in case.expected.items():
       found = tensor_json.loaded(got[name])
-      if found.shape != wanted.shape or not np.isfinite(found).all():
-        problems.append(f"request {number} of {case.signature}: {name} has "
-                        f"shape {found.shape} for {wanted.shape}, or is no "
-                        "number")
-        continue
-      rows += len(wanted)
-      difference = float(np.abs(found - wanted).max(initial=0.0))
-      allowed = _TOLERANCE * max(1.0, float(np.abs(wanted).max(initial=0.0)))
-      largest, scale = max(largest, difference), max(
-          scale, allowed / _TOLERANCE)
-      if difference > allowed:
-        problems.append(f"request {number} of {case.signature}: {name} differs "
-                        f"by {difference:.2e}")
+      if found.shape != wanted.shape:
+        problems.append(f"{where}: {name} has the shape {found.shape}, and not "
+                        f"{wanted.shape}")
+      elif wanted.dtype == object:
+        problems += _other_labels(where, found, wanted, case.expected["logits"])
+      else:
+        allowed = _TOLERANCE * max(1.0, float(np.abs(wanted).max(initial=0.0)))
+        difference = float(np.abs(found - wanted).max(initial=0.0))
+        largest, bound = max(largest, difference), max(bound, allowed)
+        # Not ">", which is false of no number.
+        if not difference <= allowed:
+          problems.append(f"{where}: {name} differs by {difference:.2e}")
   return dict(requests=len(cases), rows=rows, largest_difference=largest,
-              tolerance=_TOLERANCE * scale, problems=problems)
+              tolerance=bound, problems=problems)
+
+
+def _other_labels(where, found, wanted, logits) -> list[str]:
+  """Rows with another label, but for those with two that are as probable."""
+  first, second = np.sort(logits, axis=1)[:, :-3:-1].T
+  other = (found != wanted) & (first - second > 2 * _TOLERANCE)
+  return [f"{where}: row {i} has the label {found[i]!r}, and not {wanted[i]!r}"
+          for i in np.flatnonzero(other)]
 
 
 def _request(folder, run, manifest, cases) -> dict:

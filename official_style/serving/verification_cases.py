@@ -100,7 +100,8 @@ def of(run: finished_run.FinishedRun, rows: list) -> list[Case]:
                 Case("embeddings", text, expected),
                 Case("ids", short, expected)]
       continue
-    expected = dict(logits=run.logits(_tensors(encoded)).numpy())
+    expected = _with_label(
+        run, run.logits(_tensors(encoded)).numpy().astype(np.float32))
     cases += [Case("serving_default", text, expected),
               Case("ids", encoded, expected), Case("ids", short, expected)]
     for budget, lengths in getattr(
@@ -110,6 +111,17 @@ def of(run: finished_run.FinishedRun, rows: list) -> list[Case]:
       cases += [Case(serving_model.at_budget(name, budget), inputs, expected)
                 for name, inputs in (("text", text), ("ids", short))]
   return cases
+
+
+def _with_label(run, logits) -> dict:
+  """Logits, and what a client wants of them, by NumPy."""
+  labels = run.labels
+  if labels.kind == labelled_tasks.NUMBER:
+    return dict(logits=logits, score=logits[:, 0] * labels.scale + labels.mean)
+  odds = np.exp(logits - logits.max(axis=1, keepdims=True))
+  names = [labels.names[i].encode() for i in logits.argmax(axis=1)]
+  return dict(logits=logits, label=_objects(names, [len(names)]),
+              probabilities=odds / odds.sum(axis=1, keepdims=True))
 
 
 def masked_case(run: finished_run.FinishedRun, top_k: int) -> Case:
