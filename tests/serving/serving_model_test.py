@@ -66,6 +66,7 @@ def test_pairs_are_cut_and_joined_as_in_training():
     _assert_cases(*_made(run, True, buckets), is_pair=True)
 
 
+@pytest.mark.slow
 def test_a_number_comes_in_the_units_of_its_labels():
   run, model = _made(tiny.classifier(kind="number"), buckets=(16,))
   found = _assert_cases(run, model, is_pair=False)
@@ -189,6 +190,7 @@ def test_masks_are_filled_with_the_most_probable_words(pretrained):
   assert found["words"][0, 0, 0].decode() in run.vocabulary.tokens
 
 
+@pytest.mark.slow
 def test_texts_of_bytes_are_read():
   run = tiny.classifier(lengths=None)
   words = vocabulary.of_bytes()

@@ -4,8 +4,6 @@ import json
 import os
 
 import pytest
-from absl import flags
-from absl.testing import flagsaver
 
 from tests.reference import tiny_fine_tuning as tiny
 from tests.reference import tiny_runs
@@ -22,11 +20,7 @@ def run(tmp_path_factory):
 
 def _export(*arguments):
   """The exit code of the command; flags are those of the arguments only."""
-  tool = tiny_runs.tool("export_savedmodel")
-  with flagsaver.flagsaver():
-    flags.FLAGS.unparse_flags()
-    rest = flags.FLAGS(["export_savedmodel.py", *arguments])
-    return tool.main(rest)
+  return tiny_runs.run_absl_tool("export_savedmodel", *arguments)
 
 
 def test_a_run_is_exported_and_a_version_refused_in_one_line(
