@@ -6,6 +6,7 @@ Axes: r rows, n tokens, k classes or choices.
 """
 
 import os
+import warnings
 
 import numpy as np
 import tensorflow as tf
@@ -89,8 +90,10 @@ def _converted(run, n, kind) -> bytes:
 
 def _compared(run, content, encoded) -> dict:
   """How far a file is from the checkpoint on rows, dict of [r ... n]."""
-  runner = tf.lite.Interpreter(
-      model_content=content).get_signature_runner("serving_default")
+  with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # That it is about to move elsewhere.
+    interpreter = tf.lite.Interpreter(model_content=content)
+  runner = interpreter.get_signature_runner("serving_default")
   wanted = {name: x.numpy() for name, x in _call(run)(
       **{name: tf.constant(x) for name, x in encoded.items()}).items()}
   count = len(encoded["input_mask"])
