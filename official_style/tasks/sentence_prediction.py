@@ -116,7 +116,7 @@ class SentencePredictionTask(base_task.Task):
       losses, name = tf.square(difference), "error"
       measured = tf.abs(difference) * self.scale
     else:
-      if labels.shape.rank == 2:
+      if len(labels.shape) == 2:
         losses = tf.nn.softmax_cross_entropy_with_logits(labels, logits)
         labels = tf.argmax(labels, -1, output_type=tf.int32)
       else:
