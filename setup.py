@@ -50,6 +50,8 @@ setuptools.setup(
         "report": ["matplotlib>=3.8,<4"],
         # Building shards on a cluster.
         "beam": ["apache-beam>=2.60,<3"],
+        # Only a test reads them: warm-up requests as TensorFlow Serving's own.
+        "serving": ["tensorflow-serving-api==2.20.*"],
         # What tools/benchmark.py compares with, and plots of experiments/.
         "bench": ["matplotlib>=3.8,<4", "torch>=2.4,<3",
                   "transformers>=4.48,<6"],
