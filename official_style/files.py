@@ -1,5 +1,6 @@
 """Files that are complete or not there."""
 
+import fcntl
 import os
 
 
@@ -22,3 +23,16 @@ def write(path: str, content: str | bytes):
     if os.path.exists(unfinished):
       os.remove(unfinished)
     raise
+
+
+def lock(file) -> bool:
+  """Takes an open file for this process; closes it if another one has it.
+
+  The kernel drops it when the file is closed or the process ends, however.
+  """
+  try:
+    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+  except OSError:
+    file.close()
+    return False
+  return True

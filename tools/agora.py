@@ -25,6 +25,7 @@ if _ROOT not in sys.path:
 
 from benchmarking import machine  # noqa: E402
 
+from official_style import command_end  # noqa: E402
 from official_style import command_line  # noqa: E402
 from official_style import tensorflow_environment  # noqa: E402
 from official_style.agora import agora_options  # noqa: E402
@@ -127,29 +128,25 @@ def options_of(argv):
   return asked, command_line.parse(["train.py", *rest])
 
 
+def _work(argv) -> int:
+  tensorflow_environment.prepare()
+  asked, options = options_of(argv)
+  from absl import logging
+  logging.set_verbosity(logging.WARNING)
+  import dataclasses
+
+  from official_style import experiment_configs  # noqa: F401, registers
+  from official_style.agora import agora_job
+  from official_style.configs import resolve
+  resolved = resolve.resolve(options)
+  return agora_job.run(
+      resolved.config,
+      dataclasses.replace(options, gin_text=resolved.gin_text), asked)
+
+
 def main(argv=None) -> int:
   argv = sys.argv[1:] if argv is None else argv
-  try:
-    tensorflow_environment.prepare()
-    asked, options = options_of(argv)
-    from absl import logging
-    logging.set_verbosity(logging.WARNING)
-    import dataclasses
-
-    from official_style import experiment_configs  # noqa: F401, registers
-    from official_style.agora import agora_job
-    from official_style.configs import resolve
-    resolved = resolve.resolve(options)
-    return agora_job.run(
-        resolved.config,
-        dataclasses.replace(options, gin_text=resolved.gin_text), asked)
-  except UserError as error:
-    print("error:", " ".join(str(error).split()), file=sys.stderr)
-    return 2
-  except KeyboardInterrupt:
-    print("interrupted; the same command goes on where it was",
-          file=sys.stderr)
-    return 130
+  return command_end.exit_code(lambda: _work(argv))
 
 
 if __name__ == "__main__":

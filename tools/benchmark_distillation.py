@@ -1,6 +1,6 @@
 """What a teacher costs a step: none, one that works in it, one on disk.
 
-    python tools/benchmark_distillation.py --teacher=runs/bert --work=/tmp/work
+    python tools/benchmark_distillation.py --teacher=runs/bert --work=runs/work
 
 Makes a cache of one epoch in --work, then times training steps of the same
 student in turns in one process, reading of rows included. Prints medians, their

@@ -129,9 +129,8 @@ class Contender:
         self._model, classify,
         {name: tf.TensorSpec(batch[name].shape, tf.int32, name)
          for name in names}, quantize)
-    run = tf.lite.Interpreter(
-        model_content=content,
-        num_threads=self._args.threads).get_signature_runner()
+    run = litert_conversion.interpreter(
+        content, self._args.threads).get_signature_runner()
     rows = {name: batch[name].numpy() for name in names}
     return lambda: run(**rows)["logits"]
 

@@ -17,6 +17,7 @@ _ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 if _ROOT not in sys.path:
   sys.path.insert(0, _ROOT)
 
+from official_style import command_end  # noqa: E402
 from official_style import tensorflow_environment  # noqa: E402
 from official_style.errors import UserError  # noqa: E402
 
@@ -59,38 +60,33 @@ def run_flags(args) -> list[str]:
   return given
 
 
+def _work(args):
+  for name in ("rows", "epochs"):
+    lowest = 1 if name == "rows" else 0
+    if getattr(args, name) < lowest:
+      raise UserError(
+          f"--{name}={getattr(args, name)}: must be at least {lowest}")
+  from official_style import command_line
+  options = command_line.parse(["train.py", *run_flags(args)])
+  tensorflow_environment.prepare()
+  from official_style import experiment_configs  # noqa: F401, registers
+  from official_style.configs import resolve
+  from official_style.training import progress
+  from official_style.training import teacher_caching
+  config = resolve.resolve(options).config
+  if not hasattr(config.task, "distillation"):
+    raise UserError("that run has no teacher: give an experiment that "
+                    "distills, as --experiment=bert_distill")
+  shown = progress.Progress(1)
+  teacher_caching.write(
+      config, options.model_dir, args.output.rstrip("/"), args.top_k,
+      args.epochs, args.rows, shown.say,
+      lambda text: shown.show(None, text))
+
+
 def main(argv=None) -> int:
   args = parser().parse_args(sys.argv[1:] if argv is None else argv)
-  try:
-    for name in ("rows", "epochs"):
-      lowest = 1 if name == "rows" else 0
-      if getattr(args, name) < lowest:
-        raise UserError(
-            f"--{name}={getattr(args, name)}: must be at least {lowest}")
-    from official_style import command_line
-    options = command_line.parse(["train.py", *run_flags(args)])
-    tensorflow_environment.prepare()
-    from official_style import experiment_configs  # noqa: F401, registers
-    from official_style.configs import resolve
-    from official_style.training import progress
-    from official_style.training import teacher_caching
-    config = resolve.resolve(options).config
-    if not hasattr(config.task, "distillation"):
-      raise UserError("that run has no teacher: give an experiment that "
-                      "distills, as --experiment=bert_distill")
-    shown = progress.Progress(1)
-    teacher_caching.write(
-        config, options.model_dir, args.output.rstrip("/"), args.top_k,
-        args.epochs, args.rows, shown.say,
-        lambda text: shown.show(None, text))
-    return 0
-  except UserError as error:
-    print("error:", " ".join(str(error).split()), file=sys.stderr)
-    return 2
-  except KeyboardInterrupt:
-    print("interrupted; the same command goes on where it was",
-          file=sys.stderr)
-    return 130
+  return command_end.exit_code(lambda: _work(args))
 
 
 if __name__ == "__main__":

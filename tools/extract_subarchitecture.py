@@ -23,6 +23,7 @@ if _ROOT not in sys.path:
 
 from benchmarking import machine  # noqa: E402
 
+from official_style import command_end  # noqa: E402
 from official_style import tensorflow_environment  # noqa: E402
 from official_style.errors import UserError  # noqa: E402
 
@@ -149,26 +150,21 @@ def _quiet_tensorflow():
   tf.get_logger().setLevel("ERROR")
 
 
+def _work(args, argv):
+  tensorflow_environment.prepare()
+  options = options_of(args, argv)
+  options.check()
+  from official_style.search.extraction import extraction_job
+  from official_style.search.extraction import training_pool
+  _quiet_tensorflow()
+  training_pool.one_thread()
+  print(extraction_job.run(options))
+
+
 def main(argv=None) -> int:
   argv = sys.argv[1:] if argv is None else argv
   args = parser().parse_args(argv)
-  try:
-    tensorflow_environment.prepare()
-    options = options_of(args, argv)
-    options.check()
-    from official_style.search.extraction import extraction_job
-    from official_style.search.extraction import training_pool
-    _quiet_tensorflow()
-    training_pool.one_thread()
-    print(extraction_job.run(options))
-    return 0
-  except UserError as error:
-    print("error:", " ".join(str(error).split()), file=sys.stderr)
-    return 2
-  except KeyboardInterrupt:
-    print("interrupted; the same command goes on where it was",
-          file=sys.stderr)
-    return 130
+  return command_end.exit_code(lambda: _work(args, argv))
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ if _ROOT not in sys.path:
 
 from benchmarking import machine  # noqa: E402
 
+from official_style import command_end  # noqa: E402
 from official_style import tensorflow_environment  # noqa: E402
 from official_style.errors import UserError  # noqa: E402
 
@@ -125,24 +126,19 @@ def options_of(args, argv):
           environment=tensorflow_environment.settings()))
 
 
+def _work(args, argv):
+  tensorflow_environment.prepare()
+  _check_threads(args.threads)
+  _pin(args.threads)
+  _quiet_tensorflow()
+  from official_style.search import search_job
+  print(search_job.run(options_of(args, argv)))
+
+
 def main(argv=None) -> int:
   argv = sys.argv[1:] if argv is None else argv
   args = parser().parse_args(argv)
-  try:
-    tensorflow_environment.prepare()
-    _check_threads(args.threads)
-    _pin(args.threads)
-    _quiet_tensorflow()
-    from official_style.search import search_job
-    print(search_job.run(options_of(args, argv)))
-    return 0
-  except UserError as error:
-    print("error:", " ".join(str(error).split()), file=sys.stderr)
-    return 2
-  except KeyboardInterrupt:
-    print("interrupted; the same command goes on where it was",
-          file=sys.stderr)
-    return 130
+  return command_end.exit_code(lambda: _work(args, argv))
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@
 """
 
 import copy
-import fcntl
 import glob
 import hashlib
 import json
@@ -44,12 +43,9 @@ class AgoraFolder:
     except OSError as error:
       raise UserError(f"--model_dir={path}: can't be written "
                       f"({error.strerror}): choose another") from error
-    try:
-      fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-      self._lock.close()
+    if not files.lock(self._lock):
       raise UserError(f"--model_dir={path}: another process is at work there: "
-                      "wait for it, or choose another folder") from error
+                      "wait for it, or choose another folder")
 
   def file(self, *names: str) -> str:
     return os.path.join(self.path, *names)

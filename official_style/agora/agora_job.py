@@ -19,6 +19,7 @@ from official_style.agora import helper_labels
 from official_style.agora import hyperparameter_sets
 from official_style.agora import masked_words
 from official_style.agora import pruners
+from official_style.checkpoints import weight_files
 from official_style.configs import resolve
 from official_style.data import classification_data
 from official_style.data import vocabulary_training
@@ -98,7 +99,8 @@ def _settings(config, rows, asked) -> dict:
       f"rows.{part}": _digest(getattr(rows, part))
       for part in ("train", "agora_dev")} | {
       "rows.report_dev": classification_data.rows_digest(rows.report_dev)} | {
-      f"agora.{name}.weights": _weights(getattr(asked, name))
+      f"agora.{name}.weights": weight_files.digest(
+          getattr(asked, name), f"--{name}")
       for name in ("helper", "masked_lm") if getattr(asked, name)}
 
 
@@ -107,16 +109,6 @@ def _digest(examples) -> str:
   for one in examples:
     digest.update(repr((one.inputs, one.label)).encode() + b"\n")
   return digest.hexdigest()
-
-
-def _weights(folder: str) -> str:
-  """What tells the weights of a run from others."""
-  for name in ("best.json", "checkpoint"):
-    path = os.path.join(folder, "checkpoints", name)
-    if os.path.exists(path):
-      with open(path, "rb") as f:
-        return hashlib.sha256(f.read()).hexdigest()
-  return ""
 
 
 class _Job:

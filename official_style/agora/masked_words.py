@@ -167,7 +167,7 @@ def _masked(words, chosen, mask_id):
 
 
 def _fill(run, texts, ids, mask, types) -> list[tuple[int, int]]:
-  """Writes a row as `EncodedRows` does.
+  """Writes a row, cut as `EncodedRows` does.
 
   Returns:
     Where each text begins, and how much of it there is.
@@ -176,16 +176,7 @@ def _fill(run, texts, ids, mask, types) -> list[tuple[int, int]]:
   budget = run.seq_length - encoded_rows.num_specials(len(texts), separators)
   lengths = [int(x) for x in encoded_rows.truncated_lengths(
       len(texts[0]), len(texts[1]) if len(texts) == 2 else 0, budget)]
-  vocabulary, end, found = run.vocabulary, 1, []
-  ids[0] = vocabulary.cls_id
-  for i, text in enumerate(texts):
-    begin = end
-    found.append((begin, lengths[i]))
-    ids[begin:begin + lengths[i]] = text[:lengths[i]]
-    end = begin + lengths[i]
-    gap = separators if i == 0 and len(texts) == 2 else 1
-    ids[end:end + gap] = vocabulary.sep_id
-    end += gap
-    types[begin:end] = i
-  mask[:end] = 1
-  return found
+  begins = encoded_rows.fill(
+      ids, mask, types, [text[:length] for text, length in zip(
+          texts, lengths)], run.vocabulary, separators)
+  return list(zip(begins, lengths))

@@ -30,6 +30,32 @@ def truncated_lengths(first, second, budget):
   return np.minimum(first, budget - second), second
 
 
+def fill(ids, mask, types, texts, vocabulary, pair_separators=1):
+  """Writes one row, of texts that fit.
+
+  Args:
+    ids, mask, types: int32[n] to write to, of padding.
+    texts: one or two int[...], ids of a text.
+    vocabulary: the `Vocabulary`.
+    pair_separators: [SEP] between two texts.
+
+  Returns:
+    Where each text begins.
+  """
+  ids[0] = vocabulary.cls_id
+  end, begins = 1, []
+  for i, text in enumerate(texts):
+    begins.append(end)
+    end += len(text)
+    ids[begins[i]:end] = text
+    separators = pair_separators if i < len(texts) - 1 else 1
+    ids[end:end + separators] = vocabulary.sep_id
+    end += separators
+    types[begins[i]:end] = i
+  mask[:end] = 1
+  return begins
+
+
 class EncodedRows:
   """Rows of ids, assembled when they are asked for.
 
@@ -89,17 +115,10 @@ class EncodedRows:
                 input_type_ids=types.reshape(shape))
 
   def _fill(self, ids, mask, types, entry):
-    a, b = self._lengths[entry]
-    ids[0] = self.vocabulary.cls_id
-    ids[1:1 + a] = _text(self._first, entry, a)
-    end = 1 + a + (self._pair_separators if self._is_pair else 1)
-    ids[1 + a:end] = self.vocabulary.sep_id
-    if self._is_pair:
-      ids[end:end + b] = _text(self._second, entry, b)
-      ids[end + b] = self.vocabulary.sep_id
-      types[end:end + b + 1] = 1
-      end += b + 1
-    mask[:end] = 1
+    texts = [_text(flat, entry, length) for flat, length in zip(
+        (self._first, self._second), self._lengths[entry])]
+    fill(ids, mask, types, texts[:1 + self._is_pair], self.vocabulary,
+         self._pair_separators)
 
 
 def _text(flat, entry, length):

@@ -16,6 +16,21 @@ def load(path):
                     "again") from error
 
 
+def load_object(path: str, mend: str) -> dict:
+  """A JSON object of a file; `mend` ends what is said if it isn't one."""
+  try:
+    with open(path, encoding="utf-8") as f:
+      value = json.load(f)
+    if isinstance(value, dict):
+      return value
+    problem = "holds no JSON object"
+  except OSError as error:
+    problem = f"can't be read ({error.strerror})"
+  except ValueError:
+    problem = "is no JSON"
+  raise UserError(f"{path}: {problem}: {mend}")
+
+
 def save(path, value):
   """Writes a file, which appears when it is complete."""
   files.write(path, json.dumps(value))

@@ -8,11 +8,11 @@ settings only. Finished blocks survive in `<folder>.partial` until all are;
 then the folder appears. Imports no TensorFlow.
 """
 
-import fcntl
 import glob
 import os
 import shutil
 
+from official_style import files
 from official_style.data import json_files
 from official_style.data import shard_manifest
 from official_style.data import shard_provenance
@@ -99,12 +99,9 @@ class _Build:
     """Opens the lock of the folder, to be held while writing."""
     os.makedirs(self._partial, exist_ok=True)
     lock = open(os.path.join(self._partial, "lock"), "w")
-    try:
-      fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-      lock.close()
+    if not files.lock(lock):
       raise UserError(f"{self._folder}: another process is writing it; wait "
-                      "for it, or choose another folder") from None
+                      "for it, or choose another folder")
     return lock
 
   def open(self, say):

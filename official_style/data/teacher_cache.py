@@ -17,6 +17,7 @@ import os
 
 import numpy as np
 
+from official_style.data import json_files
 from official_style.data import teacher_records
 from official_style.errors import UserError
 
@@ -34,7 +35,7 @@ class TeacherCache:
   """
 
   def __init__(self, folder: str):
-    self.folder, self.manifest = folder, teacher_records.read_json(
+    self.folder, self.manifest = folder, json_files.load_object(
         os.path.join(folder, teacher_records.MANIFEST), "make it again with "
         "tools/cache_teacher.py")
     made = self.manifest

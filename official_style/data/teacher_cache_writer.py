@@ -3,13 +3,13 @@
 It lies under `<folder>.unfinished`, and gets its name when it is whole.
 """
 
-import fcntl
 import json
 import os
 
 import numpy as np
 
 from official_style import files
+from official_style.data import json_files
 from official_style.data import teacher_records
 from official_style.errors import UserError
 
@@ -33,15 +33,13 @@ class TeacherCacheWriter:
     self._itemsize = teacher_records.Layout(**manifest["layout"]).dtype.itemsize
     os.makedirs(self._unfinished, exist_ok=True)
     self._lock = open(os.path.join(self._unfinished, ".lock"), "w")
-    try:
-      fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
+    if not files.lock(self._lock):
       raise UserError(f"{self._unfinished}: another process is making this "
-                      "cache: wait for it") from error
+                      "cache: wait for it")
     self.done = 0
     progress = os.path.join(self._unfinished, _PROGRESS)
     if os.path.exists(progress):
-      known = teacher_records.read_json(
+      known = json_files.load_object(
           progress, "delete the folder, and start over")
       if known["manifest"] != self._manifest:
         raise UserError(f"{self._unfinished}: is of another teacher, other "

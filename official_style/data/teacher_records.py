@@ -10,8 +10,6 @@ import zlib
 
 import numpy as np
 
-from official_style.errors import UserError
-
 FORMAT, VERSION = "official_style.teacher_cache", 1
 MANIFEST, VOCABULARY = "manifest.json", "vocab.txt"
 # What the teacher's words hang on, of a masked row.
@@ -82,18 +80,3 @@ def identity(batches, vocabulary, positions: str) -> dict:
 
 def epoch_file(epoch: int) -> str:
   return f"epoch-{epoch:04d}.bin"
-
-
-def read_json(path: str, mend: str) -> dict:
-  """A JSON object of a file; `mend` ends what is said if it isn't one."""
-  try:
-    with open(path, encoding="utf-8") as f:
-      value = json.load(f)
-    if isinstance(value, dict):
-      return value
-    problem = "holds no JSON object"
-  except OSError as error:
-    problem = f"can't be read ({error.strerror})"
-  except ValueError:
-    problem = "is no JSON"
-  raise UserError(f"{path}: {problem}: {mend}")

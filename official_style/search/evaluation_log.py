@@ -10,11 +10,11 @@ unfinished is dropped; a search that is started again asks for the same lists in
 the same order and finds them here.
 """
 
-import fcntl
 import json
 import os
 from typing import Any, Mapping, Optional, Sequence
 
+from official_style import files
 from official_style.errors import UserError
 
 
@@ -41,12 +41,9 @@ class EvaluationLog:
     except OSError as error:
       raise UserError(f"{path}: can't be written ({error.strerror}): choose "
                       "another --output") from error
-    try:
-      fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-      self._file.close()
+    if not files.lock(self._file):
       raise UserError(f"{path}: another search is at work there: wait for it, "
-                      "or choose another --output") from error
+                      "or choose another --output")
     try:
       if restart:
         self._file.truncate(0)

@@ -2,7 +2,9 @@
 
 import contextlib
 import os
+import sys
 import tempfile
+import warnings
 
 import tensorflow as tf
 
@@ -37,9 +39,21 @@ def to_litert(model, call, signature: dict, quantize: bool) -> bytes:
     return converter.convert()
 
 
+def interpreter(content: bytes, num_threads: int = 1):
+  """What runs a file: LiteRT's own package, else TensorFlow's copy of it."""
+  try:
+    from ai_edge_litert.interpreter import Interpreter
+  except ImportError:
+    Interpreter = tf.lite.Interpreter
+  with _quiet(), warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # That the copy is about to go.
+    return Interpreter(model_content=content, num_threads=num_threads)
+
+
 @contextlib.contextmanager
 def _quiet():
-  """Without the converter's notes, which C++ code writes."""
+  """Without the notes that C++ code writes of each model."""
+  sys.stderr.flush()
   kept, nothing = os.dup(2), os.open(os.devnull, os.O_WRONLY)
   try:
     os.dup2(nothing, 2)

@@ -6,7 +6,6 @@ Axes: r rows, n tokens, k classes or choices.
 """
 
 import os
-import warnings
 
 import numpy as np
 import tensorflow as tf
@@ -15,12 +14,12 @@ from official_style.data import labelled_tasks
 from official_style.errors import UserError
 from official_style.serving import litert_conversion
 from official_style.serving import sentence_embeddings
+from official_style.serving import serving_model
 from official_style.serving import verification_cases
 from official_style.training import finished_run
 
 FLOAT, INT8 = KINDS = ("float32", "int8")
 FOLDER = "litert"
-_INPUTS = ("input_word_ids", "input_mask", "input_type_ids")
 _ROWS = 32
 
 
@@ -73,12 +72,12 @@ def _call(run: finished_run.FinishedRun):
 
 
 def _converted(run, n, kind) -> bytes:
-  c = _choices(run)
+  c = run.num_choices
   shape = [1, n] if c == 1 else [1, c, n]
   try:
     return litert_conversion.to_litert(
         run.model, _call(run), {name: tf.TensorSpec(shape, tf.int32, name)
-                                for name in _INPUTS}, kind == INT8)
+                                for name in serving_model.INPUTS}, kind == INT8)
   except Exception as error:  # pylint: disable=broad-except
     # The converter has exceptions of its own, which it does not export.
     lines = [line for line in str(error).splitlines() if line.strip()]
@@ -90,10 +89,7 @@ def _converted(run, n, kind) -> bytes:
 
 def _compared(run, content, encoded) -> dict:
   """How far a file is from the checkpoint on rows, dict of [r ... n]."""
-  with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # That it is about to move elsewhere.
-    interpreter = tf.lite.Interpreter(model_content=content)
-  runner = interpreter.get_signature_runner("serving_default")
+  runner = litert_conversion.interpreter(content).get_signature_runner()
   wanted = {name: x.numpy() for name, x in _call(run)(
       **{name: tf.constant(x) for name, x in encoded.items()}).items()}
   count = len(encoded["input_mask"])
@@ -114,7 +110,3 @@ def _fitting(run, rows, n) -> dict:
   encoded = run.rows(rows).rows(np.arange(len(rows)))
   fits = encoded["input_mask"].sum(-1).reshape([len(rows), -1]).max(1) <= n
   return {name: x[fits][..., :n] for name, x in encoded.items()}
-
-
-def _choices(run) -> int:
-  return 1 if run.labels is None else run.labels.num_choices

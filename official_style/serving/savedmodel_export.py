@@ -188,8 +188,6 @@ def signature_facts(function) -> dict:
 
 def _requests(run, model, buckets):
   """Yields a request for each signature of text, bucket and batch size."""
-  rank = 1 if run.labels is None else (
-      2 if run.labels.kind == labelled_tasks.CHOICE else 1)
   for name, function in model.concrete.items():
     names = [spec.name for spec in tf.nest.flatten(
         function.structured_input_signature) if spec.dtype == tf.string]
@@ -197,7 +195,7 @@ def _requests(run, model, buckets):
       # Halves of a pair; special tokens leave room for a few less.
       text = warm_up.text_of(run.tokenizer, (n - 4) // len(names))
       for b in _BATCH_SIZES:
-        shape = [b] if rank == 1 else [b, run.labels.num_choices]
+        shape = [b] if run.num_choices == 1 else [b, run.num_choices]
         yield name, {name: tf.fill(shape, text) for name in names}
 
 

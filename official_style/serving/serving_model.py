@@ -7,7 +7,6 @@ from typing import Optional
 
 import tensorflow as tf
 
-from official_style.data import labelled_tasks
 from official_style.modeling.networks import pyramid_bert_encoder
 from official_style.serving import answers
 from official_style.serving import graph_rows
@@ -56,6 +55,7 @@ class ServingModel(tf.Module):
     self._top_k, self._max_masks = top_k, max_masks
     self._graphs = _Untracked({})
     self.tokenizer = graph_tokenizers.of(run.vocabulary)
+    self._choices = run.num_choices
     functions = {name: function.get_concrete_function()
                  for name, function in self._functions().items()}
     used = {id(v) for function in functions.values()
@@ -68,13 +68,6 @@ class ServingModel(tf.Module):
   def concrete(self) -> dict:
     """Signature -> concrete function."""
     return self._concrete.value
-
-  @property
-  def _choices(self) -> int:
-    labels = self._run.value.labels
-    if labels is None or labels.kind != labelled_tasks.CHOICE:
-      return 1
-    return labels.num_choices
 
   def _functions(self) -> dict:
     """Signature -> `tf.function` with its input signature."""

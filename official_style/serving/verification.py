@@ -199,7 +199,7 @@ def _request(folder, run, manifest, cases) -> dict:
 
 def _timings(run, manifest):
   """Yields (bucket, rows, signature, inputs)."""
-  c = 1 if run.labels is None else run.labels.num_choices
+  c = run.num_choices
   parts = 2 if manifest["is_pair"] else 1
   for n in manifest["buckets"]:
     text = warm_up.text_of(run.tokenizer, (n - 4) // parts).encode()

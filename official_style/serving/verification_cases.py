@@ -60,7 +60,7 @@ def rows_of(run: finished_run.FinishedRun, path: Optional[str], limit: int,
       rows = [found[i].inputs for i in every.round().astype(int)]
     except UserError:
       pass  # Its data is gone, and any text will do.
-  c = 1 if run.labels is None else run.labels.num_choices
+  c = run.num_choices
   for row in rows:
     if len(row) != c or any(len(texts) != 1 + is_pair for texts in row):
       raise UserError(

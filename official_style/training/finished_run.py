@@ -4,7 +4,6 @@ Axes: r rows, b batch, n tokens, k classes or choices.
 """
 
 import dataclasses
-import json
 import os
 from typing import Any, Callable, Optional
 
@@ -18,6 +17,7 @@ from official_style.configs import resolve
 from official_style.configs import saved_config
 from official_style.data import classification_data
 from official_style.data import encoded_rows
+from official_style.data import json_files
 from official_style.data import label_sets
 from official_style.data import labelled_sources
 from official_style.data import tokenizer as tokenizer_lib
@@ -72,6 +72,11 @@ class FinishedRun:
   def pair_separators(self) -> int:
     """[SEP] between the texts of a pair."""
     return getattr(self.config.task, "pair_separators", 1)
+
+  @property
+  def num_choices(self) -> int:
+    """Texts, or pairs, of a row: 1 but in multiple choice."""
+    return 1 if self.labels is None else self.labels.num_choices
 
   def rows(self, inputs) -> encoded_rows.EncodedRows:
     """Texts as rows of ids, cut as in training; see `LabelledRow.inputs`."""
@@ -184,18 +189,7 @@ def _check_folder(model_dir):
 
 
 def _json(*path) -> dict:
-  path = os.path.join(*path)
-  try:
-    with open(path, encoding="utf-8") as f:
-      value = json.load(f)
-    if isinstance(value, dict):
-      return value
-    problem = "holds no JSON object"
-  except OSError as error:
-    problem = f"can't be read ({error.strerror})"
-  except ValueError:
-    problem = "is no JSON"
-  raise UserError(f"{path}: {problem}: bring it back")
+  return json_files.load_object(os.path.join(*path), "bring it back")
 
 
 def _labels(model_dir, recorded) -> label_sets.LabelSet:

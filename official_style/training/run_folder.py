@@ -9,7 +9,6 @@
     predictions.tsv  of a fine-tuned model, for each row it was evaluated on
 """
 
-import fcntl
 import glob
 import importlib.metadata
 import json
@@ -85,13 +84,10 @@ class RunFolder:
     except OSError as error:
       raise UserError(f"--model_dir={self.path}: can't be written "
                       f"({error.strerror}): choose another") from error
-    try:
-      fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-      self._lock.close()
+    if not files.lock(self._lock):
       raise UserError(
           f"--model_dir={self.path}: another process is training there: wait "
-          "for it, or choose another folder") from error
+          "for it, or choose another folder")
 
   def close(self):
     if self._lock is not None:

@@ -25,7 +25,7 @@ def _answers(encoder, quantize, rows):
   content = litert_conversion.to_litert(
       encoder, call, {name: tf.TensorSpec(rows[name].shape, tf.int32, name)
                       for name in NAMES}, quantize)
-  run = tf.lite.Interpreter(model_content=content).get_signature_runner()
+  run = litert_conversion.interpreter(content).get_signature_runner()
   return content, run(**{name: rows[name].numpy() for name in NAMES})["states"]
 
 

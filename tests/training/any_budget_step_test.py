@@ -1,9 +1,5 @@
 """One update for several budgets, however the batch is cut."""
 
-import json
-import pathlib
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -11,8 +7,8 @@ import pytest
 from official_style.training import eval_step
 from tests.reference import tiny_budgets as tiny
 from tests.reference import tiny_training
+from tests.reference import two_replicas
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
 BATCHES = [tiny.batch(i) for i in range(2)]
 LISTS = [tiny.SCHEDULES, tiny.SCHEDULES[::2]]
 
@@ -53,16 +49,7 @@ def test_it_moves_weights_and_says_what_was_lost(plain):
 
 @pytest.mark.slow
 def test_two_replicas_take_the_step_of_one():
-  done = subprocess.run(
-      [sys.executable, "-m", "tests.training.any_budget_replicas"], cwd=ROOT,
-      capture_output=True, text=True, check=False, timeout=600)
-  assert done.returncode == 0, done.stderr[-3000:]
-  result = json.loads(done.stdout)
-  assert result["replicas"] == 2
-  for a, b in zip(*result["logs"], strict=True):
-    assert a == pytest.approx(b, rel=1e-4)
-    assert a["gradient_norm"] > 0.05  # Both clip.
-  assert result["state"] < 5e-6
+  two_replicas.assert_agree("tests.training.any_budget_replicas", atol=5e-6)
 
 
 def test_an_evaluation_runs_every_budget():

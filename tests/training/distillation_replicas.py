@@ -3,34 +3,17 @@
 A script of its own as `replicas.py` is; run by `distillation_step_test.py`.
 """
 
-import json
-import sys
-
-import numpy as np
-import tensorflow as tf
+from tests.reference import two_replicas
 
 
-def main():
-  cpu = tf.config.list_physical_devices("CPU")[0]
-  tf.config.set_logical_device_configuration(
-      cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-  # Only now: importing it may start the devices.
+def train(strategy):
   from tests.reference import tiny_distillation
   from tests.reference import tiny_training
-  batches = [tiny_training.batch(i) for i in range(2)]
-  mirrored = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
-  one, two = (tiny_distillation.Run(
+  run = tiny_distillation.Run(
       strategy, settings=tiny_distillation.EVERYTHING,
       teacher_sizes=tiny_distillation.WIDE, graph=True, clip_norm=0.05)
-              for strategy in (None, mirrored))
-  logs = [run.train(batches) for run in (one, two)]
-  a, b = one.state(), two.state()
-  json.dump(dict(
-      logs=logs, replicas=two.strategy.num_replicas_in_sync,
-      state=max(float(np.abs(x - y).max()) for (name, x), y in zip(
-          a.items(), b.values()) if not tiny_training.has_no_gradient(name))),
-            sys.stdout)
+  return run, run.train([tiny_training.batch(i) for i in range(2)])
 
 
 if __name__ == "__main__":
-  main()
+  two_replicas.compare(train)

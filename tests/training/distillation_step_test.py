@@ -1,9 +1,5 @@
 """One update beside a teacher, however the batch is cut."""
 
-import json
-import pathlib
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -12,8 +8,8 @@ import tf_keras
 
 from tests.reference import tiny_distillation as tiny
 from tests.reference import tiny_training
+from tests.reference import two_replicas
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
 BATCHES = [tiny_training.batch(i) for i in range(2)]
 
 
@@ -46,16 +42,7 @@ def test_compiled_and_in_parts_it_is_the_same_step(plain, settings):
 
 @pytest.mark.slow
 def test_two_replicas_take_the_step_of_one():
-  done = subprocess.run(
-      [sys.executable, "-m", "tests.training.distillation_replicas"], cwd=ROOT,
-      capture_output=True, text=True, check=False, timeout=600)
-  assert done.returncode == 0, done.stderr[-3000:]
-  result = json.loads(done.stdout)
-  assert result["replicas"] == 2
-  for a, b in zip(*result["logs"], strict=True):
-    assert a == pytest.approx(b, rel=1e-4)
-    assert a["gradient_norm"] > 0.05  # Both clip.
-  assert result["state"] < 1e-5
+  two_replicas.assert_agree("tests.training.distillation_replicas", atol=1e-5)
 
 
 def test_it_says_what_was_compared(plain):

@@ -7,10 +7,8 @@ round, which a machine that gets slower does not change.
 Axes: n tokens.
 """
 
-import contextlib
 import os
 import statistics
-import sys
 from typing import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
@@ -21,6 +19,7 @@ from official_style.errors import UserError
 from official_style.search import latency_measuring
 from official_style.search.extraction import candidate_model
 from official_style.search.extraction.architecture import Architecture
+from official_style.serving import litert_conversion
 
 BACKENDS = ("litert", "tensorflow")
 # Models held in memory and timed in turns, besides the maximum point; by
@@ -92,52 +91,29 @@ def _call(one, encoder, seq_length, backend):
   inputs = dict(input_word_ids=ids, input_mask=np.ones_like(ids),
                 input_type_ids=np.zeros_like(ids))
   model({name: tf.constant(x) for name, x in inputs.items()}, training=False)
-  function = tf.function(
-      lambda inputs: model(inputs, training=False)["sequence_output"],
-      autograph=False).get_concrete_function({
-          name: tf.TensorSpec(x.shape, tf.int32, name=name)
-          for name, x in inputs.items()})
+  @tf.function(autograph=False)
+  def function(**inputs):
+    return dict(states=model(inputs, training=False)["sequence_output"])
+
+  specs = {name: tf.TensorSpec(x.shape, tf.int32, name)
+           for name, x in inputs.items()}
   if backend == "litert":
-    return _litert(function, model, inputs)
+    return _litert(model, function, specs, inputs)
+  concrete = function.get_concrete_function(**specs)
   tensors = {name: tf.constant(x) for name, x in inputs.items()}
-  return lambda: function(**tensors).numpy()
+  return lambda: concrete(**tensors)["states"].numpy()
 
 
-def _litert(function, model, inputs: Mapping[str, np.ndarray]):
+def _litert(model, function, specs, inputs: Mapping[str, np.ndarray]):
   """A call of the same function, converted, on one thread."""
-  with _silent():
-    content = tf.lite.TFLiteConverter.from_concrete_functions(
-        [function], model).convert()
-    interpreter = _interpreter()(model_content=content, num_threads=1)
-    interpreter.allocate_tensors()
+  interpreter = litert_conversion.interpreter(litert_conversion.to_litert(
+      model, function, specs, quantize=False))
+  interpreter.allocate_tensors()
   for details in interpreter.get_input_details():
     name = details["name"].removeprefix("serving_default_").split(":")[0]
     interpreter.set_tensor(details["index"], inputs[name])
   tf_keras.backend.clear_session()
   return interpreter.invoke
-
-
-@contextlib.contextmanager
-def _silent():
-  """Without the lines that C++ writes of each model; errors are raised."""
-  sys.stderr.flush()
-  kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-  try:
-    os.dup2(nowhere, 2)
-    yield
-  finally:
-    os.dup2(kept, 2)
-    os.close(kept)
-    os.close(nowhere)
-
-
-def _interpreter():
-  """The runtime's own package where it is there, else TensorFlow's copy."""
-  try:
-    from ai_edge_litert.interpreter import Interpreter
-  except ImportError:
-    Interpreter = tf.lite.Interpreter
-  return Interpreter
 
 
 def check_backend(backend: str):

@@ -7,6 +7,7 @@ candidate, t that of the maximum point.
 import tensorflow as tf
 import tf_keras
 
+from official_style.modeling.ops import hidden_state_distance
 from official_style.modeling.ops import kl_divergence
 from official_style.tasks import masked_lm_pretraining
 
@@ -55,8 +56,8 @@ class DistilledTask(masked_lm_pretraining.MaskedLMPretrainingTask):
             student, teacher, TEMPERATURE) / TEMPERATURE**2,
         cross_entropy=-tf.reduce_sum(
             tf.nn.softmax(teacher) * tf.nn.log_softmax(student), axis=-1),
-        states_error=tf.reduce_mean(
-            tf.math.squared_difference(ours, theirs), axis=-1))  # [b p]
+        states_error=hidden_state_distance.hidden_state_distance(
+            ours, theirs))  # [b p]
     # An unused slot may hold anything.
     return sums | {
         name: tf.reduce_sum(tf.where(weights > 0, loss * weights, 0.0))
