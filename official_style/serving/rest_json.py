@@ -46,7 +46,7 @@ def array_of(value, dtype) -> np.ndarray:
   shape, flat = _flattened(value)
   dtype = np.dtype(dtype)
   x = np.empty([len(flat)], dtype)
-  if dtype == object:
+  if dtype.kind == "O":
     x[:] = [_bytes(item) for item in flat]
   elif flat:
     allowed = _KINDS[dtype.kind]

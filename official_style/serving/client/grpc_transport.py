@@ -21,7 +21,7 @@ _CHANNEL = (
     # As by REST: a target is whom to ask.
     ("grpc.enable_http_proxy", 0),
 )
-# What gRPC says where no try helps, under a code that is else retryable.
+# What gRPC says where half of the rows may help, and no try. By REST: 413.
 _TOO_LARGE = "message larger than max"
 
 
@@ -75,9 +75,9 @@ class GrpcTransport:
       response = self._stub_of(address).Predict(request, timeout=timeout_s)
     except self._grpc.RpcError as error:
       said = error.details() or ""
-      raise call_failed.CallFailed(
-          error.code().name, said, address,
-          is_final=_TOO_LARGE in said) from error
+      code = ("INVALID_ARGUMENT" if _TOO_LARGE in said
+              else error.code().name)
+      raise call_failed.CallFailed(code, said, address) from error
     return {name: _array(self._tf.make_ndarray(x))
             for name, x in response.outputs.items()}
 
