@@ -7,14 +7,13 @@ import tensorflow as tf
 
 from official_style.serving.local_server import request_refused
 
-_FIELDS = {"DT_FLOAT": "float_val", "DT_DOUBLE": "double_val",
-           "DT_INT8": "int_val", "DT_UINT8": "int_val", "DT_INT16": "int_val",
-           "DT_INT32": "int_val", "DT_INT64": "int64_val",
-           "DT_UINT32": "uint32_val", "DT_UINT64": "uint64_val",
-           "DT_BOOL": "bool_val", "DT_STRING": "string_val"}
-# The same by the numbers that stand in messages.
-_BY_NUMBER = {getattr(tf.dtypes, name[3:].lower()).as_datatype_enum: field
-              for name, field in _FIELDS.items()}
+# Where the values of a type stand, by its number in messages.
+_FIELDS = {dtype.as_datatype_enum: field for dtype, field in (
+    (tf.float32, "float_val"), (tf.float64, "double_val"),
+    (tf.int8, "int_val"), (tf.uint8, "int_val"), (tf.int16, "int_val"),
+    (tf.int32, "int_val"), (tf.int64, "int64_val"), (tf.uint32, "uint32_val"),
+    (tf.uint64, "uint64_val"), (tf.bool, "bool_val"),
+    (tf.string, "string_val"))}
 
 
 def array_of(name: str, proto, most_elements: int) -> np.ndarray:
@@ -37,10 +36,10 @@ def array_of(name: str, proto, most_elements: int) -> np.ndarray:
   if len(shape) > 8 or max(shape, default=0) > most_elements or (
       math.prod(shape) > most_elements):
     raise _refused(name, f"the shape {shape} is too large")
-  if proto.dtype not in _BY_NUMBER:
+  if proto.dtype not in _FIELDS:
     raise _refused(name, f"the type {proto.dtype} is not read here")
   kind, size = tf.dtypes.as_dtype(proto.dtype), math.prod(shape)
-  values = getattr(proto, _BY_NUMBER[proto.dtype])
+  values = getattr(proto, _FIELDS[proto.dtype])
   if proto.tensor_content:
     if kind == tf.string:
       raise _refused(name, "strings stand in string_val")

@@ -1,6 +1,7 @@
 """The local server answers what the SavedModel does, and refuses the rest."""
 
 import base64
+import copy
 import http.client
 import json
 import os
@@ -12,8 +13,10 @@ import time
 import numpy as np
 import pytest
 import tensorflow as tf
+from tensorflow.core.framework import tensor_pb2
 
 from official_style.errors import UserError
+from official_style.serving import export_manifest
 from official_style.serving import savedmodel_export
 from official_style.serving import serving_model
 from official_style.serving import verification_cases
@@ -31,6 +34,7 @@ from tensorflow_serving.apis import model_service_pb2_grpc  # noqa: E402
 from tensorflow_serving.apis import predict_pb2  # noqa: E402
 from tensorflow_serving.apis import prediction_service_pb2_grpc  # noqa: E402
 
+from official_style.serving.local_server import loaded_version  # noqa: E402
 from official_style.serving.local_server import local_server  # noqa: E402
 
 BODY = 200_000
@@ -44,7 +48,7 @@ def exported(tmp_path_factory):
   folder = tmp_path_factory.mktemp("served") / "tiny"
   return savedmodel_export.export(
       tiny.classifier(), savedmodel_export.ExportOptions(
-          str(folder), is_pair=False, buckets=(8,)))
+          str(folder), is_pair=False, buckets=()))
 
 
 @pytest.fixture(scope="module")
@@ -137,10 +141,10 @@ def test_rows_and_columns_are_answered_in_their_own_format(server, model):
   rows = {name: [[1, 2, 3]] for name in serving_model.INPUTS}
   asked = dict(signature_name="kept_positions")
   assert np.shape(_predict(server, asked | dict(inputs=rows))["outputs"]) == (
-      1, 3, 8)
+      1, 3, 16)
   found = _predict(server, asked | dict(
       instances=[{name: x[0] for name, x in rows.items()}]))["predictions"]
-  assert np.shape(found) == (1, 3, 8)
+  assert np.shape(found) == (1, 3, 16)
 
 
 _IDS = {name: [[1, 2]] for name in serving_model.INPUTS}
@@ -237,13 +241,13 @@ def _request(signature="", **inputs):
   request.model_spec.signature_name = signature
   for name, x in inputs.items():
     request.inputs[name].CopyFrom(
-        x if isinstance(x, tf.compat.v1.TensorProto) else
+        x if isinstance(x, tensor_pb2.TensorProto) else
         tf.make_tensor_proto(x))
   return request
 
 
 def _tensor(dtype=tf.int32, shape=(), content=b"", **fields):
-  return tf.compat.v1.TensorProto(
+  return tensor_pb2.TensorProto(
       dtype=dtype.as_datatype_enum, tensor_content=content,
       tensor_shape=tf.TensorShape(shape).as_proto(), **fields)
 
@@ -343,8 +347,22 @@ def test_status_and_metadata_are_the_same_by_both(server, channel):
       dict(size="-1", name="")] * 2
 
 
+@pytest.fixture
+def loaded_before(server, monkeypatch):
+  """Versions are checked, and are the one in memory under another number."""
+  first = server.folder.get("tiny")
+
+  def load(folder):
+    export_manifest.check(folder)
+    found = copy.copy(first)
+    found.version, found.folder = int(os.path.basename(folder)), folder
+    return found
+  monkeypatch.setattr(loaded_version, "LoadedVersion", load)
+
+
 @pytest.mark.parametrize("transport", ["grpc", "rest"])
-def test_more_than_the_limit_at_once_is_told_so(exported, transport):
+def test_more_than_the_limit_at_once_is_told_so(
+    exported, loaded_before, transport):
   with local_server.LocalServer(_options(
       os.path.dirname(exported), max_in_flight=1)) as server:
     with _client(server, transport) as client:
@@ -356,7 +374,8 @@ def test_more_than_the_limit_at_once_is_told_so(exported, transport):
 
 
 @pytest.mark.parametrize("transport", ["grpc", "rest"])
-def test_a_stop_lets_what_is_under_way_end(exported, monkeypatch, transport):
+def test_a_stop_lets_what_is_under_way_end(
+    exported, loaded_before, monkeypatch, transport):
   server = local_server.LocalServer(_options(os.path.dirname(exported)))
   server.start()
   version = server.folder.get("tiny")
@@ -380,7 +399,8 @@ def test_a_stop_lets_what_is_under_way_end(exported, monkeypatch, transport):
       client(dict(text=TEXT[:1]))
 
 
-def test_a_new_version_is_taken_up_when_it_is_whole(exported, tmp_path):
+def test_a_new_version_is_taken_up_when_it_is_whole(
+    exported, loaded_before, tmp_path):
   base = tmp_path / "tiny"
   shutil.copytree(exported, base / "1")
   said = []
@@ -423,7 +443,8 @@ def test_a_new_version_is_taken_up_when_it_is_whole(exported, tmp_path):
     assert _ask(server, "GET", "/v1/models/tiny/versions/1")[0] == 404
 
 
-def test_what_cannot_be_served_is_said_at_the_start(exported, tmp_path):
+def test_what_cannot_be_served_is_said_at_the_start(
+    exported, loaded_before, tmp_path):
   def start(path, **more):
     local_server.LocalServer(_options(path, **more)).start()
   with pytest.raises(UserError, match="can't be read"):
