@@ -6,6 +6,7 @@ import json
 import pathlib
 import re
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -262,10 +263,10 @@ def test_grpc_passes_and_its_refusals_have_grpcs_codes(tmp_path):
         assert asked(texts)["label"].tolist() == [b"A", b"B", b"C"]
         with pytest.raises(call_failed.CallFailed, match="INVALID_ARGUMENT"):
           asked(dict(text=np.array(["a" * (1 << 20)], object)))
-      with client(proxy.grpc_port, rows_per_request=1, tries=20) as asked:
+      with client(proxy.grpc_port, rows_per_request=1, tries=99) as asked:
         server.pause_s = 0.1
         refused = []
-        asked._sleep = refused.append
+        asked._sleep = lambda s: (refused.append(s), time.sleep(0.02))
         threading.Thread(target=asked.predict, args=(texts,)).start()
         assert len(asked(texts)["label"]) == 3 and refused
       channel = grpc.insecure_channel(f"127.0.0.1:{proxy.grpc_port}")
