@@ -43,14 +43,17 @@ setuptools.setup(
         "tokenizers>=0.20,<1",
     ],
     extras_require={
-        # The last two are what metrics are checked against.
-        "test": ["pytest>=8,<10", "pytest-xdist>=3.6,<4", "ruff>=0.6,<1",
+        # Schemas of compose files and of Kubernetes; the last two are what
+        # metrics are checked against.
+        "test": ["check-jsonschema>=0.30,<1", "kubernetes-validate>=1.30,<2",
+                 "pytest>=8,<10", "pytest-xdist>=3.6,<4", "ruff>=0.6,<1",
                  "scikit-learn>=1.3,<2", "scipy>=1.11,<2"],
         # Plots of results.
         "report": ["matplotlib>=3.8,<4"],
         # Building shards on a cluster.
         "beam": ["apache-beam>=2.60,<3"],
-        # Only a test reads them: warm-up requests as TensorFlow Serving's own.
+        # gRPC messages of TensorFlow Serving: the client by gRPC, and
+        # tools/serve.py. REST needs none.
         "serving": ["tensorflow-serving-api==2.20.*"],
         # What tools/benchmark.py compares with, and plots of experiments/.
         "bench": ["matplotlib>=3.8,<4", "torch>=2.4,<3",

@@ -50,6 +50,8 @@ NO_TENSORFLOW = [
     "official_style.agora.agora_folder", "official_style.agora.agora_loop",
     "official_style.agora.agora_options",
     "official_style.agora.span_changes",
+    "official_style.serving.client.serving_client",
+    "official_style.serving.client.rest_transport",
     "official_style.tensorflow_environment",
     "official_style.train", "official_style.configs.gin_files",
     "official_style.configs.gin_program",

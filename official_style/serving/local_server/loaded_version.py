@@ -88,9 +88,12 @@ class LoadedVersion:
   def warm_up(self) -> int:
     """Answers the requests that the export brings for that; how many."""
     path = os.path.join(self.folder, warm_up.PATH)
+    try:
+      from tensorflow_serving.apis import prediction_log_pb2
+    except ImportError:
+      return 0  # REST alone is served without that package.
     if not os.path.exists(path):
       return 0
-    from tensorflow_serving.apis import prediction_log_pb2
     count = 0
     for record in tf.data.TFRecordDataset(path).as_numpy_iterator():
       request = prediction_log_pb2.PredictionLog.FromString(
