@@ -45,7 +45,7 @@ class LimitingProxy:
         ("$serving:8500", f"$serving:{grpc_port}"),
         ("js_path /etc/nginx/njs/", f"js_path {FOLDER}"),
         (" /tmp/", f" {folder}/"), ("/dev/stdout", f"{folder}/access.log"),
-        ("/dev/stderr", f"{folder}/error.log"),
+        ("error_log stderr", f"error_log {folder}/error.log"),
         *changes):
       assert old in text, old
       text = text.replace(old, new)

@@ -17,6 +17,10 @@ from official_style.serving.client import call_failed
 from official_style.serving.client import client_options
 
 
+# What a server that is gone, or a machine that is, looks like.
+_AWAY = ("UNAVAILABLE", "DEADLINE_EXCEEDED")
+
+
 class ServingClient:
   """Asks one signature of one model on TensorFlow Serving.
 
@@ -122,7 +126,7 @@ class ServingClient:
         return found
       except call_failed.CallFailed as failure:
         problem = failure.of_rows(rows, tries)
-      another = (problem.code == "UNAVAILABLE"
+      another = (problem.is_retryable and problem.code in _AWAY
                  and live.addresses.failed(address))
       if not problem.is_retryable or tries == options.tries:
         raise problem
