@@ -16,7 +16,6 @@ from official_style.serving.client import addresses
 from official_style.serving.client import call_failed
 from official_style.serving.client import client_options
 
-
 # What a server that is gone, or a machine that is, looks like.
 _AWAY = ("UNAVAILABLE", "DEADLINE_EXCEEDED")
 
