@@ -45,7 +45,7 @@ setuptools.setup(
     extras_require={
         # Schemas of compose files and of Kubernetes; the last two are what
         # metrics are checked against.
-        "test": ["check-jsonschema>=0.30,<1", "kubernetes-validate>=1.30,<2",
+        "test": ["check-jsonschema>=0.30,<1", "kubernetes-validate>=1.37,<2",
                  "pytest>=8,<10", "pytest-xdist>=3.6,<4", "ruff>=0.6,<1",
                  "scikit-learn>=1.3,<2", "scipy>=1.11,<2"],
         # Plots of results.

@@ -49,8 +49,9 @@ class ClientOptions:
 
   def __post_init__(self):
     if isinstance(self.targets, str):
-      object.__setattr__(self, "targets", tuple(
-          part.strip() for part in self.targets.split(",") if part.strip()))
+      object.__setattr__(self, "targets", [
+          part.strip() for part in self.targets.split(",") if part.strip()])
+    object.__setattr__(self, "targets", tuple(self.targets))
     if self.transport not in TRANSPORTS:
       raise UserError(f"transport={self.transport!r}: must be "
                       f"{' or '.join(TRANSPORTS)}")

@@ -6,9 +6,11 @@ class RequestRefused(Exception):
 
   Args:
     code: one of `status_codes.NAMES`.
-    message: one line.
+    message: made one line; bytes of a request in it that are no UTF-8 are
+      written out.
   """
 
   def __init__(self, code: str, message: str):
+    message = message.encode("utf-8", "backslashreplace").decode("utf-8")
     self.code, self.message = code, " ".join(message.split())
     super().__init__(f"{self.code}: {self.message}")

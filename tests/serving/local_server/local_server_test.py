@@ -13,7 +13,6 @@ import time
 import numpy as np
 import pytest
 import tensorflow as tf
-from tensorflow.core.framework import tensor_pb2
 
 from official_style.errors import UserError
 from official_style.serving import export_manifest
@@ -36,6 +35,7 @@ from tensorflow_serving.apis import prediction_service_pb2_grpc  # noqa: E402
 
 from official_style.serving.local_server import loaded_version  # noqa: E402
 from official_style.serving.local_server import local_server  # noqa: E402
+from tests.reference import malformed_requests  # noqa: E402
 
 BODY = 200_000
 TEXT = np.array([b"a good film", b"not a bad film, and not a good one",
@@ -147,46 +147,9 @@ def test_rows_and_columns_are_answered_in_their_own_format(server, model):
   assert np.shape(found) == (1, 3, 16)
 
 
-_IDS = {name: [[1, 2]] for name in serving_model.INPUTS}
-_MALFORMED = {
-    "nothing": (b"", "JSON"), "no JSON": (b"{", "JSON"),
-    "no object": (b"[1]", "Is not object"),
-    "no UTF-8": (b'{"inputs": "\xff', "JSON"),
-    "deep": (b'{"inputs": ' + b"[" * 90000, "JSON"),
-    "deep and whole": (b'{"inputs": ' + b"[" * 20000 + b"]" * 20000 + b"}",
-                       "deeply"),
-    "no inputs": (dict(), "Missing"),
-    "both": (dict(inputs=["a"], instances=["a"]), "only one"),
-    "unknown signature": (dict(signature_name="x", inputs=["a"]), "not found"),
-    "odd signature": (dict(signature_name=3, inputs=["a"]), "string value"),
-    "numbers": (dict(inputs=[1]), "no string"),
-    "null": (dict(inputs=[None]), "no string"),
-    "nested": (dict(inputs=[["a"]]), "shape"),
-    "ragged": (dict(inputs=[["a"], ["a", "b"]]), "lengths"),
-    "a scalar": (dict(inputs="a"), "shape"),
-    "bad base64": (dict(inputs=[{"b64": "!"}]), "b64"),
-    "a lone surrogate": (b'{"inputs": ["\\ud800"]}', "no Unicode"),
-    "missing": (dict(inputs=dict(txt=["a"])), "Missing named input"),
-    "no rows": (dict(instances=[]), "at least one"),
-    "mixed rows": (dict(instances=["a", dict(text="b")]), "not both"),
-    "other keys": (dict(instances=[dict(text="a", x=1)]), "element: 0"),
-    "floats": (dict(signature_name="ids", inputs=_IDS | dict(
-        input_mask=[[1.5, 1]])), "no int32"),
-    "too large": (dict(signature_name="ids", inputs=_IDS | dict(
-        input_mask=[[1 << 40, 1]])), "out of"),
-    "plain ids": (dict(signature_name="ids", inputs=[[1]]), "keys"),
-    "outside the vocabulary": (dict(signature_name="ids", inputs=_IDS | dict(
-        input_word_ids=[[1, 99999]])), "input_word_ids: not below"),
-    "other shapes": (dict(signature_name="ids", inputs=_IDS | dict(
-        input_mask=[[1, 1, 1]])), "one shape"),
-    "too long": (dict(signature_name="ids", inputs={
-        name: [[1] * 40] for name in _IDS}), "more than 16"),
-}
-
-
-@pytest.mark.parametrize("name", _MALFORMED)
+@pytest.mark.parametrize("name", malformed_requests.BODIES)
 def test_a_malformed_body_is_400_in_one_line(server, name):
-  body, said = _MALFORMED[name]
+  body, said = malformed_requests.BODIES[name]
   if not isinstance(body, bytes):
     body = json.dumps(body)
   status, answer = _ask(server, "POST", "/v1/models/tiny:predict", body)
@@ -235,58 +198,9 @@ def channel(server):
     yield found
 
 
-def _request(signature="", **inputs):
-  request = predict_pb2.PredictRequest()
-  request.model_spec.name = "tiny"
-  request.model_spec.signature_name = signature
-  for name, x in inputs.items():
-    request.inputs[name].CopyFrom(
-        x if isinstance(x, tensor_pb2.TensorProto) else
-        tf.make_tensor_proto(x))
-  return request
-
-
-def _tensor(dtype=tf.int32, shape=(), content=b"", **fields):
-  return tensor_pb2.TensorProto(
-      dtype=dtype.as_datatype_enum, tensor_content=content,
-      tensor_shape=tf.TensorShape(shape).as_proto(), **fields)
-
-
-def _other(**changes):
-  request = _request(text=["a"])
-  for name, value in changes.items():
-    setattr(request.model_spec, name, value)
-  return request
-
-
-_INVALID = {
-    "no model": (predict_pb2.PredictRequest(), "Missing ModelSpec"),
-    "unknown signature": (_request("x", text=["a"]), "not found"),
-    "missing": (_request(), "missing but required: {text}"),
-    "extra": (_request(text=["a"], more=["b"]), "sent extra: {more}"),
-    "a type": (_request(text=[1]), "must be string"),
-    "a rank": (_request(text=[["a"]]), "shape"),
-    "a huge shape": (_request(text=_tensor(
-        tf.string, [1 << 40], string_val=[b"a"])), "too large"),
-    "a negative shape": (_request(text=_tensor(
-        tf.string, [None], string_val=[b"a"])), "not known"),
-    "no values": (_request(text=_tensor(tf.string, [3])), "0 values"),
-    "too many values": (_request(text=_tensor(
-        tf.string, [1], string_val=[b"a", b"b"])), "2 values"),
-    "short content": (_request("ids", **{name: _tensor(
-        shape=[1, 2], content=b"123") for name in _IDS}), "3 bytes"),
-    "strings as content": (_request(text=_tensor(
-        tf.string, [1], content=b"a")), "string_val"),
-    "a type of no numbers": (_request(text=_tensor(tf.variant, [1])), "type"),
-    "outside the vocabulary": (_request("ids", **_IDS | dict(
-        input_word_ids=[[1, -5]])), "input_word_ids below 0"),
-    "a label": (_other(version_label="best"), "labels"),
-}
-
-
-@pytest.mark.parametrize("name", _INVALID)
+@pytest.mark.parametrize("name", malformed_requests.MESSAGES)
 def test_a_malformed_message_is_invalid_argument_in_one_line(channel, name):
-  request, said = _INVALID[name]
+  request, said = malformed_requests.MESSAGES[name]
   stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
   with pytest.raises(grpc.RpcError) as caught:
     stub.Predict(request, timeout=20)
@@ -298,15 +212,15 @@ def test_a_malformed_message_is_invalid_argument_in_one_line(channel, name):
 def test_grpcs_other_codes(channel):
   stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
   codes = grpc.StatusCode
-  request = _request(text=["a"])
+  request = malformed_requests.message(text=["a"])
   request.output_filter.append("nothing")
-  version = _request(text=["a"])
+  version = malformed_requests.message(text=["a"])
   version.model_spec.version.value = 9
-  for request, code in ((_other(name="x"), codes.NOT_FOUND),
-                        (version, codes.NOT_FOUND),
-                        (request, codes.INVALID_ARGUMENT),
-                        (_request(text=["a" * BODY]),
-                         codes.RESOURCE_EXHAUSTED)):
+  other = malformed_requests.of_another_model(name="x")
+  large = malformed_requests.message(text=["a" * BODY])
+  for request, code in (
+      (other, codes.NOT_FOUND), (version, codes.NOT_FOUND),
+      (request, codes.INVALID_ARGUMENT), (large, codes.RESOURCE_EXHAUSTED)):
     with pytest.raises(grpc.RpcError) as caught:
       stub.Predict(request, timeout=20)
     assert caught.value.code() == code
@@ -317,7 +231,7 @@ def test_grpcs_other_codes(channel):
   with pytest.raises(grpc.RpcError) as caught:
     stub.Classify(predict_pb2.PredictRequest(), timeout=20)
   assert caught.value.code() == codes.UNIMPLEMENTED
-  request = _request(text=["a"])
+  request = malformed_requests.message(text=["a"])
   request.output_filter.append("label")
   assert list(stub.Predict(request).outputs) == ["label"]
 
