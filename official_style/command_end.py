@@ -3,6 +3,7 @@
 import sys
 from typing import Callable, Optional
 
+from official_style.errors import TryAgain
 from official_style.errors import UserError
 
 USAGE_ERROR, INTERRUPTED = 2, 130
@@ -12,14 +13,16 @@ def exit_code(work: Callable[[], Optional[int]]) -> int:
   """Does the work of a command that goes on where it was stopped.
 
   Returns:
-    What the work returns, 0 for nothing; 2 after a mistake of the user, which
-    one line on stderr tells; 130 after Ctrl-C.
+    What the work returns, 0 for nothing; 2 after a mistake of the user and 75
+    (`TryAgain.EXIT_CODE`) where the same command may go on, which one line on
+    stderr tells; 130 after Ctrl-C.
   """
   try:
     return work() or 0
   except UserError as error:
     print("error:", " ".join(str(error).split()), file=sys.stderr)
-    return USAGE_ERROR
+    return (TryAgain.EXIT_CODE if isinstance(error, TryAgain)
+            else USAGE_ERROR)
   except KeyboardInterrupt:
     print("interrupted; the same command goes on where it was",
           file=sys.stderr)

@@ -7,3 +7,14 @@ class UserError(Exception):
   The message says what is wrong, where (file, row, flag or value), and the
   mend. Anything else that escapes is a defect of ours and keeps its traceback.
   """
+
+
+class TryAgain(UserError):
+  """Not the user's mistake: the same command goes on where it was.
+
+  A worker is gone, or the process was told to stop. Schedulers and
+  `tools/launch_local.py` start such a command again; its exit code says so.
+  """
+
+  # sysexits.h calls it EX_TEMPFAIL.
+  EXIT_CODE = 75

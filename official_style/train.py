@@ -4,18 +4,18 @@ TensorFlow is imported once everything that can be checked without it has been.
 """
 
 import dataclasses
+import os
 import sys
 from typing import Optional, Sequence
 
+from official_style import command_end
 from official_style import command_line
 from official_style import tensorflow_environment
 from official_style.configs import gin_files
 from official_style.configs import overrides
 from official_style.errors import UserError
 from official_style.training import interruption
-
-_USAGE_ERROR = 2  # As argparse and the shells have it.
-_INTERRUPTED = 130
+from official_style.training import worker_environment
 
 
 def main(argv: Optional[Sequence[str]] = None) -> int:
@@ -25,24 +25,19 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     argv: the program's name and its arguments; None takes `sys.argv`.
 
   Returns:
-    0, or the code of the run, or 2 after a mistake of the user's, which is
-    told in one line on stderr.
+    0, or the code of the run, or that of `command_end.exit_code`.
   """
   argv = list(sys.argv if argv is None else argv)
-  try:
-    answer = command_line.immediate_answer(argv)
-    if answer is not None:
-      print(answer, end="")
-      return 0
-    with interruption.nothing_to_save():
-      return _run(command_line.parse(argv))
-  except UserError as error:
-    print("error:", " ".join(str(error).split()), file=sys.stderr)
-    return _USAGE_ERROR
-  except KeyboardInterrupt:
-    print("interrupted; the same command goes on from the last checkpoint",
-          file=sys.stderr)
-    return _INTERRUPTED
+  return command_end.exit_code(lambda: _main(argv))
+
+
+def _main(argv: Sequence[str]) -> int:
+  answer = command_line.immediate_answer(argv)
+  if answer is not None:
+    print(answer, end="")
+    return 0
+  with interruption.nothing_to_save():
+    return _run(command_line.parse(argv))
 
 
 def _run(options: command_line.Options) -> int:
@@ -53,6 +48,7 @@ def _run(options: command_line.Options) -> int:
       options.gin_params)
   overrides.read_all(options.config_file, options.params_override)
 
+  _join_workers()
   tensorflow_environment.prepare()
   _quiet_absl()
   from official_style import experiment_configs  # noqa: F401, registers
@@ -69,6 +65,16 @@ def _run(options: command_line.Options) -> int:
   return run_frame.guarded(
       job.work, resolved.config,
       dataclasses.replace(options, gin_text=resolved.gin_text))
+
+
+def _join_workers():
+  """Sets TF_CONFIG, which TensorFlow reads, where a scheduler implies it."""
+  text = worker_environment.tf_config(os.environ)
+  if text is not None:
+    os.environ["TF_CONFIG"] = text
+  alone = worker_environment.warning(os.environ)
+  if alone is not None:
+    print("warning:", alone, file=sys.stderr)
 
 
 def _quiet_absl():

@@ -12,12 +12,13 @@ import argparse
 import collections
 import json
 import os
-import socket
 import subprocess
 import sys
 import tempfile
 
 import check_kill_resume
+
+from official_style.training import local_workers
 
 _ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _TIMEOUT = 900
@@ -26,17 +27,6 @@ _TIMEOUT = 900
 def command(model_dir: str, data: str, steps: int) -> list[str]:
   return check_kill_resume.command(model_dir, data, steps) + [
       "--params_override=trainer.rendezvous_timeout=240"]
-
-
-def cluster(workers: int) -> list[dict]:
-  """An environment for each worker, on ports that are free just now."""
-  sockets = [socket.create_server(("localhost", 0)) for _ in range(workers)]
-  addresses = [f"localhost:{s.getsockname()[1]}" for s in sockets]
-  for s in sockets:
-    s.close()
-  return [{"TF_CONFIG": json.dumps(dict(
-      cluster=dict(worker=addresses), task=dict(type="worker", index=i)))}
-          for i in range(workers)]
 
 
 def start(arguments: list[str], environment=None) -> subprocess.Popen:
@@ -70,7 +60,7 @@ def train_all(folder: str, steps: int) -> dict[str, str]:
          start(command(runs["2 replicas"], data, steps)
                + ["--num_replicas=2"]))
   finish(*(start(command(runs["2 processes"], data, steps), environment)
-           for environment in cluster(2)))
+           for environment in local_workers.environments(2)))
   return runs
 
 

@@ -5,11 +5,7 @@ import os
 import signal
 import sys
 
-from official_style.errors import UserError
-
-# What `train.py` exits with after it saved and stopped because it was told to.
-# sysexits.h calls it EX_TEMPFAIL: run the same command again.
-EXIT_CODE = 75
+from official_style.errors import TryAgain
 
 
 @contextlib.contextmanager
@@ -21,7 +17,7 @@ def nothing_to_save():
   def leave(number, unused_frame):
     print(f"stopped by {signal.Signals(number).name} while starting: run the "
           "same command again", file=sys.stderr, flush=True)
-    os._exit(EXIT_CODE)
+    os._exit(TryAgain.EXIT_CODE)
 
   former = {number: signal.signal(number, leave)
             for number in (signal.SIGTERM, signal.SIGINT)}
@@ -32,7 +28,7 @@ def nothing_to_save():
       signal.signal(number, handler)
 
 
-class Interrupted(UserError):
+class Interrupted(TryAgain):
   """The run was told to stop, and has saved what there was to save."""
 
 

@@ -11,6 +11,7 @@ import socket
 import threading
 import time
 
+from official_style.errors import TryAgain
 from official_style.errors import UserError
 
 
@@ -68,7 +69,7 @@ def wait_for_workers(workers: list[str], index: int, timeout: float):
     while missing:
       missing = [w for w in missing if not answers(w)]
       if missing and time.monotonic() > deadline:
-        raise UserError(
+        raise TryAgain(
             f"worker {index}: no answer from {', '.join(missing)} within "
             f"{timeout:g} s: start them with the same TF_CONFIG cluster, or "
             "raise trainer.rendezvous_timeout")

@@ -8,6 +8,7 @@ from typing import Optional
 
 import tensorflow as tf
 
+from official_style.errors import TryAgain
 from official_style.errors import UserError
 from official_style.training import checkpoints
 from official_style.training import rendezvous
@@ -38,7 +39,7 @@ def explain(error: Exception, model_dir: str) -> Optional[UserError]:
     gone = [w for i, w in enumerate(workers)
             if i != index and not rendezvous.answers(w)]
     if gone:
-      return UserError(
+      return TryAgain(
           f"worker {index}: lost {', '.join(gone)}: see its own output, then "
           "start all workers again; they go on from the last checkpoint")
   return None
@@ -63,4 +64,6 @@ def leave_at_once_if_not_alone(
     print("error:", " ".join(str(explained).split()), file=sys.stderr)
   sys.stdout.flush()
   sys.stderr.flush()
-  os._exit(1 if explained is None else 2)
+  if explained is None:
+    os._exit(1)
+  os._exit(TryAgain.EXIT_CODE if isinstance(explained, TryAgain) else 2)

@@ -20,6 +20,7 @@ import tensorflow as tf
 
 from official_style.configs import resolve
 from official_style.data import input_pipeline
+from official_style.errors import TryAgain
 from official_style.errors import UserError
 from official_style.training import checkpoints as checkpoints_lib
 from official_style.training import eval_step as eval_step_lib
@@ -60,8 +61,7 @@ def guarded(work: Callable, config, options) -> int:
     options: a `command_line.Options`.
 
   Returns:
-    The exit code: that of `work`, or `interruption.EXIT_CODE` when told to
-    stop.
+    The exit code: that of `work`, or `TryAgain.EXIT_CODE` when told to stop.
 
   Raises:
     UserError: for anything the user can mend.
@@ -75,7 +75,7 @@ def guarded(work: Callable, config, options) -> int:
       if interruption.requested and isinstance(
           error, (interruption_lib.Interrupted, tf.errors.OpError)):
         print(_stopped(interruption, options), file=sys.stderr)
-        return interruption_lib.EXIT_CODE
+        return TryAgain.EXIT_CODE
       explained = run_errors.explain(error, options.model_dir)
       run_errors.leave_at_once_if_not_alone(error, explained)
       if explained is None:
@@ -164,7 +164,7 @@ def _wait_for_data(folder):
   workers, _ = rendezvous.cluster()
   while not tf.io.gfile.exists(folder.file("data", "source.json")):
     if not rendezvous.answers(workers[0]):
-      raise UserError(f"worker 0 at {workers[0]} is gone: see its own output")
+      raise TryAgain(f"worker 0 at {workers[0]} is gone: see its own output")
     time.sleep(0.5)
 
 

@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from official_style.errors import TryAgain
 from official_style.training import interruption as lib
 
 
@@ -67,5 +68,5 @@ with interruption.nothing_to_save():
   time.sleep(0.1)
   process.send_signal(number)
   _, said = process.communicate(timeout=20)
-  assert process.returncode == lib.EXIT_CODE == 75
+  assert process.returncode == TryAgain.EXIT_CODE == 75
   assert "run the same command again" in said and said.count("\n") == 1

@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from official_style.training import local_workers
 from tests.reference import tiny_runs
 
 check_replicas = tiny_runs.tool("check_replicas")
@@ -55,12 +56,12 @@ def test_a_difference_is_seen(runs, tmp_path):
 
 def test_a_peer_that_never_comes_up_is_a_time_out(tmp_path):
   data = tiny_runs.corpus(tmp_path)
-  environment = check_replicas.cluster(2)
+  environment = local_workers.environments(2)
   code, said = tiny_runs.finish(tiny_runs.start(
       tmp_path / "run", data, env=environment[0],
       params={"trainer.rendezvous_timeout": 2}))
   addresses = json.loads(environment[0]["TF_CONFIG"])["cluster"]["worker"]
-  assert code == 2
+  assert code == 75
   assert f"no answer from {addresses[1]} within 2 s" in said.splitlines()[-1]
   assert not (tmp_path / "run").exists()
 
@@ -70,7 +71,7 @@ def _two_workers(folder, steps):
   check_kill_resume.make_corpus(data)
   command = check_replicas.command(os.path.join(folder, "run"), data, steps)
   return [check_replicas.start(command, env)
-          for env in check_replicas.cluster(2)]
+          for env in local_workers.environments(2)]
 
 
 def _wait_for_checkpoint(folder, processes):
@@ -94,7 +95,7 @@ def test_the_death_of_one_worker_ends_the_other(tmp_path, dies):
   processes[dies].communicate()
   # It ends by itself, not by our time-out, and says who is gone.
   assert time.monotonic() - start < 180
-  assert code == 2, said
+  assert code == 75, said
   assert f"worker {1 - dies}: lost localhost" in said.splitlines()[-1], said
 
 

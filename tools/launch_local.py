@@ -1,0 +1,48 @@
+"""Trains with several workers on this machine, as a cluster would.
+
+    python tools/launch_local.py -n 2 --model_dir=runs/two
+
+What it does not know goes to train.py, whose workers take the steps that one
+process would take, up to rounding. When a worker dies (try `kill -9`), all start
+again and go on from the last checkpoint. Ctrl-C saves and stops; the same
+command goes on. Several workers on one machine are slower than one: this is for
+trying what a cluster will do. Templates for clusters are in tools/launch.
+"""
+
+import argparse
+import os
+import sys
+
+from official_style import command_end
+from official_style.errors import UserError
+from official_style.training import local_workers
+
+_TRAIN = os.path.join(
+    os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "train.py")
+
+
+def main() -> int:
+  parser = argparse.ArgumentParser(
+      description=__doc__, allow_abbrev=False,
+      formatter_class=argparse.RawDescriptionHelpFormatter)
+  parser.add_argument("-n", "--num_workers", type=int, default=2)
+  parser.add_argument(
+      "--max_restarts", type=int, default=10,
+      help="failures in a row, each within a minute of the start, to bear")
+  args, of_train = parser.parse_known_args()
+  return command_end.exit_code(lambda: launch(args, of_train))
+
+
+def launch(args, of_train: list[str]) -> int:
+  if args.num_workers < 1:
+    raise UserError(f"--num_workers={args.num_workers}: must be at least 1")
+  if any(a.split("=")[0].lstrip("-") == "restart" for a in of_train):
+    raise UserError("--restart: would start over after each failure; remove "
+                    "the run's folder instead")
+  return local_workers.LocalWorkers(
+      [sys.executable, _TRAIN, *of_train], args.num_workers,
+      args.max_restarts).run()
+
+
+if __name__ == "__main__":
+  sys.exit(main())
