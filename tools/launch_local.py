@@ -3,8 +3,8 @@
     python tools/launch_local.py -n 2 --model_dir=runs/two
 
 What it does not know goes to train.py, whose workers take the steps that one
-process would take, up to rounding. When a worker dies (try `kill -9`), all start
-again and go on from the last checkpoint. Ctrl-C saves and stops; the same
+process would take, up to rounding. When a worker dies (try `kill -9`), all
+start again and go on from the last checkpoint. Ctrl-C saves and stops; the same
 command goes on. Several workers on one machine are slower than one: this is for
 trying what a cluster will do. Templates for clusters are in tools/launch.
 """
