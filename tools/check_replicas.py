@@ -18,9 +18,12 @@ import tempfile
 
 import check_kill_resume
 
-from official_style.training import local_workers
-
 _ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+if _ROOT not in sys.path:
+  sys.path.insert(0, _ROOT)
+
+from official_style.training import local_workers  # noqa: E402
+
 _TIMEOUT = 900
 
 

@@ -13,12 +13,13 @@ import argparse
 import os
 import sys
 
-from official_style import command_end
-from official_style.errors import UserError
-from official_style.training import local_workers
+_ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+if _ROOT not in sys.path:
+  sys.path.insert(0, _ROOT)
 
-_TRAIN = os.path.join(
-    os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "train.py")
+from official_style import command_end  # noqa: E402
+from official_style.errors import UserError  # noqa: E402
+from official_style.training import local_workers  # noqa: E402
 
 
 def main() -> int:
@@ -39,9 +40,9 @@ def launch(args, of_train: list[str]) -> int:
   if any(a.split("=")[0].lstrip("-") == "restart" for a in of_train):
     raise UserError("--restart: would start over after each failure; remove "
                     "the run's folder instead")
+  command = [sys.executable, os.path.join(_ROOT, "train.py"), *of_train]
   return local_workers.LocalWorkers(
-      [sys.executable, _TRAIN, *of_train], args.num_workers,
-      args.max_restarts).run()
+      command, args.num_workers, args.max_restarts).run()
 
 
 if __name__ == "__main__":

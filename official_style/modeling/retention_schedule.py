@@ -145,13 +145,18 @@ def flops_speedup(sizes: cost_model.ModelSizes, lengths: Sequence[int],
   Both read the same positions of the last layer: working there on [CLS] only
   is no merit of the selection. Choosing the tokens is not counted.
   """
-  dense = token_schedule.dense_plan(sizes.num_layers).token_schedule(
-      seq_length, seq_length, num_read)
-  counts = layer_counts(lengths, seq_length, place, num_read)
-  dense_flops, flops = (
-      cost_model.forward_flops(sizes, schedule, seq_length, 0).total
-      for schedule in (dense, counts))
-  return dense_flops / flops
+  dense = (seq_length,) * sizes.num_layers
+  return (forward_flops(sizes, dense, seq_length, place, num_read)
+          / forward_flops(sizes, lengths, seq_length, place, num_read))
+
+
+def forward_flops(sizes: cost_model.ModelSizes, lengths: Sequence[int],
+                  seq_length: int, place: str = POST_ATTENTION,
+                  num_read: Optional[int] = 1) -> int:
+  """Of the matrix multiplications of a row, the selection's not counted."""
+  return cost_model.forward_flops(
+      sizes, layer_counts(lengths, seq_length, place, num_read), seq_length,
+      0).total
 
 
 def memory_share(sizes: cost_model.ModelSizes, lengths: Sequence[int],

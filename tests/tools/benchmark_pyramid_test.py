@@ -9,20 +9,21 @@ TOOLS = pathlib.Path(__file__).resolve().parents[2] / "tools"
 sys.path.insert(0, str(TOOLS))
 
 import benchmark_pyramid as bp  # noqa: E402
+from benchmarking import classifiers  # noqa: E402
 
 from tests.reference import slow_params  # noqa: E402
 
 
 @pytest.fixture(scope="module", params=slow_params.all_but(
-    ["forward"], bp._MODES))
+    ["forward"], classifiers.MODES))
 def case(request):
   args = bp.parser().parse_args([
       "--model=tiny", "--num_layers=2", "--seq_length=16", "--rounds=2",
       "--warm_up=1"])
-  contenders = [bp.Contender(args), bp.Contender(args, 1.3, "coreset")]
+  contenders = [bp.contender(args), bp.contender(args, 1.3, "coreset")]
   for one in contenders:
     one.build()
-  return args, bp.measure(contenders, request.param, 2, args)
+  return args, classifiers.measure(contenders, request.param, 2, args)
 
 
 def test_ratios_are_those_of_the_rounds(case):
@@ -44,7 +45,7 @@ def test_the_computed_speedup_is_at_least_the_one_asked_for(case):
 
 def test_the_table_names_shape_and_contenders(case):
   args, measured = case
-  lines = bp.table(measured, args).splitlines()
+  lines = classifiers.table(measured, "tiny", args).splitlines()
   assert lines[0].startswith(measured["mode"])
   assert "2 x 16 tokens" in lines[0]
   assert [line.split("  ")[0] for line in lines[2:]] == [
