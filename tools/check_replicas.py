@@ -15,6 +15,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from typing import Sequence
 
 import check_kill_resume
 
@@ -25,6 +26,8 @@ if _ROOT not in sys.path:
 from official_style.training import local_workers  # noqa: E402
 
 _TIMEOUT = 900
+# Beside one replica, which all are compared with.
+WAYS = ("2 replicas", "2 processes")
 
 
 def command(model_dir: str, data: str, steps: int) -> list[str]:
@@ -53,17 +56,22 @@ def finish(*processes):
         process.wait()
 
 
-def train_all(folder: str, steps: int) -> dict[str, str]:
-  """{what: run folder} of the three ways to train."""
+def train_all(folder: str, steps: int, others: Sequence[str] = WAYS
+              ) -> dict[str, str]:
+  """Trains on 1 replica and in other ways; {way: run folder}."""
+  os.makedirs(folder, exist_ok=True)
   data = os.path.join(folder, "corpus.txt")
   check_kill_resume.make_corpus(data)
-  runs = {name: os.path.join(folder, name.replace(" ", "_")) for name in (
-      "1 replica", "2 replicas", "2 processes")}
-  finish(start(command(runs["1 replica"], data, steps)),
-         start(command(runs["2 replicas"], data, steps)
-               + ["--num_replicas=2"]))
-  finish(*(start(command(runs["2 processes"], data, steps), environment)
-           for environment in local_workers.environments(2)))
+  runs = {name: os.path.join(folder, name.replace(" ", "_"))
+          for name in ("1 replica", *others)}
+  alone = [start(command(runs["1 replica"], data, steps))]
+  if "2 replicas" in runs:
+    alone.append(start(command(runs["2 replicas"], data, steps)
+                       + ["--num_replicas=2"]))
+  finish(*alone)
+  if "2 processes" in runs:
+    finish(*(start(command(runs["2 processes"], data, steps), environment)
+             for environment in local_workers.environments(2)))
   return runs
 
 
@@ -123,7 +131,7 @@ def main() -> int:
   with tempfile.TemporaryDirectory() as folder:
     runs = train_all(folder, args.steps)
     rows = {name: differences(runs["1 replica"], runs[name], args.steps)
-            for name in ("2 replicas", "2 processes")}
+            for name in WAYS}
   kinds = sorted(set().union(*rows.values()))
   print(f"largest difference to 1 replica after {args.steps} steps")
   print(f"{'':18}" + "".join(f"{name:>14}" for name in rows))

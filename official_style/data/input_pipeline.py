@@ -63,6 +63,10 @@ def distribute(batches, strategy: tf.distribute.Strategy, start: int,
     dataset = tf.data.Dataset.range(start * local, stop * local)
     dataset = dataset.map(
         load, num_parallel_calls=_PARALLEL, deterministic=True)
-    return dataset.prefetch(_PREFETCH)
+    # Nothing is left to tune; and the thread that would do so can keep an
+    # iterator from going away for ten seconds and more.
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return dataset.prefetch(_PREFETCH).with_options(options)
 
   return strategy.distribute_datasets_from_function(worker_dataset)

@@ -149,11 +149,11 @@ class TrainStep:
     factor = tf.ones([])
     if self._clip_norm:
       factor = self._clip_norm / tf.maximum(norm, self._clip_norm)
-    # A poisoned gradient is what the optimizer skips.
-    factor = tf.where(finite, factor, float("nan"))
-    self._optimizer.apply_gradients(
-        [(g * factor, v) for g, v in zip(gradients, self._variables)],
-        experimental_aggregate_gradients=False)
+    # Zeros also of what is not a number.
+    factor = tf.where(finite, factor, 0)
+    self._optimizer.apply_gradients_if(finite, [
+        (tf.math.multiply_no_nan(g, factor), v)
+        for g, v in zip(gradients, self._variables)])
     sums = dict(sums)
     id_losses = sums.pop("id_losses", None)
     if id_losses is not None:

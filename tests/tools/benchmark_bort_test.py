@@ -31,6 +31,6 @@ def test_flops_are_those_of_the_published_sizes(contenders):
 
 
 def test_bort_is_in_borts_form(contenders):
-  encoder = contenders["Bort"]._task.build_model().encoder
+  encoder = contenders["Bort"]._task.build_model().encoder_network
   names = [v.name for v in encoder.trainable_variables]
   assert not [n for n in names if "type_embeddings" in n or "pooler" in n]

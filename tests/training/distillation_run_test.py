@@ -247,6 +247,7 @@ def test_a_cache_of_all_words_trains_as_the_teacher_does(places, tmp_path):
         assert a[name] == pytest.approx(b[name], rel=1e-3)
 
 
+@pytest.mark.slow
 def test_a_small_cache_trains_alone_and_fits_one_run(
     places, tmp_path, capsys, monkeypatch):
   cache, run = tmp_path / "cache", tmp_path / "run"

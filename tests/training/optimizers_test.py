@@ -52,7 +52,7 @@ def test_finite_updates_are_model_gardens(kind):
 
 @pytest.mark.parametrize("kind", ["adamw", "lamb"])
 @pytest.mark.parametrize("compiled", [False, True])
-def test_a_poisoned_gradient_changes_neither_weights_nor_slots(
+def test_a_bad_step_changes_neither_weights_nor_slots(
     kind, compiled):
   optimizer = optimizers.build_optimizer(tiny_training.optimizer_config(kind))
   variables = _variables()
@@ -60,15 +60,18 @@ def test_a_poisoned_gradient_changes_neither_weights_nor_slots(
   state = [v.numpy() for v in variables + optimizer.variables()[1:]]
 
   @tf.function(jit_compile=compiled)
-  def poisoned():
-    _apply(optimizer, variables, [tf.fill([3, 2], np.nan) for _ in NAMES])
+  def step(finite):
+    optimizer.apply_gradients_if(
+        finite, [(tf.zeros([3, 2]), v) for v in variables])
 
-  poisoned()
+  step(tf.constant(False))
   after = variables + optimizer.variables()[1:]
   assert len(state) == 9
   for x, y in zip(state, after):
     np.testing.assert_array_equal(x, y)
   assert optimizer.iterations.numpy() == 2  # The schedule goes on.
+  step(tf.constant(True))
+  assert all((x != y.numpy()).any() for x, y in zip(state, after))
 
 
 @pytest.mark.parametrize("kind", ["adamw", "lamb"])

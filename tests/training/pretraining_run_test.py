@@ -45,10 +45,12 @@ def test_micro_batches_take_the_step_of_the_whole_batch(
 
 
 @pytest.mark.parametrize("settings, shares", [
-    ({"task.keep_schedule.dense_warmup_share": 0.3,
-      "task.keep_schedule.dense_finish_share": 0.3,
-      "task.train_data.masking_strategy": "span",
-      "trainer.log_interval": 1}, [1.0, 0.5, 1.0]),
+    pytest.param(
+        {"task.keep_schedule.dense_warmup_share": 0.3,
+         "task.keep_schedule.dense_finish_share": 0.3,
+         "task.train_data.masking_strategy": "span",
+         "trainer.log_interval": 1}, [1.0, 0.5, 1.0],
+        marks=pytest.mark.slow),
     ({"task.model.encoder.any.token_routing": "random_ltd",
       "task.model.encoder.any.token_strategy": "random",
       "task.train_data.masking_strategy": "whole_word",

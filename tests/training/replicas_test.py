@@ -1,5 +1,6 @@
 """One replica, two, and two processes take the same steps."""
 
+import functools
 import json
 import os
 import shutil
@@ -9,6 +10,7 @@ import time
 import pytest
 
 from official_style.training import local_workers
+from tests.reference import slow_params
 from tests.reference import tiny_runs
 
 check_replicas = tiny_runs.tool("check_replicas")
@@ -18,40 +20,44 @@ STEPS = 8
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
-  return check_replicas.train_all(str(tmp_path_factory.mktemp("runs")), STEPS)
+  """{way: run folder}, of the ways asked for so far."""
+  folder = str(tmp_path_factory.mktemp("runs"))
+  return functools.lru_cache(lambda way: check_replicas.train_all(
+      os.path.join(folder, way[:1]), STEPS, (way,)))
 
 
-@pytest.mark.parametrize("name", ["2 replicas", "2 processes"])
-def test_replicas_agree_up_to_rounding(runs, name):
-  differences = check_replicas.differences(
-      runs["1 replica"], runs[name], STEPS)
+@pytest.mark.parametrize("way", slow_params.all_but(
+    ["2 replicas"], ["2 replicas", "2 processes"]))
+def test_replicas_agree_up_to_rounding(runs, way):
+  one, other = runs(way)["1 replica"], runs(way)[way]
+  differences = check_replicas.differences(one, other, STEPS)
   assert {"train loss", "eval loss", "weights", "optimizer slots",
           "importance table", "counters", "tokens"} == set(differences)
   assert max(differences.values()) < 1e-5, differences
   assert differences["counters"] == differences["tokens"] == 0
   # There was something to agree on.
   tables = [value for key, value in check_replicas.tensors(
-      runs[name], STEPS).items() if "importance" in key]
+      other, STEPS).items() if "importance" in key]
   assert len(tables) == 1 and len(set(tables[0].tolist())) > 20
 
 
+@pytest.mark.slow
 def test_only_the_chief_writes(runs):
   """No second event file, no temporary file, one line a step."""
-  run = runs["2 processes"]
+  alone, run = runs("2 processes").values()
   assert not tiny_runs.unfinished(run)
   assert len(os.listdir(os.path.join(run, "tensorboard", "train"))) == 1
-  assert sorted(os.listdir(run)) == sorted(os.listdir(runs["1 replica"]))
+  assert sorted(os.listdir(run)) == sorted(os.listdir(alone))
   with open(os.path.join(run, "run.json")) as f:
     assert "2 processes" in json.load(f)["devices"]
 
 
 def test_a_difference_is_seen(runs, tmp_path):
   """The comparison itself can fail."""
-  differences = check_replicas.differences(
-      runs["1 replica"], runs["1 replica"], STEPS)
-  assert set(differences.values()) == {0.0}
+  one = runs("2 replicas")["1 replica"]
+  assert set(check_replicas.differences(one, one, STEPS).values()) == {0.0}
   with pytest.raises(Exception):
-    check_replicas.differences(runs["1 replica"], str(tmp_path), STEPS)
+    check_replicas.differences(one, str(tmp_path), STEPS)
 
 
 def test_a_peer_that_never_comes_up_is_a_time_out(tmp_path):

@@ -1,5 +1,6 @@
 """Pyramid-BERT against BERT, against itself, and against a slow reference."""
 
+import itertools
 import json
 import pathlib
 
@@ -26,6 +27,7 @@ every_place = pytest.mark.parametrize("place", PLACES)
 every_selector = pytest.mark.parametrize("name", SELECTORS)
 EACH_ONCE = [("coreset", place) for place in PLACES] + [
     (name, "post_attention") for name in SELECTORS[1:]]
+MERGED = dict(merge_tokens=True, proportional_attention=True)
 each_once = pytest.mark.parametrize("name, place", EACH_ONCE)
 
 
@@ -105,8 +107,10 @@ class TestKeepingAllIsBert:
 
 class TestSelection:
 
-  @every_place
-  @pytest.mark.parametrize("name", ["coreset", "attention", "first_k"])
+  @pytest.mark.parametrize("name, place", slow_params.all_but(
+      [("coreset", place) for place in PLACES] + [
+          ("attention", "post_attention"), ("first_k", "query_only")],
+      itertools.product(["coreset", "attention", "first_k"], PLACES)))
   @pytest.mark.parametrize("lengths, norm_first", [
       ((7, 5, 3), False), ((7, 7, 2), False), ((10, 4, 1), True)])
   def test_each_sentence_is_as_by_hand(self, name, place, lengths, norm_first):
@@ -124,8 +128,7 @@ class TestSelection:
         np.testing.assert_allclose(
             outputs["encoder_outputs"][layer][row, :k], states, atol=1e-4)
 
-  @every_place
-  @every_selector
+  @each_once
   def test_layers_are_as_long_as_the_schedule_and_cls_stays(self, name, place):
     outputs = _pyramid(name, place)(tiny_models.rows(3, N, padding=4))
     before = np.tile(np.arange(N), (3, 1))
@@ -201,11 +204,12 @@ class TestSelection:
 
 class TestPadding:
 
-  @every_place
-  @pytest.mark.parametrize("name, settings", [
-      (name, {}) for name in SELECTORS] + [
-          (name, dict(merge_tokens=True, proportional_attention=True))
-          for name in token_selector._CLUSTERING])
+  @pytest.mark.parametrize("name, place, settings", slow_params.all_but(
+      [(*one, {}) for one in EACH_ONCE] + [
+          ("coreset", "post_attention", MERGED)],
+      [(name, place, settings) for place in PLACES
+       for settings in ({}, MERGED) for name in (
+           token_selector._CLUSTERING if settings else SELECTORS)]))
   def test_a_longer_bucket_changes_neither_kept_tokens_nor_logits(
       self, name, place, settings):
     encoder = _pyramid(name, place, (9, 5, 3), settings)
