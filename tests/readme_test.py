@@ -73,14 +73,19 @@ def test_a_command_is_accepted(words, tmp_path, monkeypatch):
     if "--list" not in words:
       resolve.resolve(command_line.parse(words))
     return
-  if words[0] == "tools/agora.py":  # What is not its own is train.py's.
-    _, rest = tiny_runs.tool("agora").parser().parse_known_args(words[1:])
+  if words[0] in ("tools/agora.py", "tools/launch_local.py"):
+    # What is not its own is train.py's.
+    tool = tiny_runs.tool(script.stem)
+    _, rest = tool.parser().parse_known_args(words[1:])
     command_line.parse(["train.py", *rest])
     return
+  text = script.read_text("utf-8")
+  for module in re.findall(r"^from benchmarking import (\w+)", text, re.M):
+    path = ROOT / "tools" / "benchmarking" / f"{module}.py"
+    text += path.read_text("utf-8") if path.exists() else ""
   # Of absl and of argparse.
   defined = set(re.findall(
-      r'(?:DEFINE_\w+\(\s*"|\badd(?:_argument)?\(\s*"--)(\w+)"',
-      script.read_text("utf-8")))
+      r'(?:DEFINE_\w+\(\s*"|\badd(?:_argument)?\(\s*"--)(\w+)"', text))
   for word in words[1:]:
     if word.startswith("--"):
       assert word[2:].partition("=")[0] in defined, word

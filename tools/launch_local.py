@@ -22,15 +22,19 @@ from official_style.errors import UserError  # noqa: E402
 from official_style.training import local_workers  # noqa: E402
 
 
-def main() -> int:
-  parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+  flags = argparse.ArgumentParser(
       description=__doc__, allow_abbrev=False,
       formatter_class=argparse.RawDescriptionHelpFormatter)
-  parser.add_argument("-n", "--num_workers", type=int, default=2)
-  parser.add_argument(
+  flags.add_argument("-n", "--num_workers", type=int, default=2)
+  flags.add_argument(
       "--max_restarts", type=int, default=10,
       help="failures in a row, each within a minute of the start, to bear")
-  args, of_train = parser.parse_known_args()
+  return flags
+
+
+def main() -> int:
+  args, of_train = parser().parse_known_args()
   return command_end.exit_code(lambda: launch(args, of_train))
 
 

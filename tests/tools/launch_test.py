@@ -33,6 +33,13 @@ def _codes(folder, codes):
           f"echo \"$@\" >> {folder}/calls; exit $code")
 
 
+@pytest.mark.parametrize("version", ["1.31", "1.33"])
+@pytest.mark.parametrize("o", [SERVICE, JOB], ids=lambda o: o["kind"])
+def test_kubernetes_objects_fit_the_schema(o, version):
+  schemas = pytest.importorskip("kubernetes_validate")
+  schemas.validate(o, version, strict=True)
+
+
 def test_the_workers_of_the_indexed_job_find_each_other():
   name = JOB["metadata"]["name"]
   count = JOB["spec"]["completions"]
