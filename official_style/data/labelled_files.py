@@ -15,7 +15,7 @@ from official_style.data.labelled_row import LabelledRow
 from official_style.errors import UserError
 
 # Columns looked for when none are named.
-_USUAL_TEXTS = (("sentence1", "sentence2"), ("text",), ("sentence",),
+USUAL_TEXTS = (("sentence1", "sentence2"), ("text",), ("sentence",),
                 ("premise", "hypothesis"))
 _USUAL_LABELS = ("label", "class", "category", "score")
 _LETTERS = "ABCDEFGHIJ"
@@ -130,7 +130,7 @@ def _resolve(path, layout, header, is_json) -> Layout:
     return layout
   texts, label = layout.texts, layout.label
   if not texts:
-    texts = next((names for names in _USUAL_TEXTS
+    texts = next((names for names in USUAL_TEXTS
                   if set(names) <= set(header)), ())
     if not texts and not layout.choices:
       raise UserError(f"{path}: which column is the text? Give --text_columns "

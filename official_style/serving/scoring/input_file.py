@@ -1,0 +1,325 @@
+"""Texts out of .txt, TSV, CSV and JSONL files, a row at a time.
+
+A row that can't be used comes out too, with what is wrong with it. What is in
+memory is one row: at most 8 MB, of CSV twice that.
+"""
+
+import csv
+import dataclasses
+import json
+from typing import Iterator, NamedTuple
+
+from official_style.data import labelled_files
+from official_style.data import text_files
+from official_style.errors import UserError
+
+EXTENSIONS = tuple(name + end for name in (".txt", ".tsv", ".csv", ".jsonl")
+                   for end in ("", ".gz"))
+TXT, TSV, CSV, JSONL = "txt", "tsv", "csv", "jsonl"
+MAX_ROW_BYTES = 8_000_000
+_EMPTY, _NO_UTF8 = "empty text", "bytes that are not UTF-8"
+_TOO_LONG = f"longer than {MAX_ROW_BYTES:,} bytes"
+
+
+class InputRow(NamedTuple):
+  """One row of a file.
+
+  Attributes:
+    number: its line, from 1; of CSV the line it begins at.
+    texts: one or two; empty of a bad row.
+    problem: what is wrong with a bad row; empty of a good one.
+  """
+  number: int
+  texts: tuple
+  problem: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class InputFile:
+  """A file, and where in its rows the texts are.
+
+  Attributes:
+    path: the file.
+    kind: one of `TXT`, `TSV`, `CSV`, `JSONL`.
+    columns: one or two numbers from 0, or keys of JSONL rows.
+    width: columns of a row of a table; 0 of the others.
+    delimiter: of CSV.
+    has_header: whether the first row names the columns.
+  """
+  path: str
+  kind: str
+  columns: tuple = (0,)
+  width: int = 0
+  delimiter: str = ","
+  has_header: bool = False
+
+  def rows(self, lines: "Lines") -> Iterator[InputRow]:
+    """Yields the rows from where `lines` is."""
+    if self.kind == CSV:
+      yield from self._csv_rows(lines)
+      return
+    for number, raw in lines:
+      yield self._row_of_line(number, raw)
+
+  def _row_of_line(self, number, raw) -> InputRow:
+    if raw is None:
+      return InputRow(number, (), _TOO_LONG)
+    try:
+      line = raw.decode("utf-8").rstrip("\r\n")
+    except UnicodeDecodeError:
+      return InputRow(number, (), _NO_UTF8)
+    if self.kind == JSONL:
+      return self._of_json(number, line)
+    fields = [line] if self.kind == TXT else line.split("\t")
+    return self._of_fields(number, fields)
+
+  def _of_fields(self, number, fields) -> InputRow:
+    if not any(field.strip() for field in fields):
+      return InputRow(number, (), _EMPTY)
+    if len(fields) <= max(self.columns):
+      return InputRow(number, (), f"too few columns: {len(fields)} for "
+                      f"{self.width}")
+    if self.width and len(fields) > self.width:
+      return InputRow(number, (), f"too many columns: {len(fields)} for "
+                      f"{self.width}")
+    return _checked(number, [fields[c] for c in self.columns], self.columns)
+
+  def _of_json(self, number, line) -> InputRow:
+    if not line.strip():
+      return InputRow(number, (), _EMPTY)
+    try:
+      record = json.loads(line)
+    except (ValueError, RecursionError):
+      return InputRow(number, (), "not JSON")
+    if not isinstance(record, dict):
+      return InputRow(number, (), "not a JSON object")
+    for key in self.columns:
+      if key not in record:
+        return InputRow(number, (), f"no {key!r} in it")
+      if not isinstance(record[key], str):
+        return InputRow(number, (), f"its {key!r} is not a string")
+    return _checked(number, [record[key] for key in self.columns],
+                    self.columns)
+
+  def _csv_rows(self, lines) -> Iterator[InputRow]:
+    # The limit is global to the process; other readers may have set it.
+    csv.field_size_limit(2 * MAX_ROW_BYTES)
+    record = _CsvLines(lines, self.path)
+    reader = csv.reader(record, delimiter=self.delimiter)
+    while True:
+      record.start()
+      try:
+        fields = next(reader, None)
+      except csv.Error as error:
+        raise UserError(f"{self.path}:{record.first}: not a row of CSV "
+                        f"({error}): check the quotation marks") from error
+      if fields is None:
+        return
+      if record.problem:
+        yield InputRow(record.first, (), record.problem)
+      else:
+        yield self._of_fields(record.first, fields)
+
+
+class Lines:
+  """Lines of a file from some place on.
+
+  Iterating gives (number from 1, bytes with the line's end); None in place of
+  the bytes of a line that is longer than `MAX_ROW_BYTES`.
+
+  Attributes:
+    offset: bytes of text before the next line; of a .gz decompressed ones.
+    number: of the next line, from 1.
+    digest: what `update` is called on with all that is read, if given.
+  """
+
+  def __init__(self, path: str, offset: int = 0, number: int = 1, digest=None):
+    self.path, self.offset, self.number = path, offset, number
+    self._digest = digest
+    self._file = text_files.open_text(path)
+    try:
+      self._file.seek(offset)
+    except text_files.READ_ERRORS as error:
+      self._file.close()
+      raise text_files.damaged(path, offset, error) from error
+
+  def __enter__(self):
+    return self
+
+  def __exit__(self, *unused):
+    self._file.close()
+
+  def __iter__(self):
+    return self
+
+  def __next__(self):
+    line = piece = self._read()
+    if not piece:
+      raise StopIteration
+    while not piece.endswith(b"\n") and len(piece) == MAX_ROW_BYTES:
+      line, piece = None, self._read()
+    number, self.number = self.number, self.number + 1
+    if number == 1 and line is not None:
+      line = text_files.without_bom(line, self.path)
+    return number, line
+
+  def _read(self):
+    try:
+      piece = self._file.readline(MAX_ROW_BYTES)
+    except text_files.READ_ERRORS as error:
+      raise text_files.damaged(self.path, self.offset, error) from error
+    self.offset += len(piece)
+    if self._digest is not None:
+      self._digest.update(piece)
+    return piece
+
+
+class _CsvLines:
+  """Lines as text, and what is wrong with those of the record being read."""
+
+  def __init__(self, lines: Lines, path: str):
+    self._lines, self._path = lines, path
+    self.start()
+
+  def start(self):
+    """A record begins."""
+    self.first, self.problem = self._lines.number, ""
+    self._offset = self._lines.offset
+
+  def __iter__(self):
+    return self
+
+  def __next__(self):
+    _, raw = next(self._lines)
+    if raw is None:
+      self.problem = _TOO_LONG
+      return "\n"
+    if self._lines.offset - self._offset > MAX_ROW_BYTES:
+      raise UserError(
+          f"{self._path}:{self.first}: a quotation mark opens a field that "
+          f"does not end within {MAX_ROW_BYTES:,} bytes: close it")
+    try:
+      return raw.decode("utf-8")
+    except UnicodeDecodeError:
+      self.problem = _NO_UTF8
+      return raw.decode("utf-8", "replace")
+
+
+def _checked(number, texts, columns) -> InputRow:
+  for text, column in zip(texts, columns):
+    if not text.strip():
+      where = f" in column {column!r}" if len(texts) > 1 else ""
+      return InputRow(number, (), _EMPTY + where)
+  return InputRow(number, tuple(texts))
+
+
+def kind_of(path: str) -> str:
+  return path.lower().removesuffix(".gz").rpartition(".")[2]
+
+
+def open_at_rows(path: str, text_columns: str, digest=None):
+  """Finds the columns of a file.
+
+  Args:
+    path: one with an extension of `EXTENSIONS`.
+    text_columns: as --text_columns; empty looks for usual names.
+    digest: see `Lines`.
+
+  Returns:
+    The `InputFile`, and `Lines` at its first row.
+
+  Raises:
+    UserError: if a column isn't there, or the file can't be read.
+  """
+  kind = kind_of(path)
+  layout = labelled_files.layout_of("", text_columns, "", "", None)
+  lines = Lines(path, digest=digest)
+  if kind == TXT:
+    if len(layout.texts) == 2:
+      raise UserError(f"{path}: holds one text a line, and two are asked for: "
+                      "give .tsv, .csv or .jsonl files")
+    return InputFile(path, TXT), lines
+  if kind == JSONL:
+    return InputFile(path, JSONL, _json_columns(path, layout.texts)), lines
+  first = _first_fields(path, kind)
+  file = InputFile(path, kind, (0,), len(first.fields), first.delimiter,
+                   layout.has_header)
+  file = dataclasses.replace(file, columns=_columns(
+      path, layout, first.fields))
+  if layout.has_header:
+    for _ in range(first.lines):
+      next(lines)
+  return file, lines
+
+
+class _First(NamedTuple):
+  fields: list
+  lines: int
+  delimiter: str
+
+
+def _first_fields(path, kind) -> _First:
+  """The first row of a table, and how many lines it takes."""
+  with Lines(path) as lines:
+    start = next(lines, (1, b""))[1]
+  try:
+    line = (start or b"").decode("utf-8").rstrip("\r\n")
+  except UnicodeDecodeError:
+    line = ""
+  if not line.strip():
+    raise UserError(f"{path}:1: must name the columns, or hold a row: check "
+                    "the file")
+  if kind == TSV:
+    return _First(line.split("\t"), 1, "\t")
+  # Spreadsheets of half of Europe put semicolons where others put commas.
+  delimiter = ";" if line.count(";") > line.count(",") else ","
+  with Lines(path) as lines:
+    reader = csv.reader(_CsvLines(lines, path), delimiter=delimiter)
+    fields = next(reader)
+    return _First(fields, lines.number - 1, delimiter)
+
+
+def _columns(path, layout, header) -> tuple:
+  """Numbers of the columns of the texts."""
+  names = layout.texts or next(
+      (usual for usual in labelled_files.USUAL_TEXTS
+       if set(usual) <= set(header)), ())
+  if not names and len(header) == 1 and layout.has_header:
+    names = (header[0],)
+  if not names:
+    raise UserError(f"{path}: which column is the text? Give --text_columns "
+                    f"with one or two of {_listed(header)}")
+  for name in names:
+    if isinstance(name, int):
+      if name >= len(header):
+        raise UserError(f"{path}: no column {name}: its first row has "
+                        f"{len(header)}, counted from 0")
+    elif name not in header:
+      raise UserError(f"{path}: no column {name!r} in its first row; it has "
+                      f"{_listed(header)}")
+  return tuple(name if isinstance(name, int) else header.index(name)
+               for name in names)
+
+
+def _json_columns(path, names) -> tuple:
+  if names:
+    return tuple(map(str, names))
+  with Lines(path) as lines:
+    for _, raw in lines:
+      try:
+        record = json.loads(raw or b"")
+      except (ValueError, RecursionError):
+        continue
+      if not isinstance(record, dict):
+        continue
+      for usual in labelled_files.USUAL_TEXTS:
+        if set(usual) <= set(record):
+          return usual
+      raise UserError(f"{path}: which key is the text? Give --text_columns "
+                      f"with one or two of {_listed(list(record))}")
+  raise UserError(f"{path}: holds no JSON object: check the path")
+
+
+def _listed(names) -> str:
+  shown = ", ".join(repr(str(name)[:40]) for name in names[:12])
+  return shown + (", ..." if len(names) > 12 else "")

@@ -1,0 +1,44 @@
+"""All that a worker needs to know to score a part, wherever it runs."""
+
+import dataclasses
+from typing import Callable
+
+from official_style.serving.scoring import answer_rows
+from official_style.serving.scoring import scored_export
+
+
+@dataclasses.dataclass(frozen=True)
+class ScoringJob:
+  """Plain values, which travel to other processes and machines.
+
+  Attributes:
+    output_dir: folder of the parts; one path on all machines.
+    export: folder of a version; the same.
+    signature: one of ids.
+    answer_format: an `AnswerFormat`.
+    batch_tokens, max_batch_rows: of a batch, see `length_batches`.
+    servers: `host:port` of servers of the export; none is in this process.
+    server_options: further arguments of the client, as (name, value) pairs.
+  """
+  output_dir: str
+  export: str
+  signature: str
+  answer_format: answer_rows.AnswerFormat
+  batch_tokens: int
+  max_batch_rows: int
+  servers: tuple = ()
+  server_options: tuple = ()
+
+  def open_export(self) -> scored_export.ScoredExport:
+    # The driver has compared its files with the manifest.
+    return scored_export.ScoredExport(self.export, self.signature, check=False)
+
+  def open_predictor(self, num_threads: int = 1) -> Callable[[dict], dict]:
+    """What takes arrays by name and gives arrays by name.
+
+    Args:
+      num_threads: calls that are made at a time.
+    """
+    from official_style.serving.scoring import saved_model_predictor
+    return saved_model_predictor.SavedModelPredictor(
+        self.export, self.signature, num_threads)
