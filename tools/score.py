@@ -63,7 +63,20 @@ _MAX_BATCH_ROWS = flags.DEFINE_integer(
     "max_batch_rows", 128, "rows of a batch")
 _NUM_WORKERS = flags.DEFINE_integer(
     "num_workers", 0, "batches at a time, of Spark and Beam parts; 0: one for "
-    "each core")
+    "each core, and 8 with --server")
+_SERVER = flags.DEFINE_list(
+    "server", [], "host:port of servers of the export, instead of loading it; "
+    "a name stands for all addresses behind it. --model is still read, for "
+    "vocabulary and labels, and must be what is served")
+_SERVER_MODEL = flags.DEFINE_string(
+    "server_model", None, "name of the model there; by default that of the "
+    "folder of --model")
+_TRANSPORT = flags.DEFINE_enum(
+    "transport", "grpc", ["grpc", "rest"], "to the servers")
+_TIMEOUT = flags.DEFINE_float(
+    "timeout_s", 60.0, "of one try at a batch, of a server")
+_DEADLINE = flags.DEFINE_float(
+    "deadline_s", 600.0, "of a batch, all tries and pauses, of a server")
 _RUNNER = flags.DEFINE_enum(
     "runner", "local", ["local", "spark", "beam"], "spark and beam need their "
     "extra: pip install 'official-style[spark]'")
@@ -75,6 +88,23 @@ _BEAM_ARGS = flags.DEFINE_multi_string(
     "repeatable")
 
 
+# Rows of a batch that an export tells a server to take.
+_SERVER_ROWS = 32
+
+
+def _server_options(export):
+  """Name and settings of the client, of `ScoringOptions`."""
+  folder = os.path.abspath(export)
+  if os.path.basename(folder).isdigit():
+    folder = os.path.dirname(folder)
+  return dict(
+      servers=tuple(_SERVER.value),
+      server_model=_SERVER_MODEL.value or os.path.basename(folder),
+      server_options=(
+          ("transport", _TRANSPORT.value), ("timeout_s", _TIMEOUT.value),
+          ("deadline_s", _DEADLINE.value), ("rows_per_request", _SERVER_ROWS)))
+
+
 def _options():
   from official_style.data import text_paths
   from official_style.serving.scoring import input_file
@@ -84,17 +114,19 @@ def _options():
       os, "sched_getaffinity") else os.cpu_count() or 1
   runner_args = {"local": (), "spark": _SPARK_ARGS.value,
                  "beam": _BEAM_ARGS.value}[_RUNNER.value]
+  if _SERVER.value:
+    cores = 8
+  export = scored_export.newest(_MODEL.value)
   return scoring.ScoringOptions(
       paths=tuple(text_paths.expand_paths(
           _INPUT.value, extensions=input_file.EXTENSIONS)),
-      export=scored_export.newest(_MODEL.value),
-      output_dir=_OUTPUT_DIR.value, signature=_SIGNATURE.value,
+      export=export, output_dir=_OUTPUT_DIR.value, signature=_SIGNATURE.value,
       text_columns=_TEXT_COLUMNS.value, form=_FORMAT.value,
       embedding=_EMBEDDING.value, decimals=_DECIMALS.value,
       rows_per_part=_ROWS_PER_PART.value, batch_tokens=_BATCH_TOKENS.value,
       max_batch_rows=_MAX_BATCH_ROWS.value, runner=_RUNNER.value,
       num_workers=_NUM_WORKERS.value or cores,
-      runner_args=tuple(runner_args))
+      runner_args=tuple(runner_args), **_server_options(export))
 
 
 class _LiveLine:

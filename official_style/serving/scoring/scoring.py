@@ -35,7 +35,7 @@ class ScoringOptions:
     runner: one of `RUNNERS`.
     num_workers: batches at a time; of Spark and Beam parts.
     runner_args: of Spark or Beam.
-    servers, server_options: see `ScoringJob`.
+    servers, server_model, server_options: see `ScoringJob`.
   """
   paths: tuple
   export: str
@@ -52,6 +52,7 @@ class ScoringOptions:
   num_workers: int = 1
   runner_args: tuple = ()
   servers: tuple = ()
+  server_model: str = ""
   server_options: tuple = ()
 
 
@@ -90,7 +91,8 @@ def score(options: ScoringOptions,
   job = scoring_job.ScoringJob(
       os.path.abspath(options.output_dir), os.path.abspath(options.export),
       options.signature, answer_format, options.batch_tokens,
-      options.max_batch_rows, options.servers, options.server_options)
+      options.max_batch_rows, options.servers, options.server_model,
+      options.server_options)
   folder = scoring_folder.ScoringFolder(options.output_dir)
   with folder.begin(_settings(options, export, plan, answer_format), plan):
     folder.remove_unfinished()

@@ -18,7 +18,8 @@ class ScoringJob:
     answer_format: an `AnswerFormat`.
     batch_tokens, max_batch_rows: of a batch, see `length_batches`.
     servers: `host:port` of servers of the export; none is in this process.
-    server_options: further arguments of the client, as (name, value) pairs.
+    server_model: its name there.
+    server_options: fields of `ClientOptions`, as (name, value) pairs.
   """
   output_dir: str
   export: str
@@ -27,6 +28,7 @@ class ScoringJob:
   batch_tokens: int
   max_batch_rows: int
   servers: tuple = ()
+  server_model: str = ""
   server_options: tuple = ()
 
   def open_export(self) -> scored_export.ScoredExport:
@@ -39,6 +41,11 @@ class ScoringJob:
     Args:
       num_threads: calls that are made at a time.
     """
+    if self.servers:
+      from official_style.serving.scoring import server_predictor
+      return server_predictor.ServerPredictor(
+          self.servers, self.server_model, self.signature, num_threads,
+          **dict(self.server_options))
     from official_style.serving.scoring import saved_model_predictor
     return saved_model_predictor.SavedModelPredictor(
         self.export, self.signature, num_threads)
