@@ -50,8 +50,11 @@ setuptools.setup(
                  "scikit-learn>=1.3,<2", "scipy>=1.11,<2"],
         # Plots of results.
         "report": ["matplotlib>=3.8,<4"],
-        # Building shards on a cluster.
+        # Building shards and scoring on a cluster.
         "beam": ["apache-beam>=2.60,<3"],
+        # Scoring on a cluster; it needs a Java, 17 or 21. [sql]: pandas and
+        # pyarrow, which carry rows to Python.
+        "spark": ["pyspark[sql]>=4,<5"],
         # gRPC messages of TensorFlow Serving: the client by gRPC, and
         # tools/serve.py. REST needs none.
         "serving": ["tensorflow-serving-api==2.20.*"],

@@ -10,15 +10,13 @@ import json
 from typing import Iterator, NamedTuple
 
 from official_style.data import labelled_files
-from official_style.data import text_files
 from official_style.errors import UserError
+from official_style.serving.scoring import input_lines
 
 EXTENSIONS = tuple(name + end for name in (".txt", ".tsv", ".csv", ".jsonl")
                    for end in ("", ".gz"))
 TXT, TSV, CSV, JSONL = "txt", "tsv", "csv", "jsonl"
-MAX_ROW_BYTES = 8_000_000
-_EMPTY, _NO_UTF8 = "empty text", "bytes that are not UTF-8"
-_TOO_LONG = f"longer than {MAX_ROW_BYTES:,} bytes"
+_EMPTY = "empty text"
 
 
 class InputRow(NamedTuple):
@@ -53,7 +51,7 @@ class InputFile:
   delimiter: str = ","
   has_header: bool = False
 
-  def rows(self, lines: "Lines") -> Iterator[InputRow]:
+  def rows(self, lines: input_lines.Lines) -> Iterator[InputRow]:
     """Yields the rows from where `lines` is."""
     if self.kind == CSV:
       yield from self._csv_rows(lines)
@@ -63,11 +61,11 @@ class InputFile:
 
   def _row_of_line(self, number, raw) -> InputRow:
     if raw is None:
-      return InputRow(number, (), _TOO_LONG)
+      return InputRow(number, (), input_lines.TOO_LONG)
     try:
       line = raw.decode("utf-8").rstrip("\r\n")
     except UnicodeDecodeError:
-      return InputRow(number, (), _NO_UTF8)
+      return InputRow(number, (), input_lines.NO_UTF8)
     if self.kind == JSONL:
       return self._of_json(number, line)
     fields = [line] if self.kind == TXT else line.split("\t")
@@ -103,8 +101,8 @@ class InputFile:
 
   def _csv_rows(self, lines) -> Iterator[InputRow]:
     # The limit is global to the process; other readers may have set it.
-    csv.field_size_limit(2 * MAX_ROW_BYTES)
-    record = _CsvLines(lines, self.path)
+    csv.field_size_limit(2 * input_lines.MAX_ROW_BYTES)
+    record = input_lines.CsvLines(lines, self.path)
     reader = csv.reader(record, delimiter=self.delimiter)
     while True:
       record.start()
@@ -119,90 +117,6 @@ class InputFile:
         yield InputRow(record.first, (), record.problem)
       else:
         yield self._of_fields(record.first, fields)
-
-
-class Lines:
-  """Lines of a file from some place on.
-
-  Iterating gives (number from 1, bytes with the line's end); None in place of
-  the bytes of a line that is longer than `MAX_ROW_BYTES`.
-
-  Attributes:
-    offset: bytes of text before the next line; of a .gz decompressed ones.
-    number: of the next line, from 1.
-    digest: what `update` is called on with all that is read, if given.
-  """
-
-  def __init__(self, path: str, offset: int = 0, number: int = 1, digest=None):
-    self.path, self.offset, self.number = path, offset, number
-    self._digest = digest
-    self._file = text_files.open_text(path)
-    try:
-      self._file.seek(offset)
-    except text_files.READ_ERRORS as error:
-      self._file.close()
-      raise text_files.damaged(path, offset, error) from error
-
-  def __enter__(self):
-    return self
-
-  def __exit__(self, *unused):
-    self._file.close()
-
-  def __iter__(self):
-    return self
-
-  def __next__(self):
-    line = piece = self._read()
-    if not piece:
-      raise StopIteration
-    while not piece.endswith(b"\n") and len(piece) == MAX_ROW_BYTES:
-      line, piece = None, self._read()
-    number, self.number = self.number, self.number + 1
-    if number == 1 and line is not None:
-      line = text_files.without_bom(line, self.path)
-    return number, line
-
-  def _read(self):
-    try:
-      piece = self._file.readline(MAX_ROW_BYTES)
-    except text_files.READ_ERRORS as error:
-      raise text_files.damaged(self.path, self.offset, error) from error
-    self.offset += len(piece)
-    if self._digest is not None:
-      self._digest.update(piece)
-    return piece
-
-
-class _CsvLines:
-  """Lines as text, and what is wrong with those of the record being read."""
-
-  def __init__(self, lines: Lines, path: str):
-    self._lines, self._path = lines, path
-    self.start()
-
-  def start(self):
-    """A record begins."""
-    self.first, self.problem = self._lines.number, ""
-    self._offset = self._lines.offset
-
-  def __iter__(self):
-    return self
-
-  def __next__(self):
-    _, raw = next(self._lines)
-    if raw is None:
-      self.problem = _TOO_LONG
-      return "\n"
-    if self._lines.offset - self._offset > MAX_ROW_BYTES:
-      raise UserError(
-          f"{self._path}:{self.first}: a quotation mark opens a field that "
-          f"does not end within {MAX_ROW_BYTES:,} bytes: close it")
-    try:
-      return raw.decode("utf-8")
-    except UnicodeDecodeError:
-      self.problem = _NO_UTF8
-      return raw.decode("utf-8", "replace")
 
 
 def _checked(number, texts, columns) -> InputRow:
@@ -223,7 +137,7 @@ def open_at_rows(path: str, text_columns: str, digest=None):
   Args:
     path: one with an extension of `EXTENSIONS`.
     text_columns: as --text_columns; empty looks for usual names.
-    digest: see `Lines`.
+    digest: see `input_lines.Lines`.
 
   Returns:
     The `InputFile`, and `Lines` at its first row.
@@ -233,7 +147,7 @@ def open_at_rows(path: str, text_columns: str, digest=None):
   """
   kind = kind_of(path)
   layout = labelled_files.layout_of("", text_columns, "", "", None)
-  lines = Lines(path, digest=digest)
+  lines = input_lines.Lines(path, digest)
   if kind == TXT:
     if len(layout.texts) == 2:
       raise UserError(f"{path}: holds one text a line, and two are asked for: "
@@ -260,7 +174,7 @@ class _First(NamedTuple):
 
 def _first_fields(path, kind) -> _First:
   """The first row of a table, and how many lines it takes."""
-  with Lines(path) as lines:
+  with input_lines.Lines(path) as lines:
     start = next(lines, (1, b""))[1]
   try:
     line = (start or b"").decode("utf-8").rstrip("\r\n")
@@ -273,8 +187,8 @@ def _first_fields(path, kind) -> _First:
     return _First(line.split("\t"), 1, "\t")
   # Spreadsheets of half of Europe put semicolons where others put commas.
   delimiter = ";" if line.count(";") > line.count(",") else ","
-  with Lines(path) as lines:
-    reader = csv.reader(_CsvLines(lines, path), delimiter=delimiter)
+  with input_lines.Lines(path) as lines:
+    reader = csv.reader(input_lines.CsvLines(lines, path), delimiter=delimiter)
     fields = next(reader)
     return _First(fields, lines.number - 1, delimiter)
 
@@ -304,7 +218,7 @@ def _columns(path, layout, header) -> tuple:
 def _json_columns(path, names) -> tuple:
   if names:
     return tuple(map(str, names))
-  with Lines(path) as lines:
+  with input_lines.Lines(path) as lines:
     for _, raw in lines:
       try:
         record = json.loads(raw or b"")

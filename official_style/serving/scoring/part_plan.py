@@ -3,7 +3,7 @@
 import dataclasses
 import hashlib
 import os
-from typing import Callable, Iterator, Optional
+from typing import Callable, Optional
 
 from official_style.errors import UserError
 from official_style.serving.scoring import input_file
@@ -49,26 +49,6 @@ class PartPlan:
 
   def num_rows_of(self, part: int) -> int:
     return sum(segment.rows for segment in self.parts[part])
-
-  def rows(self, part: int) -> Iterator[tuple]:
-    """Yields (path, `InputRow`) of a part.
-
-    Raises:
-      UserError: if a file can't be read, or has fewer rows than before.
-    """
-    for segment in self.parts[part]:
-      file = self.files[segment.file]
-      left = segment.rows
-      with input_file.Lines(os.path.join(self.root, file.path),
-                            segment.offset, segment.line) as lines:
-        for row in file.rows(lines):
-          yield file.path, row
-          left -= 1
-          if not left:
-            break
-      if left:
-        raise UserError(f"{file.path}: has changed while it was read: start "
-                        "again, with another --output_dir")
 
   def to_dict(self) -> dict:
     return dict(

@@ -5,10 +5,12 @@ same bytes.
 """
 
 import dataclasses
+import threading
 from typing import Callable
 
 from official_style.serving.scoring import length_batches
 from official_style.serving.scoring import part_plan
+from official_style.serving.scoring import part_reader
 from official_style.serving.scoring import refused_rows
 from official_style.serving.scoring import scoring_folder
 from official_style.serving.scoring import scoring_job
@@ -47,8 +49,10 @@ class PartScorer:
 
   def __init__(self, job: scoring_job.ScoringJob, plan: part_plan.PartPlan,
                predict: Callable[[dict], dict]):
-    self._job, self._plan, self._predict = job, plan, predict
+    self._job, self._predict = job, predict
     self._export = job.open_export()
+    # Threads that score a part each share a file and a tokenizer.
+    self._reader, self._lock = part_reader.PartReader(plan), threading.Lock()
 
   def score(self, number: int) -> dict:
     """Scores a part, a batch after the other; returns what is known of it."""
@@ -58,6 +62,10 @@ class PartScorer:
 
   def prepare(self, number: int) -> PreparedPart:
     """Reads a part and cuts it into batches."""
+    with self._lock:
+      return self._prepare(number)
+
+  def _prepare(self, number) -> PreparedPart:
     places, encoded, bad, waiting = [], [], [], []
 
     def encode():
@@ -71,7 +79,7 @@ class PartScorer:
       waiting.clear()
 
     characters = 0
-    for path, row in self._plan.rows(number):
+    for path, row in self._reader.rows(number):
       if row.problem:
         bad.append((path, row.number, row.problem))
         continue

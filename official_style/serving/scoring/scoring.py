@@ -92,7 +92,7 @@ def score(options: ScoringOptions,
       os.path.abspath(options.output_dir), os.path.abspath(options.export),
       options.signature, answer_format, options.batch_tokens,
       options.max_batch_rows, options.servers, options.server_model,
-      options.server_options)
+      options.server_options, tuple(tensorflow_environment.settings().items()))
   folder = scoring_folder.ScoringFolder(options.output_dir)
   with folder.begin(_settings(options, export, plan, answer_format), plan):
     folder.remove_unfinished()

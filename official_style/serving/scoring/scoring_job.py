@@ -1,6 +1,7 @@
 """All that a worker needs to know to score a part, wherever it runs."""
 
 import dataclasses
+import os
 from typing import Callable
 
 from official_style.serving.scoring import answer_rows
@@ -20,6 +21,8 @@ class ScoringJob:
     servers: `host:port` of servers of the export; none is in this process.
     server_model: its name there.
     server_options: fields of `ClientOptions`, as (name, value) pairs.
+    environment: variables that TensorFlow reads, as (name, value) pairs; the
+      driver's, as they decide the last bits.
   """
   output_dir: str
   export: str
@@ -30,6 +33,7 @@ class ScoringJob:
   servers: tuple = ()
   server_model: str = ""
   server_options: tuple = ()
+  environment: tuple = ()
 
   def open_export(self) -> scored_export.ScoredExport:
     # The driver has compared its files with the manifest.
@@ -46,6 +50,7 @@ class ScoringJob:
       return server_predictor.ServerPredictor(
           self.servers, self.server_model, self.signature, num_threads,
           **dict(self.server_options))
+    os.environ.update(self.environment)
     from official_style.serving.scoring import saved_model_predictor
     return saved_model_predictor.SavedModelPredictor(
         self.export, self.signature, num_threads)

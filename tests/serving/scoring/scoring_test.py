@@ -13,6 +13,7 @@ from official_style import files
 from official_style.data import text_paths
 from official_style.errors import UserError
 from official_style.serving.scoring import input_file
+from official_style.serving.scoring import input_lines
 from official_style.serving.scoring import scored_export
 from official_style.serving.scoring import scoring_folder
 from tests.reference import tiny_scoring as tiny
@@ -173,7 +174,7 @@ def test_another_input_model_or_setting_is_refused_and_named(
 
 
 def test_every_bad_row_is_listed_with_its_reason(export, tmp_path, monkeypatch):
-  monkeypatch.setattr(input_file, "MAX_ROW_BYTES", 3000)
+  monkeypatch.setattr(input_lines, "MAX_ROW_BYTES", 3000)
   tiny.use(monkeypatch, tiny.Model(refused=tiny.WORDS.index("z"),
                                    broken=tiny.WORDS.index("y")))
   (tmp_path / "a.txt").write_bytes(
@@ -281,7 +282,7 @@ def test_every_form_says_the_same(
 
 def test_mistakes_are_told_before_anything_is_written(
     model, export, rows, tmp_path, monkeypatch):
-  monkeypatch.setattr(input_file, "MAX_ROW_BYTES", 10_000)
+  monkeypatch.setattr(input_lines, "MAX_ROW_BYTES", 10_000)
   path, out = rows[0], tmp_path / "out"
   (tmp_path / "empty.txt").write_text("")
   (tmp_path / "utf16.txt").write_bytes("a\n".encode("utf-16"))
