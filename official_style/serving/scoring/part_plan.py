@@ -36,12 +36,14 @@ class PartPlan:
     files: `InputFile`s, in order.
     sha256: of the text of each, decompressed.
     parts: of each part its `Segment`s.
+    stamps: of each file `stamp`, from before it was read.
     root: what paths of files are relative to.
   """
   files: tuple
   sha256: tuple
   parts: tuple
-  root: str = ""
+  stamps: tuple
+  root: str
 
   @property
   def num_rows(self) -> int:
@@ -55,7 +57,8 @@ class PartPlan:
         root=self.root, files=[dataclasses.asdict(file) for file in self.files],
         sha256=list(self.sha256),
         parts=[[list(dataclasses.astuple(s)) for s in part]
-               for part in self.parts])
+               for part in self.parts],
+        stamps=[list(stamp) for stamp in self.stamps])
 
   @classmethod
   def from_dict(cls, value: dict) -> "PartPlan":
@@ -63,7 +66,22 @@ class PartPlan:
         **(file | dict(columns=tuple(file["columns"]))))
                   for file in value["files"])
     parts = tuple(tuple(Segment(*s) for s in part) for part in value["parts"])
-    return cls(files, tuple(value["sha256"]), parts, value["root"])
+    return cls(files, tuple(value["sha256"]), parts,
+               tuple(map(tuple, value["stamps"])), value["root"])
+
+
+def stamp(path: str) -> tuple:
+  """What changes when a file is written: its size, and when it was.
+
+  Raises:
+    UserError: if it isn't there.
+  """
+  try:
+    found = os.stat(path)
+  except OSError as error:
+    raise UserError(f"{path}: can't be read ({error.strerror}): check the path "
+                    "and its permissions") from error
+  return found.st_size, found.st_mtime_ns
 
 
 def of(paths, text_columns: str, rows_per_part: int,
@@ -80,6 +98,7 @@ def of(paths, text_columns: str, rows_per_part: int,
     UserError: if a file can't be read, columns aren't there, or no row is.
   """
   files, digests, parts, part, size = [], [], [], [], 0
+  stamps = tuple(map(stamp, paths))
   for index, path in enumerate(paths):
     digest = hashlib.sha256()
     file, lines = input_file.open_at_rows(path, text_columns, digest)
@@ -104,4 +123,5 @@ def of(paths, text_columns: str, rows_per_part: int,
     parts.append(tuple(part))
   if not parts:
     raise UserError(f"{paths[0]}: holds no rows: check the path")
-  return PartPlan(tuple(files), tuple(digests), tuple(parts), os.getcwd())
+  return PartPlan(tuple(files), tuple(digests), tuple(parts), stamps,
+                  os.getcwd())

@@ -25,7 +25,7 @@ class PartReader:
     """Yields (path, `InputRow`) of a part.
 
     Raises:
-      UserError: if a file can't be read, or has fewer rows than before.
+      UserError: if a file can't be read, or has changed.
     """
     for segment in self._plan.parts[part]:
       file = self._plan.files[segment.file]
@@ -37,7 +37,9 @@ class PartReader:
         left -= 1
         if not left:
           break
-      if left:
+      # After reading: whoever wrote to it did so before, or after this part.
+      if left or part_plan.stamp(lines.path) != (
+          self._plan.stamps[segment.file]):
         raise UserError(f"{file.path}: has changed while it was read: start "
                         "again, with another --output_dir")
 

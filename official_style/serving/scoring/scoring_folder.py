@@ -187,6 +187,8 @@ class ScoringFolder:
     text = json.dumps(manifest, indent=1, ensure_ascii=False) + "\n"
     files.write(os.path.join(self.path, MANIFEST),
                 text.encode("utf-8", "backslashreplace"))
+    if os.path.exists(self._done(_PLAN)):
+      os.remove(self._done(_PLAN))
     return counts
 
   def remove_unfinished(self):
