@@ -1,5 +1,6 @@
 """A process that is killed while it scores, with a model that needs nothing."""
 
+import pathlib
 import signal
 import subprocess
 import sys
@@ -7,9 +8,9 @@ import time
 
 import pytest
 
-from tests.reference import tiny_runs
 from tests.reference import tiny_scoring as tiny
 
+_ROOT = pathlib.Path(__file__).resolve().parents[3]
 _CODE = """
 import sys, time
 from tests.reference import tiny_scoring as tiny
@@ -28,7 +29,7 @@ tiny.score([sys.argv[1]], sys.argv[2], sys.argv[3], num_workers=2)
 def _start(path, export, output, seconds):
   return subprocess.Popen(
       [sys.executable, "-c", _CODE, str(path), export, str(output),
-       str(seconds)], cwd=tiny_runs.ROOT)
+       str(seconds)], cwd=_ROOT)
 
 
 @pytest.mark.parametrize("parts", [0, 2])

@@ -90,7 +90,7 @@ def test_workers_and_the_order_of_files_change_no_byte(
     paths = text_paths.expand_paths(spec, extensions=input_file.EXTENSIONS)
     counts = tiny.score(paths, export, outputs[-1], num_workers=workers)
   assert counts["rows"] == 52
-  assert len(tiny.contents(outputs[0])) == 6 + 6 + 4
+  assert len(tiny.contents(outputs[0])) == 6 + 7 + 2
   for output in outputs[1:]:
     assert tiny.contents(output) == tiny.contents(outputs[0])
 
