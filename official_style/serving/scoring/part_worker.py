@@ -32,11 +32,15 @@ class PartWorker:
   def score(self, number: int) -> int:
     """Scores a part; returns how many rows it has, -1 after a mistake.
 
+    One that is done is left alone: a task of several parts is tried again.
     A mistake of the user is written down for the driver: raised here it would
     be tried again, and come out as a page of trace.
     """
     if self._scorer is None:
       return -1
+    facts = self._folder.facts(number)
+    if facts is not None:
+      return facts["rows"]
     try:
       return self._scorer.score(number)["rows"]
     except UserError as error:

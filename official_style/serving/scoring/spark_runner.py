@@ -25,9 +25,11 @@ except ImportError as missing:
 
 _ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(
     os.path.abspath(__file__)))))
+# Of each core: a task costs some tenths of a second, and the last ones have to
+# be short for all cores to end together. One that is tried again leaves out
+# the parts it has done.
+_TASKS = 16
 _SETTINGS = {
-    # Parts take long, and results are numbers.
-    "spark.sql.execution.arrow.maxRecordsPerBatch": "1",
     "spark.ui.showConsoleProgress": "false",
     "spark.sql.execution.pyspark.udf.simplifiedTraceback.enabled": "false",
 }
@@ -69,10 +71,11 @@ def run(job, parts, num_workers: int, settings=()):
   try:
     session.sparkContext.setLogLevel("ERROR")
     score = pyspark.ml.functions.predict_batch_udf(
-        _maker(job, parts), return_type=pyspark.sql.types.LongType(), batch_size=1)
-    # A part a task, or a task that is killed takes others with it. A range,
-    # as Python workers that make rows would be workers with a model too.
-    places = session.range(0, len(parts), 1, len(parts))
+        _maker(job, parts), return_type=pyspark.sql.types.LongType(),
+        batch_size=1)
+    # A range, as Python workers that make rows would load the model too.
+    places = session.range(0, len(parts), 1, min(
+        len(parts), _TASKS * session.sparkContext.defaultParallelism))
     places.select(score("id").alias("rows")).collect()
   finally:
     session.stop()
