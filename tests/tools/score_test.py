@@ -14,6 +14,7 @@ import pytest
 import tensorflow as tf
 
 from official_style.serving import savedmodel_export
+from official_style.serving.local_server import local_server
 from tests.reference import tiny_finished_run
 from tests.reference import tiny_runs
 from tests.reference import tiny_scoring
@@ -67,6 +68,34 @@ def test_predictions_are_those_of_the_saved_model(export, tmp_path, capsys):
   np.testing.assert_allclose(
       [list(map(float, row[3:])) for row in rows],
       wanted["probabilities"].numpy(), atol=1.1e-5)
+
+
+@pytest.mark.parametrize("transport", ["grpc", "rest"])
+def test_servers_give_the_bytes_of_one_process(
+    export, tmp_path, transport, capsys):
+  if transport == "grpc":
+    pytest.importorskip("tensorflow_serving")
+  _texts(tmp_path / "texts.txt", 25)
+
+  def score(output, *more):
+    assert tiny_runs.run_absl_tool("score", *_command(
+        tmp_path / "texts.txt", export, tmp_path / output, *more)[2:]) == 0
+    return {name: content for name, content in tiny_scoring.contents(
+        tmp_path / output).items() if name.startswith("part-")}
+
+  with local_server.LocalServer(local_server.ServerOptions(
+      str(export), "pyramid", rest_port=0, warm_up=False,
+      grpc_port=0 if transport == "grpc" else None)) as one:
+    port = one.grpc_port if transport == "grpc" else one.rest_port
+    found = score("asked", f"--server=127.0.0.1:{port}",
+                  f"--transport={transport}")
+  assert len(found) == 3 and found == score("alone")
+  # The server is gone: one line, and what is done stays.
+  assert tiny_runs.run_absl_tool("score", *_command(
+      tmp_path / "texts.txt", export, tmp_path / "none",
+      f"--server=127.0.0.1:{port}", f"--transport={transport}",
+      "--deadline_s=1")[2:]) == 2
+  assert f"127.0.0.1:{port}" in capsys.readouterr().err.splitlines()[-1]
 
 
 def test_mistakes_are_one_line(export, tmp_path, capsys):
