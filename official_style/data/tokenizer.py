@@ -1,5 +1,7 @@
 """Text to WordPiece ids. Imports no TensorFlow.
 
+`graph_word_piece_tokenizer` gives the same ids in a TensorFlow graph.
+
 Letters: b texts, t tokens of all of them together.
 """
 
@@ -10,7 +12,10 @@ from official_style.data.byte_tokenizer import ByteTokenizer
 from official_style.data.character_map import CharacterMap
 
 _PREFIX = "##"
-_MAX_WORD_BYTES = 100
+# Longer words are unknown, as in BERT.
+MAX_WORD_CHARACTERS = 100
+# Control characters that Python's `split` takes for spaces, and BERT deletes.
+_DELETED = b"\v\f"
 # Entries of a cache. Full of English it takes 80 MB.
 _MAX_ENTRIES = 1 << 19
 # Longer strings hardly occur twice, as sentences of scripts without spaces.
@@ -33,11 +38,10 @@ def tokenizer_of(vocabulary):
 class WordPieceTokenizer:
   """BERT's tokenization: clean, lower-case, split, longest match first.
 
-  Gives the ids of tensorflow-text's `FastBertTokenizer` (Song et al., 2021,
-  "Fast WordPiece Tokenization", https://arxiv.org/abs/2012.15524), which is
-  what an exported model runs in its graph. Words of more than 100 bytes become
-  one [UNK]. No special tokens are added, and none come out of the text: a
-  literal "[MASK]" in it is three ordinary pieces.
+  Gives the ids of Hugging Face's `BertTokenizerFast`, and so does what an
+  exported model runs in its graph, `graph_word_piece_tokenizer`. Words of more
+  than 100 characters become one [UNK]. No special tokens are added, and none
+  come out of the text: a literal "[MASK]" in it is three ordinary pieces.
 
   Few words make up most of any text, so what stands between two spaces is
   looked up in a table of bounded size first and cut up only if it is new.
@@ -72,7 +76,8 @@ class WordPieceTokenizer:
     look_up = self._chunks.__getitem__
     # All that `split` cuts at is white space to BERT too, and no character
     # changes what becomes of those beyond it.
-    pieces = [b"".join(map(look_up, _as_bytes(text).split()))
+    pieces = [b"".join(map(
+        look_up, _as_bytes(text).translate(None, _DELETED).split()))
               for text in texts]
     offsets = np.zeros([len(pieces) + 1], np.int64)
     np.cumsum([len(piece) // 4 for piece in pieces], out=offsets[1:])
@@ -124,7 +129,7 @@ class WordPieceTokenizer:
 
   def _cut_word(self, word):
     """Returns the packed ids of a word, normalised and without punctuation."""
-    if len(word.encode("utf-8")) > _MAX_WORD_BYTES:
+    if len(word) > MAX_WORD_CHARACTERS:
       return self._unknown
     pieces, start, prefix = [], 0, ""
     while start < len(word):
