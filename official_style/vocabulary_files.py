@@ -20,6 +20,8 @@ from official_style.errors import UserError
 # In a folder the first pair that is there wins.
 _PAIRS = (("vocab.json", "merges.txt"), ("encoder.json", "vocab.bpe"))
 _OWN = "vocab.txt"
+# A vocabulary of a million tokens has 10 MB.
+MAX_BYTES = 64 << 20
 
 
 def find(path: str) -> tuple[str, Optional[str]]:
@@ -206,10 +208,19 @@ def _text(path: str) -> str:
     raise UserError(f"{path}: not UTF-8: fetch it again") from error
 
 
+def check_size(path: str, content: bytes):
+  """Refuses what was read of a file that is too large for a vocabulary."""
+  if len(content) > MAX_BYTES:
+    raise UserError(f"{path}: larger than {MAX_BYTES:,} bytes, which no "
+                    "vocabulary is: give another file")
+
+
 def _read(path: str) -> bytes:
   try:
     with open(path, "rb") as f:
-      return f.read()
+      content = f.read(MAX_BYTES + 1)
+    check_size(path, content)
+    return content
   except OSError as error:
     raise UserError(f"{path}: can't be read ({error.strerror}): check the "
                     "path") from error

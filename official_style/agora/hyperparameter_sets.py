@@ -69,7 +69,7 @@ def read(path: str) -> list[HyperparameterSet]:
   except OSError as error:
     raise UserError(f"--sets={path}: can't be read ({error.strerror}): give a "
                     "JSON file, or paper") from error
-  except ValueError as error:
+  except (ValueError, RecursionError) as error:
     raise UserError(f"--sets={path}: is no JSON: {error}") from error
   if isinstance(value, dict):
     _check_names(value, path)

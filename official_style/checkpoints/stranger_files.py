@@ -21,6 +21,9 @@ def path_in(folder: str, name: str) -> str:
   """
   path = os.path.join(folder, name)
   real, home = os.path.realpath(path), os.path.realpath(folder)
+  if os.path.exists(real) and not os.path.isfile(real):
+    # Reading a pipe, say, has no end.
+    raise UserError(f"{path}: no plain file: put the file itself there")
   if os.path.dirname(real) == home:
     return path
   cache = os.path.dirname(os.path.dirname(home))

@@ -9,9 +9,8 @@ import dataclasses
 import os
 from typing import Optional
 
-import yaml
-
 from official_style import vocabulary_files
+from official_style import yaml_files
 from official_style.checkpoints import huggingface_reader
 from official_style.checkpoints import named_weights
 from official_style.checkpoints import object_graph
@@ -96,7 +95,8 @@ def _settings(run: str):
   """Activations and epsilon of a run, and whether its text is lower-cased."""
   where = os.path.join(run, "params.yaml")
   try:
-    task = yaml.safe_load(stranger_files.read(run, "params.yaml"))["task"]
+    task = yaml_files.load_object(
+        stranger_files.path_in(run, "params.yaml"), "bring it back")["task"]
     model, encoder = task["model"], task["model"]["encoder"]["any"]
     head = model.get("mlm_activation", "gelu_exact")
     parts = {name: bool(encoder.get(name, default)) for name, default in (
@@ -107,8 +107,7 @@ def _settings(run: str):
     epsilon, body = encoder["norm_epsilon"], encoder["hidden_activation"]
     unlike = [name for name in ("norm_first", "embedding_size")
               if encoder.get(name)]
-  except (yaml.YAMLError, ValueError, KeyError, TypeError,
-          AttributeError) as error:
+  except (ValueError, KeyError, TypeError, AttributeError) as error:
     raise UserError(f"{where}: no configuration of a run of ours "
                     f"({object_graph.first_line(error)}): give another "
                     "folder") from error
@@ -117,7 +116,7 @@ def _settings(run: str):
                     "converted")
   for key, value, known in (("hidden_activation", body, _ACTIVATIONS),
                             ("mlm_activation", head, _HEAD_ACTIVATIONS)):
-    if value not in known:
+    if not isinstance(value, str) or value not in known:
       raise UserError(f"{where}: {key}={value!r:.40}: known are "
                       f"{', '.join(known)}")
   return dict(parts, norm_epsilon=stranger_files.number(

@@ -32,7 +32,8 @@ def checkpoint_of(path: str, flag: str) -> str:
     try:
       with open(best, encoding="utf-8") as f:
         prefix = os.path.join(path, "checkpoints", json.load(f)["path"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError,
+            RecursionError) as error:
       raise UserError(f"{best}: damaged: delete it to take the last "
                       "checkpoint") from error
     if os.path.exists(prefix + ".index"):
@@ -81,6 +82,7 @@ def _committed(folder: str) -> dict:
       return dict(json.load(f)["files"])
   except FileNotFoundError:
     return {}
-  except (OSError, ValueError, KeyError, TypeError) as error:
+  except (OSError, ValueError, KeyError, TypeError,
+          RecursionError) as error:
     raise UserError(f"{folder}/commit.json: damaged: bring it back, or train "
                     "again") from error

@@ -11,9 +11,8 @@ import dataclasses
 import os
 from typing import Optional
 
-import yaml
-
 from official_style import vocabulary_files
+from official_style import yaml_files
 from official_style.checkpoints import huggingface_reader
 from official_style.configs import encoders
 from official_style.configs import validation
@@ -211,16 +210,9 @@ def _run_folder(path: str) -> Optional[str]:
 
 
 def _load(path: str) -> dict:
-  try:
-    with open(path, encoding="utf-8") as f:
-      value = yaml.safe_load(f)
-    if isinstance(value, dict):
-      return value
-  except (OSError, ValueError, yaml.YAMLError):
-    pass
-  raise UserError(f"{path}: can't be read, so nobody knows what the weights "
-                  "there are of: bring it back, or give another "
-                  "--init_checkpoint")
+  return yaml_files.load_object(
+      path, "so nobody knows what the weights there are of: bring it back, or "
+      "give another --init_checkpoint")
 
 
 def _read(run: str) -> Source:

@@ -11,9 +11,9 @@ from typing import Any, Iterator, Sequence
 
 import yaml
 
+from official_style import yaml_files
 from official_style.errors import UserError
 
-_MAX_BYTES = 4 << 20
 _KEY = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 
 
@@ -53,14 +53,15 @@ def read_yaml(path: str) -> list[Override]:
   """
   if not os.path.isfile(path):
     raise UserError(f"{path}: no such configuration file")
-  if os.path.getsize(path) > _MAX_BYTES:
-    raise UserError(f"{path}: larger than {_MAX_BYTES} bytes, which no "
-                    "configuration needs to be")
+  if os.path.getsize(path) > yaml_files.MAX_BYTES:
+    raise UserError(f"{path}: larger than {yaml_files.MAX_BYTES} bytes, which "
+                    "no configuration needs to be")
   try:
     with open(path, encoding="utf-8") as file:
       loader = _Loader(file.read())
     try:
       node = loader.get_single_node()
+      yaml_files.check_size(node)
       return [] if node is None else list(_leaves(loader, node, "", path))
     finally:
       loader.dispose()

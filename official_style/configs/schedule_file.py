@@ -96,7 +96,7 @@ def read(path: str) -> ScheduleFile:
     raise UserError(
         f"token_schedule_file={path}: can't be read ({error.strerror}): give "
         "the file that tools/search_schedule.py wrote") from error
-  except ValueError:
+  except (ValueError, RecursionError):
     content = None
   kind = content.get("format") if isinstance(content, dict) else None
   if kind != FORMAT:

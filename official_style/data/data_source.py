@@ -65,7 +65,7 @@ def check_unchanged(source: dict, folder: str):
   try:
     with open(os.path.join(folder, "source.json"), encoding="utf-8") as f:
       made_from = json.load(f)
-  except ValueError as error:
+  except (ValueError, RecursionError) as error:
     raise UserError(f"{folder}/source.json is damaged: start over with "
                     "--restart") from error
   made_from.pop("records", None)  # Compared once they have been read.

@@ -11,7 +11,7 @@ def load(path):
   try:
     with open(path, encoding="utf-8") as file:
       return json.load(file)
-  except ValueError as error:
+  except (ValueError, RecursionError) as error:
     raise UserError(f"{path}: damaged; delete its folder and build it "
                     "again") from error
 
@@ -26,7 +26,7 @@ def load_object(path: str, mend: str) -> dict:
     problem = "holds no JSON object"
   except OSError as error:
     problem = f"can't be read ({error.strerror})"
-  except ValueError:
+  except (ValueError, RecursionError):
     problem = "is no JSON"
   raise UserError(f"{path}: {problem}: {mend}")
 

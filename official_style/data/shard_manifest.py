@@ -162,6 +162,7 @@ def _read(path):
     return None
   except OSError as error:
     raise UserError(f'{path} cannot be read: {error.strerror}.') from error
-  except (ValueError, KeyError, TypeError, AttributeError) as error:
+  except (ValueError, KeyError, TypeError, AttributeError,
+          RecursionError) as error:
     raise UserError(f'{path} is not a manifest of shards (JSON with "files"). '
                     'Write it again.') from error

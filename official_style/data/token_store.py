@@ -131,7 +131,7 @@ def read_manifest(folder):
   except OSError as error:
     raise UserError(f"{path}: cannot read ({error.strerror}); this is not a "
                     "token store, build one") from error
-  except ValueError as error:
+  except (ValueError, RecursionError) as error:
     raise _damaged(path, "it is not JSON") from error
   found = (manifest.get("format"), manifest.get("version")) if isinstance(
       manifest, dict) else None

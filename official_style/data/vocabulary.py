@@ -20,6 +20,8 @@ _ROBERTA_ORDER = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
 # Bytes come after the special tokens; their names are those of other projects.
 FIRST_BYTE = len(BERT_SPECIAL_TOKENS)
 _BYTE_TOKENS = (*BERT_SPECIAL_TOKENS, *(f"<0x{i:02X}>" for i in range(256)))
+# Published ones have up to 128, of nothing but spaces.
+_MAX_CHARACTERS = 1000
 _BRACKETS = (("[", "]"), ("<", ">"))
 # What begins a word of a byte-level BPE.
 _SPACES = tuple(vocabulary_files.byte_characters()[i] for i in b" \t\n\v\f\r")
@@ -126,11 +128,12 @@ class Vocabulary:
       return cls(tokens, lower_case, path, merges)
     try:
       with open(path, "rb") as file:
-        content = file.read()
+        content = file.read(vocabulary_files.MAX_BYTES + 1)
     except OSError as error:
       raise UserError(
           f"{path}: cannot read the vocabulary ({error.strerror}); give the "
           "path of a vocab.txt with one token a line") from error
+    vocabulary_files.check_size(path, content)
     content = content.removeprefix(b"\xef\xbb\xbf")
     # Not splitlines(): a vocabulary may hold U+2028 or U+0085 as a token.
     lines = content.split(b"\n")
@@ -204,6 +207,12 @@ def _check_tokens(tokens, source):
     if "\n" in token or "\r" in token:
       raise UserError(f"{source}:{number}: token {token!r} holds a line break; "
                       "write one token a line")
+    if "\0" in token or len(token) > _MAX_CHARACTERS:
+      raise UserError(
+          f"{source}:{number}: a token of {len(token):,} characters, "
+          f"{token!r:.40}, " + ("one of them NUL" if "\0" in token else
+                                f"where {_MAX_CHARACTERS} are the most")
+          + ": not a vocabulary; write one token a line")
     if token in first_line:
       raise UserError(f"{source}:{number}: token {token!r} is already on line "
                       f"{first_line[token]}; a token must have one id, so "

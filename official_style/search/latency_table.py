@@ -141,7 +141,7 @@ def load(path: str) -> LatencyTable:
   except OSError as error:
     raise UserError(f"--latency_table={path}: can't be read "
                     f"({error.strerror}): leave it out to measure") from error
-  except ValueError:
+  except (ValueError, RecursionError):
     content = None
   if not isinstance(content, dict) or content.get("format") != FORMAT or (
       content.get("version") != VERSION):

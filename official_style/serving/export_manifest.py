@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import stat
 
 from official_style import files
 from official_style.errors import UserError
@@ -10,7 +11,7 @@ from official_style.errors import UserError
 NAME = "manifest.json"
 # What --verify adds to a folder that is complete already.
 REPORT = "verify.json"
-_BLOCK = 1 << 20
+_BLOCK, _MAX_BYTES = 1 << 20, 1 << 24
 
 
 def write(folder: str, facts: dict):
@@ -30,14 +31,19 @@ def read(folder: str) -> dict:
   """
   path = os.path.join(folder, NAME)
   try:
+    if os.path.getsize(path) > _MAX_BYTES:
+      raise UserError(f"{path}: larger than {_MAX_BYTES:,} bytes: export again")
     with open(path, encoding="utf-8") as f:
       found = json.load(f)
   except OSError as error:
     raise UserError(f"{path}: can't be read ({error.strerror}): give the "
                     "folder of a version, as exports/bert/1") from error
-  except ValueError as error:
+  except (ValueError, RecursionError) as error:
     raise UserError(f"{path}: is no JSON: export again") from error
-  if not isinstance(found, dict) or not isinstance(found.get("files"), dict):
+  listed = found.get("files") if isinstance(found, dict) else None
+  if not isinstance(listed, dict) or not all(
+      isinstance(facts, dict) and isinstance(facts.get("sha256"), str)
+      for facts in listed.values()):
     raise UserError(f"{path}: lists no files: export again")
   return found
 
@@ -55,6 +61,9 @@ def check(folder: str) -> dict:
     if name not in there:
       raise UserError(f"{path}: missing, and {NAME} lists it: copy the folder "
                       "again")
+    if not _is_own(path):
+      raise UserError(f"{path}: a link, or no plain file: copy the folder "
+                      "again, with what it links to")
     if _digest(path) != facts["sha256"]:
       raise UserError(f"{path}: not the file that {NAME} lists (another "
                       "SHA-256): copy the folder again, or export again")
@@ -63,6 +72,11 @@ def check(folder: str) -> dict:
     raise UserError(f"{os.path.join(folder, unknown[0])}: {NAME} lists no such "
                     "file: take it away")
   return found
+
+
+def _is_own(path: str) -> bool:
+  """Whether a path is a file itself; it may be a pipe, or a link elsewhere."""
+  return stat.S_ISREG(os.lstat(path).st_mode)
 
 
 def _names(folder: str) -> list[str]:

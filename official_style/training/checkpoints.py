@@ -166,7 +166,8 @@ class CheckpointFolder:
       return f"{os.path.basename(error.filename)} is missing"
     except OSError as error:
       return f"can't be read ({error.strerror})"
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError,
+            RecursionError):
       return f"{_COMMIT} is damaged"
     return None
 

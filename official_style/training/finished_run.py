@@ -23,6 +23,7 @@ from official_style.data import labelled_sources
 from official_style.data import tokenizer as tokenizer_lib
 from official_style.data import vocabulary as vocabulary_lib
 from official_style.errors import UserError
+from official_style.modeling import cost_model
 from official_style.modeling.networks import bert_encoder
 from official_style.training import checkpoints as checkpoints_lib
 from official_style.training import machinery
@@ -150,6 +151,7 @@ def load(model_dir: str, step: Optional[int] = None) -> FinishedRun:
         f"{os.path.join(model_dir, 'data', 'vocab.txt')}: not the vocabulary "
         "that run.json says it was trained with: bring that one back")
   machinery.fill_from_vocabulary(config.task.model.encoder.get(), vocabulary)
+  _check_sizes(model_dir, config.task, vocabulary)
   task, labels = task_factory.get_task(config.task), None
   if resolve.is_fine_tuning(config):
     labels = _labels(model_dir, recorded)
@@ -186,6 +188,30 @@ def _check_folder(model_dir):
            if parts else "give the folder of a run")
   raise UserError(f"--model_dir={model_dir}: no params.yaml there, so it is no "
                   f"run: {where}")
+
+
+def _check_sizes(model_dir, task, vocabulary):
+  """Refuses what can't be in the checkpoints, before memory is taken for it."""
+  encoder, path = task.model.encoder.get(), os.path.join(
+      model_dir, "params.yaml")
+  for name in ("hidden_size", "num_layers", "num_attention_heads",
+               "intermediate_size", "max_position_embeddings"):
+    if getattr(encoder, name) < 1:
+      raise UserError(f"{path}: {name}={getattr(encoder, name)}: must be at "
+                      "least 1")
+  if not 1 <= task.train_data.seq_length <= encoder.max_position_embeddings:
+    raise UserError(
+        f"{path}: rows of {task.train_data.seq_length} tokens, and "
+        f"{encoder.max_position_embeddings} positions: not of one run")
+  weights = cost_model.encoder_parameters(
+      cost_model.sizes_of(encoder, vocabulary.size))
+  there = sum(os.path.getsize(os.path.join(where, name)) for where, _, names in
+              os.walk(os.path.join(model_dir, "checkpoints"))
+              for name in names)
+  if there and 4 * weights > there:
+    raise UserError(
+        f"{path}: describes an encoder of {weights:,} weights, and the "
+        f"checkpoints beside it have {there:,} bytes: not of one run")
 
 
 def _json(*path) -> dict:

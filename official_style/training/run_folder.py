@@ -18,10 +18,9 @@ import re
 import shutil
 import subprocess
 
-import yaml
-
 from official_style import files
 from official_style import tensorflow_environment
+from official_style import yaml_files
 from official_style.errors import UserError
 
 # All a run writes. params.yaml is last: while it is there, nobody takes what
@@ -128,14 +127,9 @@ class RunFolder:
     Raises:
       UserError: naming each changed key with both values.
     """
-    with open(self.file("params.yaml"), encoding="utf-8") as f:
-      try:
-        saved = yaml.safe_load(f)
-        old = _flatten(saved)
-      except (yaml.YAMLError, ValueError, AttributeError) as error:
-        raise UserError(
-            f"{self.file('params.yaml')}: can't be read: bring it back, or "
-            "start over with --restart") from error
+    old = _flatten(yaml_files.load_object(
+        self.file("params.yaml"), "bring it back, or start over with "
+        "--restart"))
     new, allowed = _flatten(config), tuple(filter(None, allowed))
     changed = [
         f"{key} was {old.get(key)!r} and is {new.get(key)!r}"
@@ -156,7 +150,7 @@ class RunFolder:
     try:
       with open(self.file("run.json"), encoding="utf-8") as f:
         return json.load(f) if self.holds_run else None
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
       return None
 
   def write_config(self, params_yaml: str, gin_text: str, details: dict):

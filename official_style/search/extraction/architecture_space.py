@@ -88,7 +88,7 @@ def read(spec: str) -> ArchitectureSpace:
     raise UserError(
         f"--space={spec}: can't be read ({error.strerror}): give a JSON file, "
         f"or one of {', '.join(NAMED)}") from error
-  except ValueError as error:
+  except (ValueError, RecursionError) as error:
     raise UserError(f"--space={spec}: no JSON ({error}): give an object with "
                     f"the lists {', '.join(_NAMES)}") from error
   if not isinstance(content, dict) or set(content) != set(_NAMES) or not all(
