@@ -50,6 +50,10 @@ setuptools.setup(
                  "scikit-learn>=1.3,<2", "scipy>=1.11,<2"],
         # Plots of results.
         "report": ["matplotlib>=3.8,<4"],
+        # ONNX files beside an export. Before 1.17, tf2onnx wants a protobuf
+        # that TensorFlow can't be installed with.
+        "onnx": ["tf2onnx>=1.17,<2", "onnx>=1.18,<2",
+                 "onnxruntime>=1.22,<2"],
         # Building shards and scoring on a cluster.
         "beam": ["apache-beam>=2.60,<3"],
         # Scoring on a cluster; it needs a Java, 17 or 21. [sql]: pandas and

@@ -41,6 +41,11 @@ _LITERT = flags.DEFINE_boolean(
     "litert", False, "also LiteRT files, one row of each bucket")
 _LITERT_INT8 = flags.DEFINE_boolean(
     "litert_int8", False, "also LiteRT files with int8 weights")
+_EMBEDDINGS = flags.DEFINE_boolean(
+    "embeddings", False, "also a signature with a fine-tuned encoder's "
+    "embeddings of texts")
+_ONNX = flags.DEFINE_boolean(
+    "onnx", False, "also ONNX files, any number of rows of each bucket")
 _VERIFY = flags.DEFINE_boolean(
     "verify", False, "load it elsewhere and compare; writes verify.json")
 _FILE = flags.DEFINE_string(
@@ -71,7 +76,7 @@ def _export(show) -> int:
       ("float32", _LITERT), ("int8", _LITERT_INT8)) if flag.value]
   options = savedmodel_export.ExportOptions(
       _OUTPUT.value, _VERSION.value, buckets, _PAIR.value, _TOP_K.value,
-      tuple(litert))
+      tuple(litert), _ONNX.value, _EMBEDDINGS.value)
   folder = savedmodel_export.export(run, options, show)
   show("")
   print(f"{folder}: step {run.step} of {run.path}")

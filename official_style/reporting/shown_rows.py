@@ -42,7 +42,7 @@ def read(run: finished_run.FinishedRun, text: Optional[str],
     pair = () if text_pair is None else (text_pair,)
     return [(text, *pair)], [None]
   if path is not None:
-    rows = _of_file(run, path, limit)
+    rows = of_file(run, path, limit)
   elif run.labels is None:
     raise UserError(f"{run.path}: a pretraining run has no rows of its own to "
                     "show: give --text, or --file")
@@ -58,8 +58,15 @@ def read(run: finished_run.FinishedRun, text: Optional[str],
   return [inputs[0] for inputs, _ in rows], [label for _, label in rows]
 
 
-def _of_file(run, path, limit):
-  """(inputs, label) of the rows of a file."""
+def of_file(run: finished_run.FinishedRun, path: str, limit: int) -> list:
+  """The first rows of a file, of any kind of task.
+
+  Returns:
+    List of (inputs, label); see `LabelledRow`.
+
+  Raises:
+    UserError: for a file that can't be used.
+  """
   if not os.path.isfile(path):
     raise UserError(f"--file={path}: no such file")
   if path.lower().endswith((".txt", ".txt.gz")):

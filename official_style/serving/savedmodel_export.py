@@ -55,6 +55,8 @@ class ExportOptions:
     is_pair: whether texts come in pairs; None asks the run's data.
     top_k: words for each [MASK] of a pretrained model.
     litert: kinds of LiteRT files to add, of `litert_export.KINDS`.
+    onnx: whether to add ONNX files; see `onnx_export`.
+    embeddings: whether a classifier has that signature too.
   """
   output: str
   version: Optional[int] = None
@@ -62,6 +64,8 @@ class ExportOptions:
   is_pair: Optional[bool] = None
   top_k: int = 5
   litert: tuple = ()
+  onnx: bool = False
+  embeddings: bool = False
 
 
 def export(run: finished_run.FinishedRun, options: ExportOptions,
@@ -80,7 +84,8 @@ def export(run: finished_run.FinishedRun, options: ExportOptions,
   if options.version is not None:
     _refuse_existing(os.path.join(options.output, str(options.version)))
   show("building the graph")
-  model = serving_model.ServingModel(run, buckets, is_pair, options.top_k)
+  model = serving_model.ServingModel(
+      run, buckets, is_pair, options.top_k, embeddings=options.embeddings)
   unfinished = os.path.join(options.output, f"unfinished.tmp-{os.getpid()}")
   try:
     os.makedirs(options.output, exist_ok=True)
@@ -155,6 +160,9 @@ def _write(folder, run, model, buckets, is_pair, options):
     from official_style.serving import litert_export
     facts["litert"] = litert_export.write(
         folder, run, buckets, options.litert, is_pair)
+  if options.onnx:
+    from official_style.serving import onnx_export
+    facts["onnx"] = onnx_export.write(folder, run, buckets, is_pair)
   export_manifest.write(folder, facts)
   _sync(folder)
 

@@ -7,6 +7,7 @@ from typing import Optional
 
 import tensorflow as tf
 
+from official_style.errors import UserError
 from official_style.modeling.networks import pyramid_bert_encoder
 from official_style.serving import answers
 from official_style.serving import graph_rows
@@ -19,6 +20,7 @@ from official_style.training import finished_run
 INPUTS = ("input_word_ids", "input_mask", "input_type_ids")
 # What is not a schedule of an encoder's own.
 _OWN = ""
+_EMBEDDINGS = "embeddings"
 
 
 def at_budget(name: str, budget: float) -> str:
@@ -34,7 +36,8 @@ class ServingModel(tf.Module):
   layer the positions it worked on, -1 where there is no more. An encoder that
   was trained for several budgets has `text_2x`, `ids_2x`, ... too. Of a
   pretrained encoder `serving_default`, `embeddings` and `ids` give what is in
-  `sentence_embeddings`, and `masked_lm` what is in `masked_words`.
+  `sentence_embeddings`, and `masked_lm` what is in `masked_words`. A classifier
+  has `embeddings` where they are asked for.
 
   All signatures of a list share the graph of each bucket, and the variables,
   which are all that is tracked here: no Keras object is saved.
@@ -45,11 +48,19 @@ class ServingModel(tf.Module):
     is_pair: whether rows are pairs of texts.
     top_k: words for each [MASK].
     max_masks: [MASK] of a text that are answered.
+    embeddings: whether a classifier has that signature too.
+
+  Raises:
+    UserError: for embeddings of multiple choice.
   """
 
   def __init__(self, run: finished_run.FinishedRun, buckets, is_pair=False,
-               top_k=5, max_masks=8):
+               top_k=5, max_masks=8, embeddings=False):
     super().__init__(name="serving_model")
+    if embeddings and run.num_choices > 1:
+      raise UserError("--embeddings: a row of multiple choice is several "
+                      "texts: leave it out")
+    self._embeddings = embeddings or run.labels is None
     self._run = _Untracked(run)
     self._buckets, self._is_pair = tuple(buckets), is_pair
     self._top_k, self._max_masks = top_k, max_masks
@@ -76,8 +87,9 @@ class ServingModel(tf.Module):
         run.encoder, pyramid_bert_encoder.PyramidBertEncoder)
     functions = {"serving_default": self._text_function(_OWN),
                  "ids": self._ids_function(_OWN)}
+    if self._embeddings:
+      functions[_EMBEDDINGS] = self._text_function(_EMBEDDINGS)
     if run.labels is None:
-      functions["embeddings"] = self._text_function(_OWN)
       if not is_pyramid:
         functions["masked_lm"] = self._masked_lm_function()
       return functions
@@ -98,9 +110,10 @@ class ServingModel(tf.Module):
       rows = graph_rows.of(
           [self.tokenizer.tokenize(tf.reshape(text, [-1])) for text in texts],
           run.vocabulary, run.seq_length, run.pair_separators)
-      return self._answers(length_buckets.choose(
+      found = length_buckets.choose(
           rows.longest, self._buckets,
-          lambda n: self._graph(n, budget)(**rows.rows(n))))
+          lambda n: self._graph(n, budget)(**rows.rows(n)))
+      return found if budget == _EMBEDDINGS else self._answers(found)
 
     # Names of arguments are names of inputs.
     def one(text):
@@ -181,24 +194,25 @@ class ServingModel(tf.Module):
   def _graph(self, n: int, budget):
     """The model at a bucket: one function for all signatures of a list."""
     run = self._run.value
-    lengths = None
-    if budget != _OWN:
+    lengths, embeds = None, run.labels is None or budget == _EMBEDDINGS
+    if not embeds and budget != _OWN:
       lengths = run.encoder.budget_schedules[budget]
       if lengths == run.encoder.token_schedule:
         lengths = None
-    if (n, lengths) in self._graphs.value:
-      return self._graphs.value[n, lengths]
+    key = n, embeds, lengths
+    if key in self._graphs.value:
+      return self._graphs.value[key]
 
     @tf.function(autograph=False, input_signature=[
         tf.TensorSpec([None, n], tf.int32, name) for name in INPUTS])
     def model(input_word_ids, input_mask, input_type_ids):
       rows = dict(zip(INPUTS, (input_word_ids, input_mask, input_type_ids)))
-      if run.labels is None:
+      if embeds:
         return sentence_embeddings.of(run.encoder, rows)
       chosen = {} if lengths is None else dict(token_schedule=lengths)
       return dict(logits=run.model(
           self._by_choice(rows), training=False, **chosen)["logits"])
-    self._graphs.value[n, lengths] = model
+    self._graphs.value[key] = model
     return model
 
   def _kept(self, n: int, rows: dict) -> dict:

@@ -104,7 +104,8 @@ def verify(folder: str, run: finished_run.FinishedRun,
   manifest = export_manifest.check(folder)
   rows = verification_cases.rows_of(run, path, limit, manifest["is_pair"])
   show("asking the checkpoint")
-  cases = verification_cases.of(run, rows)
+  cases = verification_cases.of(
+      run, rows, "embeddings" in manifest["signatures"])
   if "masked_lm" in manifest["signatures"]:
     top_k = manifest["signatures"]["masked_lm"]["outputs"]["words"]["shape"][2]
     cases.append(verification_cases.masked_case(run, top_k))

@@ -51,8 +51,7 @@ def rows_of(run: finished_run.FinishedRun, path: Optional[str], limit: int,
   """
   rows = []
   if path is not None:
-    rows = [(texts,) for texts in shown_rows.read(
-        run, None, None, path, limit)[0]]
+    rows = [inputs for inputs, _ in shown_rows.of_file(run, path, limit)]
   elif run.labels is not None:
     try:
       found = run.evaluation_rows()
@@ -63,15 +62,25 @@ def rows_of(run: finished_run.FinishedRun, path: Optional[str], limit: int,
   c = run.num_choices
   for row in rows:
     if len(row) != c or any(len(texts) != 1 + is_pair for texts in row):
+      whose = ("the rows the run was evaluated on" if path is None else
+               f"--file={path}")
       raise UserError(
-          f"--file={path}: a row has {len(row)} choices of {len(row[0])} "
-          f"texts, and the export reads {c} of {1 + is_pair}: give rows as "
-          "those of training, and --pair as they are")
+          f"{whose}: a row has {_counted(row)}, and the export reads "
+          f"{_counted(((None,) * (1 + is_pair),) * c)}: " + (
+              "leave --pair and --nopair out, or give others with --file"
+              if path is None else
+              "give rows as those of training, and --pair as they are"))
   texts = [*PLAIN, *nasty_for(run.vocabulary)]
   rows += [tuple((texts[(i + j) % len(texts)],) + (
       (texts[(i + 3 * j + 1) % len(texts)],) if is_pair else ())
                  for j in range(c)) for i in range(len(texts))]
   return [tuple(tuple(map(_as_bytes, texts)) for texts in row) for row in rows]
+
+
+def _counted(row) -> str:
+  """What a row is made of."""
+  texts = f"{len(row[0])} text{'s' * (len(row[0]) > 1)}"
+  return texts if len(row) == 1 else f"{len(row)} choices of {texts}"
 
 
 def nasty_for(vocabulary) -> list:
@@ -82,8 +91,11 @@ def nasty_for(vocabulary) -> list:
   return [text for text in NASTY if b"\0" not in text and _is_utf8(text)]
 
 
-def of(run: finished_run.FinishedRun, rows: list) -> list[Case]:
+def of(run: finished_run.FinishedRun, rows: list,
+       embeddings: bool = False) -> list[Case]:
   """Requests of every signature but `kept_positions`, with rows in batches.
+
+  Those of `embeddings`, of a fine-tuned run, only where it was asked for.
 
   The checkpoint reads rows as training does: by the tokenizer of the host, and
   padded to the run's length, whatever the bucket of the export.
@@ -104,6 +116,9 @@ def of(run: finished_run.FinishedRun, rows: list) -> list[Case]:
         run, run.logits(_tensors(encoded)).numpy().astype(np.float32))
     cases += [Case("serving_default", text, expected),
               Case("ids", encoded, expected), Case("ids", short, expected)]
+    if embeddings:
+      cases.append(Case("embeddings", text, _numpy(
+          sentence_embeddings.of(run.encoder, _tensors(encoded)))))
     for budget, lengths in getattr(
         run.encoder, "budget_schedules", {}).items():
       expected = _numpy(dict(logits=run.model(

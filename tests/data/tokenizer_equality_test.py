@@ -11,7 +11,8 @@ from official_style.data import character_table
 from official_style.data import tokenizer as tokenizer_lib
 from official_style.data.character_map import CharacterMap
 from official_style.data.graph_word_piece_tokenizer import (
-    GraphWordPieceTokenizer)
+  GraphWordPieceTokenizer,
+)
 from official_style.data.tokenizer import WordPieceTokenizer
 from official_style.data.vocabulary import Vocabulary
 

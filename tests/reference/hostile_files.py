@@ -271,7 +271,7 @@ def _pairs(tokens, merges="#version: 0.2\n"):
 
 _SPECIAL = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n"
 FILES = (
-    # --- weights -----------------------------------------------------------
+    # --- weights ---
     HostileFile("safetensors: a header of 2^62 bytes", "convert", "claims",
                 _weights(_header({"a": _entry()}, length=2**62))),
     HostileFile("safetensors: cut short", "convert", "its data at 4",
@@ -317,7 +317,7 @@ FILES = (
                 "no plain file", _link("config.json", "/dev/zero")),
     HostileFile("config.json, a pipe nobody writes to", "convert",
                 "no plain file", _pipe),
-    # --- config.json ---------------------------------------------------------
+    # --- config.json ---
     HostileFile("config.json: 10^9 layers", "convert",
                 "num_hidden_layers=1000000000",
                 _hugging_face(num_hidden_layers=10**9)),
@@ -339,7 +339,7 @@ FILES = (
                 _hugging_face("config.json", _remote_code)),
     HostileFile("tokenizer.json with an endless regular expression", "open",
                 None, _hugging_face("tokenizer.json", _tokenizer_json)),
-    # --- vocabularies ----------------------------------------------------------
+    # --- vocabularies ---
     HostileFile("vocab.txt: a line of 10 MB", "vocabulary",
                 "10,000,000 characters",
                 _file("vocab.txt", _SPECIAL + "a" * 10_000_000)),
@@ -355,14 +355,14 @@ FILES = (
                 _pairs(_DEEP)),
     HostileFile("vocab.json: ids that go round", "vocabulary", "are not 0 to",
                 _pairs('{"a": 0, "b": 18446744073709551616}')),
-    # --- TensorFlow ------------------------------------------------------------
+    # --- TensorFlow ---
     HostileFile("a checkpoint's index cut short", "convert", "can't be read",
                 _checkpoint(_cut(".index", 40))),
     HostileFile("a checkpoint's index of noise", "convert", "can't be read",
                 _checkpoint(_noise)),
     HostileFile("a checkpoint without its data", "convert", "can't be read",
                 _checkpoint(_cut(".data-00000-of-00001", 0))),
-    # --- runs -----------------------------------------------------------------
+    # --- runs ---
     HostileFile("params.yaml that calls a function", "convert", "params.yaml",
                 _run(_apply)),
     HostileFile("params.yaml that calls a function", "run", "is refused",
@@ -375,7 +375,7 @@ FILES = (
                 "hidden_activation=",
                 _run("task: {model: {encoder: {any: {norm_epsilon: 1.0e-12, "
                      "hidden_activation: [gelu]}}}}\n")),
-    # --- configurations ---------------------------------------------------------
+    # --- configurations ---
     HostileFile("Gin that imports a module", "gin", "import of evil refused",
                 _gin("import evil\n")),
     HostileFile("Gin that imports os", "gin", "import of os.path refused",
@@ -404,7 +404,7 @@ FILES = (
                 _file("mine.yaml", f"a: {_DEEP}\n")),
     HostileFile("a schedule nested 100,000 deep", "schedule", "no token sched",
                 _file("schedule.json", _DEEP)),
-    # --- exports ----------------------------------------------------------------
+    # --- exports ---
     HostileFile("an export with another graph than its manifest says",
                 "export", "another SHA-256", _export(
                     lambda x: (x / "saved_model.pb").write_bytes(b"grapf"))),
@@ -419,7 +419,7 @@ FILES = (
                     '{"files": {"saved_model.pb": []}}'))),
     HostileFile("a manifest nested 100,000 deep", "export", "no JSON",
                 _export(lambda x: (x / "manifest.json").write_text(_DEEP))),
-    # --- data --------------------------------------------------------------------
+    # --- data ---
     HostileFile("shards whose manifest lists a file elsewhere", "shards",
                 "not a plain file name",
                 _file("manifest.json", '{"files": {"../../x": {}}}')),
@@ -432,7 +432,8 @@ FILES = (
 
 def table() -> str:
   """The table of the page."""
-  lines = ["| file | read by | refused with a line that says |", "|---|---|---|"]
+  lines = ["| file | read by | refused with a line that says |",
+           "|---|---|---|"]
   for row in FILES:
     says = {None: "read, nothing in it is run or opened"}.get(
         row.says, f"`{row.says}`" if row.says else "which line it is")

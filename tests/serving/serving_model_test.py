@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from official_style.data import labelled_row
 from official_style.data import vocabulary
 from official_style.errors import UserError
 from official_style.serving import length_buckets
@@ -175,6 +176,47 @@ def test_a_pretrained_model_gives_embeddings(pretrained):
   text = np.array([b"a good film"], object)
   np.testing.assert_allclose(
       _call(model, "embeddings", text=text)["mean"][0], mean, atol=1e-5)
+
+
+def test_a_classifiers_encoder_gives_embeddings_where_asked():
+  run = tiny.classifier()
+  _, model = _made(run, buckets=(16,), embeddings=True)
+  rows = verification_cases.rows_of(run, None, 4, False)
+  (case,) = [case for case in verification_cases.of(run, rows[:1], True)
+             if case.signature == "embeddings"][:1]
+  found = _call(model, "embeddings", **case.inputs)
+  assert set(found) == set(case.expected) >= {"cls", "mean"}
+  for name, wanted in case.expected.items():
+    np.testing.assert_allclose(found[name], wanted, atol=1e-5)
+  with pytest.raises(UserError, match="--embeddings: a row of multiple"):
+    _made(tiny.classifier(kind="choice"), embeddings=True)
+
+
+def test_rows_that_do_not_fit_the_export_are_named(tmp_path, monkeypatch):
+  run = tiny.classifier(lengths=None)
+  row = labelled_row.LabelledRow((("a", "b"),), "good", "1", "x.tsv")
+  monkeypatch.setattr(type(run), "evaluation_rows", lambda self: [row])
+  with pytest.raises(UserError, match="evaluated on: a row has 2 texts, and "
+                     "the export reads 1 text: leave --pair"):
+    verification_cases.rows_of(run, None, 4, False)
+  path = tmp_path / "a.txt"
+  path.write_text("a good film")
+  with pytest.raises(UserError, match=r"a\.txt: a row has 1 text, and the "
+                     "export reads 2 texts: give rows"):
+    verification_cases.rows_of(run, str(path), 4, True)
+
+
+def test_rows_of_choices_are_read_from_a_file(tmp_path):
+  run = tiny.classifier(kind="choice", lengths=None)
+  task = run.config.task
+  task.text_columns, task.choice_columns = "question", "one,two"
+  task.label_column = "answer"
+  path = tmp_path / "rows.tsv"
+  path.write_text("question\tone\ttwo\tanswer\na film\tgood\tbad\t0\n")
+  rows = verification_cases.rows_of(run, str(path), 4, True)
+  assert rows[0] == ((b"a film", b"good"), (b"a film", b"bad"))
+  (case, *_) = verification_cases.of(run, rows[:1])
+  assert case.inputs["text"].shape == (1, 2)
 
 
 def test_masks_are_filled_with_the_most_probable_words(pretrained):

@@ -17,6 +17,8 @@ from tests.reference import slow_params  # noqa: E402
 @pytest.fixture(scope="module", params=slow_params.all_but(
     ["forward"], classifiers.MODES))
 def case(request):
+  if request.param == "onnx":
+    pytest.importorskip("tf2onnx")
   args = bp.parser().parse_args([
       "--model=tiny", "--num_layers=2", "--seq_length=16", "--rounds=2",
       "--warm_up=1"])

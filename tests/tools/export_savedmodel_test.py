@@ -78,3 +78,18 @@ def test_litert_files_come_along_and_are_compared(run, tmp_path):
   for row in facts["litert"]:
     assert row["file"] in facts["files"]
     assert row["largest_difference"] < (0.5 if "int8" in row["file"] else 1e-4)
+
+
+@pytest.mark.slow
+def test_onnx_files_come_along_and_are_compared(run, tmp_path):
+  pytest.importorskip("tf2onnx")
+  assert _export(f"--model_dir={run}", f"--output={tmp_path}", "--onnx",
+                 "--buckets=8", "--embeddings", "--verify") == 0
+  with open(tmp_path / "1" / "manifest.json", encoding="utf-8") as f:
+    facts = json.load(f)
+  assert [row["file"] for row in facts["onnx"]] == [
+      "onnx/ids_8.onnx", "onnx/ids_16.onnx"]
+  assert "embeddings" in facts["signatures"]
+  for row in facts["onnx"]:
+    assert row["file"] in facts["files"]
+    assert row["largest_difference"] < 1e-4 and row["same_label"] == 1.0

@@ -1,4 +1,4 @@
-"""Classifiers that are timed beside each other: forward, step, LiteRT.
+"""Classifiers timed beside each other: forward, step, LiteRT, ONNX Runtime.
 
 TensorFlow is imported when the first of them is made.
 """
@@ -15,7 +15,9 @@ from official_style import tensorflow_environment
 
 _ROOT = os.path.dirname(os.path.dirname(os.path.dirname(
     os.path.abspath(__file__))))
-MODES = ("forward", "train", "litert", "litert_int8")
+MODES = ("forward", "train", "litert", "litert_int8", "savedmodel", "onnx")
+_ONNX_FIRST = "{}, ONNX Runtime"
+_INPUTS = ("input_word_ids", "input_mask", "input_type_ids")
 
 
 def list_of(kind) -> Callable:
@@ -28,6 +30,8 @@ def add_flags(flags: argparse.ArgumentParser, output: str, batch_sizes):
   add = flags.add_argument
   add("--modes", type=list_of(str), default=("forward",),
       help="of " + ", ".join(MODES))
+  add("--baseline", choices=("same", "onnx"), default="same",
+      help="the first model in the same mode, or in ONNX Runtime")
   add("--seq_length", type=int, default=128)
   add("--batch_sizes", type=list_of(int), default=batch_sizes)
   add("--threads", type=int, default=machine.cores())
@@ -96,25 +100,51 @@ class Classifier:
         jit_compile=self._args.jit, autograph=False)
     return lambda: graph(batch).numpy()
 
-  def litert(self, batch, quantize=False):
-    """A call that classifies a batch as a LiteRT file."""
+  def _classify(self):
+    """A graph of the model, of keyword arguments."""
     import tensorflow as tf
-
-    from official_style.serving import litert_conversion
-    names = ("input_word_ids", "input_mask", "input_type_ids")
 
     @tf.function(autograph=False)
     def classify(**rows):
       return dict(logits=self._model(rows, training=False)["logits"])
+    return classify
 
+  def litert(self, batch, quantize=False):
+    """A call that classifies a batch as a LiteRT file."""
+    from official_style.serving import litert_conversion
     content = litert_conversion.to_litert(
-        self._model, classify,
-        {name: tf.TensorSpec(batch[name].shape, tf.int32, name)
-         for name in names}, quantize)
+        self._model, self._classify(), _specs(batch), quantize)
     run = litert_conversion.interpreter(
         content, self._args.threads).get_signature_runner()
-    rows = {name: batch[name].numpy() for name in names}
+    rows = {name: batch[name].numpy() for name in _INPUTS}
     return lambda: run(**rows)["logits"]
+
+  def savedmodel(self, batch):
+    """A call that classifies a batch with the model saved and loaded."""
+    import tempfile
+
+    import tensorflow as tf
+    module = tf.Module()
+    module.model, module.call = self._model, self._classify()
+    specs = _specs(batch, [None, self._args.seq_length])
+    with tempfile.TemporaryDirectory() as folder:
+      tf.saved_model.save(
+          module, folder,
+          signatures=module.call.get_concrete_function(**specs))
+      loaded = tf.saved_model.load(folder)
+    # The signature does not hold on to what it is of.
+    self._loaded, run = loaded, loaded.signatures["serving_default"]
+    rows = {name: batch[name] for name in _INPUTS}
+    return lambda: run(**rows)["logits"].numpy()
+
+  def onnx(self, batch):
+    """A call that classifies a batch in ONNX Runtime."""
+    from official_style.serving import onnx_conversion
+    content = onnx_conversion.to_onnx(
+        self._classify(), _specs(batch, [None, self._args.seq_length]))
+    running = onnx_conversion.session(content, self._args.threads)
+    rows = {name: batch[name].numpy() for name in _INPUTS}
+    return lambda: onnx_conversion.answer_of(running, rows)["logits"]
 
   def litert_int8(self, batch):
     """The same with weights of int8, its activations as they come."""
@@ -140,6 +170,12 @@ class Classifier:
     return lambda: float(step(batch)["loss"])
 
 
+def _specs(batch, shape=None) -> dict:
+  import tensorflow as tf
+  return {name: tf.TensorSpec(shape or batch[name].shape, tf.int32, name)
+          for name in _INPUTS}
+
+
 def _batch(args, batch_size: int, vocab_size: int) -> dict:
   """Full rows of words drawn at random."""
   import numpy as np
@@ -157,19 +193,27 @@ def _batch(args, batch_size: int, vocab_size: int) -> dict:
 
 def measure(contenders: Sequence[Classifier], mode: str, batch_size: int,
             args) -> dict:
-  """Seconds of each, and what they gain on the first."""
+  """Seconds of each, and what they gain on the first.
+
+  With --baseline=onnx that is the first in ONNX Runtime, whatever the mode.
+  """
   batch = _batch(args, batch_size, min(one.vocab_size for one in contenders))
+  first = contenders[0]
   calls = {one.name: (getattr(one, mode)(batch), 1) for one in contenders}
+  named = {one.name: one for one in contenders}
+  if args.baseline == "onnx":
+    name = _ONNX_FIRST.format(first.name)
+    calls = {name: (first.onnx(batch), 1)} | calls
+    named = {name: first} | named
   seconds = in_turns.seconds(
       calls, args.warm_up, args.rounds,
       least_seconds=0.0 if mode == "train" else 0.5)
-  first = contenders[0]
+  base = seconds[next(iter(named))]
   return dict(mode=mode, batch_size=batch_size, contenders=[dict(
-      name=one.name, token_schedule=one.lengths,
-      computed=first.flops / one.flops, seconds=seconds[one.name],
-      measured=report.spread(
-          a / b for a, b in zip(seconds[first.name], seconds[one.name])))
-      for one in contenders])
+      name=name, token_schedule=one.lengths,
+      computed=first.flops / one.flops, seconds=seconds[name],
+      measured=report.spread(a / b for a, b in zip(base, seconds[name])))
+      for name, one in named.items()])
 
 
 def table(case: dict, title: str, args) -> str:

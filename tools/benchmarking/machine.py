@@ -8,7 +8,7 @@ import subprocess
 import time
 
 _PACKAGES = ("tensorflow", "tf-keras", "tf-models-official", "torch",
-             "transformers", "numpy")
+             "transformers", "numpy", "onnxruntime")
 # What a processor multiplies bfloat16 with.
 _BFLOAT16_FLAGS = ("avx512_bf16", "amx_bf16", "bf16")
 _TOLD_FLAGS = ("avx2", "fma", "avx512f", "avx512_vnni") + _BFLOAT16_FLAGS

@@ -1,0 +1,61 @@
+"""What a model in another runtime's file answers, beside its checkpoint.
+
+Axes: r rows, n tokens, k classes or choices.
+"""
+
+import numpy as np
+import tensorflow as tf
+
+from official_style.data import labelled_tasks
+from official_style.serving import sentence_embeddings
+from official_style.training import finished_run
+
+
+def call_of(run: finished_run.FinishedRun):
+  """Rows -> outputs, as a `tf.function` of keyword arguments."""
+  @tf.function(autograph=False)
+  def call(**inputs):
+    if run.labels is None:
+      return sentence_embeddings.of(run.encoder, inputs)
+    return dict(logits=run.model(inputs, training=False)["logits"])
+  return call
+
+
+def fitting(run: finished_run.FinishedRun, rows, n: int) -> dict:
+  """Rows that fit a bucket, padded to it: int32[r ... n] by name."""
+  encoded = run.rows(rows).rows(np.arange(len(rows)))
+  fits = encoded["input_mask"].sum(-1).reshape([len(rows), -1]).max(1) <= n
+  return {name: x[fits][..., :n] for name, x in encoded.items()}
+
+
+def compared(run: finished_run.FinishedRun, encoded: dict, answer,
+             batch_sizes=(1,)) -> dict:
+  """How far answers are from the checkpoint's.
+
+  Args:
+    run: a `FinishedRun`.
+    encoded: int32[r ... n] by name.
+    answer: rows, as in `encoded` but fewer -> arrays by name.
+    batch_sizes: rows that it is asked at once; all of these are tried.
+
+  Returns:
+    Rows, the largest difference of an output and, of classifiers, the share of
+    rows whose label is the same.
+  """
+  wanted = {name: x.numpy() for name, x in call_of(run)(
+      **{name: tf.constant(x) for name, x in encoded.items()}).items()}
+  count, difference, same = len(encoded["input_mask"]), 0.0, []
+  for size in batch_sizes:
+    answers = [answer({name: x[i:i + size] for name, x in encoded.items()})
+               for i in range(0, count, size)]
+    found = {name: np.concatenate([part[name] for part in answers])
+             for name in wanted}
+    # A maximum in NumPy, which is not a number where one of them isn't.
+    difference = float(np.max([difference, *(
+        np.abs(found[name] - x).max(initial=0.0)
+        for name, x in wanted.items())]))
+    if run.labels is not None and run.labels.kind != labelled_tasks.NUMBER:
+      same.append(float(np.mean(
+          found["logits"].argmax(1) == wanted["logits"].argmax(1))))
+  facts = dict(rows=count, largest_difference=difference)
+  return facts | (dict(same_label=min(same)) if same else {})

@@ -1,0 +1,102 @@
+"""Keras models as ONNX files, and ONNX Runtime to run them.
+
+Needs the extra `onnx`: tf2onnx, onnx and onnxruntime.
+"""
+
+import contextlib
+import logging
+
+from official_style.errors import UserError
+
+# The newest that tf2onnx 1.17 writes.
+OPSET = 18
+_STANDARD = ("", "ai.onnx")
+
+
+class NotConverted(Exception):
+  """Says which operations ONNX has nothing for."""
+
+
+def to_onnx(call, signature: dict) -> bytes:
+  """An ONNX model of standard operations.
+
+  Args:
+    call: a `tf.function`, of keyword arguments named as in `signature`, to a
+      dictionary of tensors.
+    signature: name -> `tf.TensorSpec`; dimensions that are None stay open.
+
+  Returns:
+    The contents of a .onnx file, weights included.
+
+  Raises:
+    UserError: if the packages are missing.
+    NotConverted: where an operation has no counterpart.
+  """
+  onnx, convert = _packages()
+  import tensorflow as tf
+  names = sorted(signature)
+
+  @tf.function(autograph=False)
+  def by_place(*inputs):
+    return call(**dict(zip(names, inputs)))
+
+  with _quiet():
+    model, _ = convert.from_function(
+        by_place, [signature[name] for name in names], opset=OPSET)
+  left = sorted({node.op_type for node in _nodes(model.graph)
+                 if node.domain not in _STANDARD})
+  if left:
+    # tf2onnx leaves what it doesn't know in the graph, and goes on.
+    raise NotConverted(f"ONNX has nothing for {', '.join(left[:5])}")
+  onnx.checker.check_model(model)
+  return model.SerializeToString()
+
+
+def session(content: bytes, num_threads: int = 1):
+  """An `onnxruntime.InferenceSession` on CPU, of so many threads."""
+  import onnxruntime
+  options = onnxruntime.SessionOptions()
+  options.intra_op_num_threads = num_threads
+  options.inter_op_num_threads = 1
+  options.log_severity_level = 3
+  return onnxruntime.InferenceSession(
+      content, options, providers=["CPUExecutionProvider"])
+
+
+def answer_of(running, rows: dict) -> dict:
+  """Outputs by name; rows are cut to what the model reads."""
+  wanted = {x.name for x in running.get_inputs()}
+  names = [x.name for x in running.get_outputs()]
+  return dict(zip(names, running.run(
+      names, {name: x for name, x in rows.items() if name in wanted})))
+
+
+def _packages():
+  try:
+    import onnx
+    import onnxruntime  # noqa: F401
+    from tf2onnx import convert
+  except ImportError as error:
+    raise UserError("ONNX needs tf2onnx, onnx and onnxruntime: pip install "
+                    f"-e '.[onnx]' ({error})") from error
+  return onnx, convert
+
+
+def _nodes(graph):
+  """Nodes of a graph and of those inside of them."""
+  for node in graph.node:
+    yield node
+    for attribute in node.attribute:
+      for inner in (attribute.g, *attribute.graphs):
+        yield from _nodes(inner)
+
+
+@contextlib.contextmanager
+def _quiet():
+  """Without what tf2onnx says of each operation."""
+  before = logging.root.manager.disable
+  logging.disable(logging.CRITICAL)
+  try:
+    yield
+  finally:
+    logging.disable(before)
