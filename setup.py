@@ -54,6 +54,8 @@ setuptools.setup(
         # that TensorFlow can't be installed with.
         "onnx": ["tf2onnx>=1.17,<2", "onnx>=1.18,<2",
                  "onnxruntime>=1.22,<2"],
+        # Shares of words in an answer, by tools/explain.py --method=shap.
+        "explain": ["shap>=0.50,<1"],
         # Building shards and scoring on a cluster.
         "beam": ["apache-beam>=2.60,<3"],
         # Scoring on a cluster; it needs a Java, 17 or 21. [sql]: pandas and
