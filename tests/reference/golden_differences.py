@@ -40,6 +40,10 @@ LISTED = (
         (*_WORD_PIECES, "pairs"), _BOTH,
         "refused with an exception",
         "a lone surrogate, which UTF-8 can't hold, is read as a question mark"),
+    Difference(
+        ("a\u302e\U0001d165",), ("uncased",), _BOTH,
+        "marks of a width of their own are sorted by their class",
+        "they stay in their order"),
 )
 
 

@@ -56,7 +56,7 @@ def characters(lower_case: bool) -> list[str]:
   normalizer = tokenizers.normalizers.BertNormalizer(lowercase=lower_case)
   text = "".join(golden_texts.TEXTS).encode("utf-8", "ignore").decode()
   found = sorted({c for c in text + normalizer.normalize_str(text)
-                  if c not in "\n\r" and c.strip(" \t")})
+                  if c not in "\0\n\r" and c.strip(" \t")})
   # What is left out is unknown.
   kept = [c for i, c in enumerate(found) if c.isascii() or i % 6]
   return list(dict.fromkeys([
