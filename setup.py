@@ -40,7 +40,8 @@ setuptools.setup(
         # tensorflow_hub, which tf-models-official imports, needs its
         # pkg_resources.
         "setuptools<81",
-        "tokenizers>=0.20,<1",
+        # Older ones do not lower-case letters of Unicode 16.
+        "tokenizers>=0.21,<1",
     ],
     extras_require={
         # Schemas of compose files and of Kubernetes; the last two are what

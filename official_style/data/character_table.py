@@ -14,8 +14,8 @@ PAGE = 256
 # What becomes of a character; `CharacterTable.entries` holds 4 * value + kind.
 SHIFTED, SPACED, EXPANDED = range(3)
 _LAST = 0x110000
-# Pages from here on are hardly used; most are of one kind.
-_SPARSE = 0x30000
+# Planes that are hardly used: their pages are of one kind, but for the last.
+_SPARSE = {*range(3, 14), 15, 16}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,7 +58,7 @@ def _page(characters, start, expansions) -> bytes:
   codes = list(range(start, start + PAGE))
   if 0xd800 <= start < 0xe000:
     return _packed([EXPANDED] * PAGE)  # No text holds surrogates.
-  if start >= _SPARSE:
+  if start >> 16 in _SPARSE:
     few = [codes[0], codes[PAGE // 2], codes[-1]]
     found = {_entry(characters, code, expansions) for code in few}
     if len(found) == 1:

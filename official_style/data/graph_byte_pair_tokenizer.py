@@ -21,6 +21,11 @@ _SPACE_RUN = f"[{_SPACES}]+"
 _WORDS = (r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+"
           rf"| ?[^{_SPACES}\p{{L}}\p{{N}}]+")
 _NO_RANK = tf.int32.max
+# tensorflow-text's split ends at a NUL. So there stands, and for U+10FFFE with
+# which it begins, another character behind it: neither letters, nor numbers,
+# nor spaces, of which any count is one run.
+_STAND_INS = (("\U0010fffe", "\U0010fffe\U0010ffff"),
+              ("\0", "\U0010fffe\U0010fffd"))
 
 
 class GraphBytePairTokenizer(tf.Module):
@@ -51,15 +56,18 @@ class GraphBytePairTokenizer(tf.Module):
     """The ids of `BytePairTokenizer.encode_batch`, without special tokens.
 
     Args:
-      texts: string[b], UTF-8; what is none is read as U+FFFD. A text ends at
-        its first NUL, where the ops used here see its end.
+      texts: string[b], UTF-8; what is none is read as U+FFFD.
 
     Returns:
       Ragged int32[b (ids)].
     """
     texts = tf.strings.unicode_transcode(texts, "UTF-8", "UTF-8")
+    for real, stand_in in _STAND_INS:
+      texts = _replaced(texts, real, stand_in)
     pieces = _pieces(texts)
     different, index = tf.unique(pieces.flat_values)
+    for real, stand_in in reversed(_STAND_INS):
+      different = _replaced(different, stand_in, real)
     ids = tf.gather(self._encode(different), index)
     return tf.RaggedTensor.from_nested_row_splits(
         ids.flat_values, [pieces.row_splits, ids.row_splits]).merge_dims(1, 2)
@@ -108,6 +116,11 @@ class GraphBytePairTokenizer(tf.Module):
     stays = ~tf.concat([[False], merges[:-1]], 0)
     return (tf.boolean_mask(values, stays), tf.boolean_mask(rows, stays),
             tf.reduce_any(merges))
+
+
+def _replaced(texts, old: str, new: str):
+  pattern = "".join(f"\\x{{{ord(character):x}}}" for character in old)
+  return tf.strings.regex_replace(texts, pattern, new)
 
 
 def _every_second(found):

@@ -70,7 +70,7 @@ def rows_of(run: finished_run.FinishedRun, path: Optional[str], limit: int,
               "leave --pair and --nopair out, or give others with --file"
               if path is None else
               "give rows as those of training, and --pair as they are"))
-  texts = [*PLAIN, *nasty_for(run.vocabulary)]
+  texts = [*PLAIN, *NASTY]
   rows += [tuple((texts[(i + j) % len(texts)],) + (
       (texts[(i + 3 * j + 1) % len(texts)],) if is_pair else ())
                  for j in range(c)) for i in range(len(texts))]
@@ -81,14 +81,6 @@ def _counted(row) -> str:
   """What a row is made of."""
   texts = f"{len(row[0])} text{'s' * (len(row[0]) > 1)}"
   return texts if len(row) == 1 else f"{len(row)} choices of {texts}"
-
-
-def nasty_for(vocabulary) -> list:
-  """Nasty texts that the tokenizer in the graph reads as the host's does."""
-  if not vocabulary.is_byte_bpe:
-    return list(NASTY)
-  # `GraphBytePairTokenizer` ends a text at a NUL.
-  return [text for text in NASTY if b"\0" not in text and _is_utf8(text)]
 
 
 def of(run: finished_run.FinishedRun, rows: list,
@@ -193,10 +185,3 @@ def _numpy(outputs):
 def _as_bytes(text) -> bytes:
   return text.encode("utf-8", "replace") if isinstance(text, str) else text
 
-
-def _is_utf8(text: bytes) -> bool:
-  try:
-    text.decode("utf-8")
-  except UnicodeDecodeError:
-    return False
-  return True

@@ -85,7 +85,9 @@ def _file(name, content):
 def _hugging_face(name=None, content=None, **config):
   """A sound folder but for one file."""
   def build(at):
-    folder, _ = huggingface_bert.write(at.folder / "hf", config, tokenizer={})
+    folder, _ = huggingface_bert.write(
+        at.folder / "hf", config, tokenizer={},
+        arrays=huggingface_bert.tensors(huggingface_bert.CONFIG))
     if name is not None:
       os.path.lexists(f"{folder}/{name}") and os.remove(f"{folder}/{name}")
       made = content(at) if callable(content) else content
@@ -197,11 +199,16 @@ def _tokenizer_json(_):
 def _checkpoint(spoil):
   """A checkpoint of Model Garden's names, then spoiled."""
   def build(at):
+    from official_style.checkpoints import named_weights
     from official_style.checkpoints import tensorflow2_writer
+    sizes = named_weights.EncoderSizes(
+        vocab_size=8, hidden_size=4, num_layers=1, num_attention_heads=2,
+        intermediate_size=8, max_position_embeddings=8, type_vocab_size=2)
     at.folder.joinpath("ckpt").mkdir()
     prefix = str(at.folder / "ckpt" / "bert_model.ckpt")
     tensorflow2_writer.write(prefix, {
-        "encoder/_embedding_layer/embeddings": np.ones([8, 4], np.float32)})
+        name: np.ones(shape, np.float32)
+        for name, shape in sizes.shapes().items()})
     spoil(prefix)
     return prefix
   return build
@@ -227,6 +234,23 @@ def _run(text, name="params.yaml"):
     _write(at, f"ckpt/{name}", content)
     return str(at.folder / "ckpt")
   return build
+
+
+def _huge_run(at):
+  """10^9 layers, it says, and its checkpoints have a few bytes."""
+  from official_style.configs import resolve
+  from official_style.data import vocabulary
+  config = resolve.resolve_experiment("bert").config
+  config.task.model.encoder.get().num_layers = 10**9
+  words = vocabulary.Vocabulary(huggingface_bert.VOCAB)
+  for name, content in (
+      ("params.yaml", resolve.params_text(config)),
+      ("data/vocab.txt", "".join(f"{token}\n" for token in words.tokens)),
+      ("run.json", json.dumps(dict(data=dict(vocabulary=dict(
+          sha256=words.sha256))))),
+      ("checkpoints/ckpt-1/ckpt.index", "none")):
+    _write(at, f"run/{name}", content)
+  return str(at.folder / "run")
 
 
 def _apply(at):
@@ -324,7 +348,7 @@ FILES = (
     HostileFile("config.json: -1 layers", "convert", "num_hidden_layers=-1",
                 _hugging_face(num_hidden_layers=-1)),
     HostileFile("config.json: a string of code for a number", "convert",
-                "hidden_size='__import__",
+                "hidden_size=",
                 _hugging_face(hidden_size="__import__('os').system('id')")),
     HostileFile("config.json: NaN", "convert", "layer_norm_eps=nan",
                 _hugging_face(layer_norm_eps=float("nan"))),
@@ -367,6 +391,8 @@ FILES = (
                 _run(_apply)),
     HostileFile("params.yaml that calls a function", "run", "is refused",
                 _run(_apply)),
+    HostileFile("params.yaml: 10^9 layers", "run", "describes an encoder of",
+                _huge_run),
     HostileFile("params.yaml of a billion laughs", "convert", "aliases stand",
                 _run(_LAUGHS + "task: *a11\n")),
     HostileFile("params.yaml nested 100,000 deep", "convert", "params.yaml",
