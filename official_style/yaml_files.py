@@ -37,7 +37,7 @@ def load_object(path: str, mend: str) -> dict:
       loader.dispose()
     if isinstance(value, dict):
       return value
-    problem = "holds no mapping"
+    problem = "is no configuration (no mapping)"
   except OSError as error:
     problem = f"can't be read ({error.strerror})"
   except (yaml.YAMLError, ValueError, RecursionError, TypeError,

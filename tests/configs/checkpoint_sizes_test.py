@@ -110,7 +110,7 @@ def test_a_checkpoint_in_no_run_folder_needs_sizes_and_vocabulary(tmp_path):
 
 def test_damaged_params_are_one_line(run):
   (run / "params.yaml").write_text("{[")
-  with pytest.raises(UserError, match="params.yaml: can't be read"):
+  with pytest.raises(UserError, match="params.yaml: is no configuration"):
     checkpoint_sizes.fill(_task(str(run)))
 
 

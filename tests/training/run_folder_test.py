@@ -81,7 +81,7 @@ def test_what_changes_no_number_may_change(folder, key, value):
 def test_a_damaged_params_yaml_is_one_line(folder, content):
   with open(folder.file("params.yaml"), "wb") as f:
     f.write(content)
-  with pytest.raises(UserError, match="params.yaml: can't be read"):
+  with pytest.raises(UserError, match="params.yaml: is no configuration"):
     folder.check_config(CONFIG, ())
 
 
