@@ -100,7 +100,7 @@ class WordPieceTokenizer:
     """Yields where each word of a text is, and its ids.
 
     All ids in order are those of `encode_batch`. Punctuation is a word of its
-    own; one character may be several words, in one place.
+    own.
 
     Args:
       text: a `str`.

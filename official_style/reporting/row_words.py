@@ -83,7 +83,7 @@ def of(texts, tokenizer, seq_length: int,
     seq_length: places of the row.
     pair_separators: [SEP] between two texts.
   """
-  found = [_merged(tokenizer.words(text)) for text in texts]
+  found = [list(tokenizer.words(text)) for text in texts]
   counts = [sum(len(ids) for _, _, ids in words) for words in found]
   kept = encoded_rows.truncated_lengths(
       *(counts + [0])[:2], seq_length - encoded_rows.num_specials(
@@ -111,17 +111,6 @@ def of(texts, tokenizer, seq_length: int,
 
 def _special(name, place) -> Word:
   return Word(name, None, 0, 0, place, place + 1, SPECIAL)
-
-
-def _merged(words) -> list:
-  """Words that come of one character are one."""
-  merged = []
-  for start, end, ids in words:
-    if merged and start < merged[-1][1]:
-      merged[-1] = (merged[-1][0], end, [*merged[-1][2], *ids])
-    else:
-      merged.append((start, end, list(ids)))
-  return merged
 
 
 def _kind(text, ids, unknown) -> str:

@@ -94,7 +94,7 @@ def test_a_text_without_a_word_has_the_other_words(text):
     assert ids(without.written) == ids(expected)
 
 
-def test_one_character_that_is_several_words_is_left_out_as_one():
+def test_an_ellipsis_is_one_word():
   row = row_words.of(("json… the",), _tokenizer(), 16)
   assert [word.text for word in row.written] == ["json", "…", "the"]
-  assert len(row.written[1].places) == 3
+  assert len(row.written[1].places) == 1
