@@ -211,8 +211,8 @@ def _run_folder(path: str) -> Optional[str]:
 
 def _load(path: str) -> dict:
   return yaml_files.load_object(
-      path, "nobody knows what the weights there are of: bring it back, or give "
-      "another --init_checkpoint")
+      path, "nobody knows what the weights there are of: bring it back, or "
+      "give another --init_checkpoint")
 
 
 def _read(run: str) -> Source:
