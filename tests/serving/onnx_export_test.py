@@ -28,7 +28,7 @@ def test_a_selector_that_draws_is_refused(tmp_path):
 
 @pytest.mark.parametrize("settings", slow_params.all_but(["coreset"], [
     "coreset", "dense", "attention", "average_pool", "bipartite_merge",
-    "first_k", "importance", "choice", "number", "pretrainer"]))
+    "first_k", "input_first_k", "choice", "number", "pretrainer"]))
 def test_a_file_answers_as_its_checkpoint(tmp_path, settings):
   pytest.importorskip("tf2onnx")
   if settings == "dense":
