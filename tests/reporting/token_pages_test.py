@@ -15,6 +15,7 @@ from official_style.reporting import token_page
 from official_style.reporting import token_report
 from official_style.reporting import token_traces
 from official_style.reporting import visible_text
+from tests.reference import slow_params
 from tests.reference import tiny_finished_run
 
 TEXT = ("parse the unreadable file of a good film, not bad!",)
@@ -23,6 +24,10 @@ HOSTILE = [
     "\u202ejson\u2066 file\u200f", "\U0001f600\u200d\U0001f525 json",
     "a\x1b[31mred\x07 json", "</details></body> & json", "\ud800 json",
     "json <b>" * 1250, "x" * 10_000, "\u05d0\u05d1 json \u0661"]
+
+# Markup, controls, and what is no text.
+hostile = pytest.mark.parametrize("text", slow_params.all_but(
+    [HOSTILE[0], HOSTILE[1], HOSTILE[4], HOSTILE[6]], HOSTILE))
 
 
 @pytest.fixture(scope="module")
@@ -116,7 +121,7 @@ predicts good 0.800; the label is bad; with all tokens bad 0.600
     assert "\033[" in coloured and "\033" not in plain
     assert re.sub(r"\033\[[\d;]*m", "", coloured) == plain
 
-  @pytest.mark.parametrize("text", HOSTILE)
+  @hostile
   def test_nothing_in_a_text_reaches_the_terminal(self, run, text):
     shown = terminal_view.text_of(token_report.of(
         run, [(text,)], with_effects=False))
@@ -188,7 +193,7 @@ class TestPage:
           assert f"{trace.pieces[by]} ({by})" in page
     assert "its center in the core-set" in page
 
-  @pytest.mark.parametrize("text", HOSTILE)
+  @hostile
   def test_hostile_text_stays_text(self, run, text):
     page = token_page.text_of(token_report.of(
         run, [(text,), ("json",)], ["<img src=x onerror=alert(1)>", None]))

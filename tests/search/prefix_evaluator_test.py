@@ -68,8 +68,7 @@ def _said(model, batch):
 
 
 @pytest.mark.parametrize("name, place", slow_params.all_but(
-    [("coreset", "post_attention"), ("attention", "query_only"),
-     ("bipartite_merge", "post_attention")], PLACES))
+    [("coreset", "post_attention"), ("attention", "query_only")], PLACES))
 def test_shared_layers_give_the_models_logits_to_the_last_bit(
     encoder, name, place):
   lists = _lists(6)
@@ -88,7 +87,8 @@ def test_shared_layers_give_the_models_logits_to_the_last_bit(
   assert evaluator.layers_computed < 2 * LAYERS * len(lists)
 
 
-@pytest.mark.parametrize("name, place", [PLACES[0], PLACES[1], PLACES[-3]])
+@pytest.mark.parametrize("name, place", slow_params.all_but(
+    [PLACES[0]], [PLACES[0], PLACES[1], PLACES[-3]]))
 def test_graphs_and_cut_padding_change_rounding_only(encoder, name, place):
   lists = _lists(5, seed=1)
   evaluator = prefix_evaluator.PrefixEvaluator(

@@ -9,6 +9,7 @@ from official_style.modeling import cost_model
 from official_style.modeling import retention_schedule
 from official_style.search import list_space
 from official_style.search import schedule_search as lib
+from tests.reference import slow_params
 
 SIZES = cost_model.ModelSizes(
     vocab_size=50, hidden_size=32, num_layers=4, num_attention_heads=2,
@@ -44,8 +45,9 @@ def optimum():
              key=lambda lengths: _quality(lengths)["worth"])
 
 
-@pytest.mark.parametrize("strategy", ["evolution", "random"])
-@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("strategy, seed", slow_params.all_but(
+    [("evolution", 0), ("random", 1)],
+    itertools.product(["evolution", "random"], [0, 1])))
 def test_the_best_of_all_lists_is_found(optimum, strategy, seed):
   found = _search(strategy=strategy, evaluations=120, seed=seed)
   assert lib.best(found).quality == _quality(optimum)

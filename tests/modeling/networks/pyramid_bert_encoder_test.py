@@ -404,7 +404,8 @@ def bfloat16():
   tf_keras.mixed_precision.set_global_policy("float32")
 
 
-@every_selector
+@pytest.mark.parametrize("name", slow_params.all_but(
+    ["coreset", "attention", "bipartite_merge"], SELECTORS))
 def test_half_precision_is_close_to_single(name, bfloat16):
   half = _pyramid(name)
   inputs = tiny_models.rows(3, N, padding=4)
