@@ -11,6 +11,8 @@ from official_style.errors import UserError
 # The newest that tf2onnx 1.17 writes.
 OPSET = 18
 _STANDARD = ("", "ai.onnx")
+# Elements of what is no shape, epsilon or position, but a weight.
+_WEIGHT = 1024
 
 
 class NotConverted(Exception):
@@ -33,17 +35,17 @@ def to_onnx(call, signature: dict) -> bytes:
     NotConverted: where an operation has no counterpart.
   """
   onnx, convert = _packages()
-  import tensorflow as tf
-  names = sorted(signature)
-
-  @tf.function(autograph=False)
-  def by_place(*inputs):
-    return call(**dict(zip(names, inputs)))
-
+  graph, inputs, outputs = _frozen(call, signature)
+  # tf2onnx copies weights for every pass over the graph: for BERT-base more
+  # than twenty gigabytes. It sees inputs in their place.
+  weights = _taken_out(graph)
   with _quiet():
-    model, _ = convert.from_function(
-        by_place, [signature[name] for name in names], opset=OPSET,
+    model, _ = convert.from_graph_def(
+        graph, input_names=[*inputs, *(f"{name}:0" for name in weights)],
+        output_names=list(outputs),
+        tensors_to_rename=inputs | outputs, opset=OPSET,
         custom_op_handlers={"Erfc": (_erfc, [])})
+  _put_back(model.graph, weights)
   left = sorted({node.op_type for node in _nodes(model.graph)
                  if node.domain not in _STANDARD})
   if left:
@@ -53,6 +55,57 @@ def to_onnx(call, signature: dict) -> bytes:
   onnx_layer_norm.fuse(model)
   onnx.checker.check_model(model)
   return model.SerializeToString()
+
+
+def _frozen(call, signature: dict):
+  """A graph with weights in place of variables.
+
+  Returns:
+    A `GraphDef`, {input tensor: name} and {output tensor: name}.
+  """
+  import tensorflow as tf
+  from tensorflow.python.framework import convert_to_constants
+  concrete = tf.function(
+      lambda **rows: tf.nest.map_structure(tf.identity, call(**rows)),
+      autograph=False).get_concrete_function(**signature)
+  outputs = {tensor.name: name
+             for name, tensor in concrete.structured_outputs.items()}
+  frozen = convert_to_constants.convert_variables_to_constants_v2(
+      concrete, lower_control_flow=False, aggressive_inlining=True)
+  inputs = {tensor.name: tensor.op.name for tensor in frozen.inputs}
+  return frozen.graph.as_graph_def(add_shapes=True), inputs, outputs
+
+
+def _taken_out(graph) -> dict:
+  """Makes inputs of all constants that are large.
+
+  Returns:
+    {name of the node: array}.
+  """
+  import tensorflow as tf
+  taken = {}
+  for node in graph.node:
+    if node.op != "Const":
+      continue
+    value = node.attr["value"].tensor
+    if tf.TensorShape(value.tensor_shape).num_elements() >= _WEIGHT:
+      taken[node.name] = tf.make_ndarray(value)
+      node.attr["shape"].shape.CopyFrom(value.tensor_shape)
+      node.op = "Placeholder"
+      del node.attr["value"]
+  return taken
+
+
+def _put_back(graph, weights: dict):
+  """Makes constants of the inputs that weights were taken out for."""
+  from onnx import numpy_helper
+  inputs = {f"{name}:0": array for name, array in weights.items()}
+  left = [one for one in graph.input if one.name not in inputs]
+  graph.initializer.extend(
+      numpy_helper.from_array(inputs[one.name], one.name)
+      for one in graph.input if one.name in inputs)
+  del graph.input[:]
+  graph.input.extend(left)
 
 
 def session(content: bytes, num_threads: int = 1):
