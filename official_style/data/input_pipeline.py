@@ -63,8 +63,8 @@ def distribute(batches, strategy: tf.distribute.Strategy, start: int,
     dataset = tf.data.Dataset.range(start * local, stop * local)
     dataset = dataset.map(
         load, num_parallel_calls=_PARALLEL, deterministic=True)
-    # Nothing is left to tune; and the thread that would do so can keep an
-    # iterator from going away for ten seconds and more.
+    # Nothing is left to tune, and an iterator that goes away waits for the
+    # thread that would do so.
     options = tf.data.Options()
     options.autotune.enabled = False
     return dataset.prefetch(_PREFETCH).with_options(options)

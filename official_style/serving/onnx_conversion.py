@@ -36,8 +36,8 @@ def to_onnx(call, signature: dict) -> bytes:
   """
   onnx, convert = _packages()
   graph, inputs, outputs = _frozen(call, signature)
-  # tf2onnx copies weights for every pass over the graph: for BERT-base more
-  # than twenty gigabytes. It sees inputs in their place.
+  # tf2onnx copies weights for every pass over the graph, and memory ends before
+  # BERT-base does. It sees inputs in their place.
   weights = _taken_out(graph)
   with _quiet():
     model, _ = convert.from_graph_def(

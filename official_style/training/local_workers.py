@@ -19,8 +19,7 @@ from typing import Optional, Sequence
 from official_style import command_end
 from official_style.errors import TryAgain
 
-# Seconds for the others to notice that a worker is gone, or to save. The
-# health check of TensorFlow's collectives takes about half a minute.
+# Seconds for the others to notice that a worker is gone, or to save.
 _PATIENCE = 60.0
 # A worker that ran for less before it died made no progress to speak of.
 _PROGRESS = 60.0

@@ -20,8 +20,8 @@ class _SkipsBadSteps:
   """Updates under a condition.
 
   Adam's and LAMB's update is nothing for a gradient of zeros, a rate of 0 and
-  no decay of the moments: three numbers for all variables. A `tf.cond` for each
-  variable made a third of the time in which a step's graph is built.
+  no decay of the moments: three numbers for all variables, where a `tf.cond`
+  for each variable would have to be traced for each of them.
   """
 
   _finite = None
