@@ -1,4 +1,4 @@
-"""The one exception a user is meant to read."""
+"""The one exception a user is meant to read, and words of others."""
 
 
 class UserError(Exception):
@@ -18,3 +18,9 @@ class TryAgain(UserError):
 
   # sysexits.h calls it EX_TEMPFAIL.
   EXIT_CODE = 75
+
+
+def first_line(error: BaseException, most: int = 120) -> str:
+  """What an exception says first, or its name; so many characters of it."""
+  lines = [line for line in str(error).splitlines() if line.strip()]
+  return (lines or [type(error).__name__])[0][:most]

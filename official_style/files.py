@@ -1,6 +1,7 @@
 """Files that are complete or not there."""
 
 import fcntl
+import hashlib
 import os
 
 
@@ -36,3 +37,9 @@ def lock(file) -> bool:
     file.close()
     return False
   return True
+
+
+def sha256(path: str) -> str:
+  """The digest of a file. Raises OSError if it can't be read."""
+  with open(path, "rb") as f:
+    return hashlib.file_digest(f, "sha256").hexdigest()

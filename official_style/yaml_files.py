@@ -9,6 +9,7 @@ import os
 import yaml
 
 from official_style.errors import UserError
+from official_style.errors import first_line
 
 MAX_BYTES = 4 << 20
 _MAX_NODES = 100_000
@@ -70,7 +71,3 @@ def _count(node, known: dict) -> int:
       inside = [part for pair in inside for part in pair]
     known[id(node)] = 1 + sum(_count(part, known) for part in inside)
   return known[id(node)]
-
-
-def first_line(error) -> str:
-  return (str(error).splitlines() or [type(error).__name__])[0][:120]

@@ -96,8 +96,9 @@ class _Server:
 
 def _latest(path) -> str:
   from official_style.errors import UserError
+  from official_style.serving import export_manifest
   try:
-    versions = [int(name) for name in os.listdir(path) if name.isdigit()]
+    versions = export_manifest.versions(path)
   except OSError as error:
     raise UserError(f"--model_base_path={path}: can't be read "
                     f"({error.strerror})") from error

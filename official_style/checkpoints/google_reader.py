@@ -17,6 +17,7 @@ from official_style.checkpoints import stranger_files
 from official_style.checkpoints import tensor_layouts
 from official_style.checkpoints import tensorflow2_reader
 from official_style.errors import UserError
+from official_style.errors import first_line
 
 CONFIG = "bert_config.json"
 _EPSILON = 1e-12
@@ -48,7 +49,7 @@ def read(folder: str) -> named_weights.NamedWeights:
     present = reader.get_variable_to_shape_map()
   except (tf.errors.OpError, ValueError, RuntimeError) as error:
     raise UserError(f"{prefix}: can't be read as a TensorFlow checkpoint "
-                    f"({object_graph.first_line(error)})") from error
+                    f"({first_line(error)})") from error
   if object_graph.KEY in present:  # Model Garden's files have that name too.
     return tensorflow2_reader.read(prefix)
   names = google_names.table(sizes.num_layers)

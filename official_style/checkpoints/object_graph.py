@@ -14,6 +14,7 @@ import tensorflow as tf
 from tensorflow.core.protobuf import trackable_object_graph_pb2
 
 from official_style.errors import UserError
+from official_style.errors import first_line
 
 KEY = "_CHECKPOINTABLE_OBJECT_GRAPH"
 # Where an encoder, or a head, lies in checkpoints of several trainers.
@@ -76,10 +77,6 @@ def read(path: str):
     raise UserError(f"{path}: can't be read as a checkpoint of TensorFlow 2 "
                     f"({first_line(error)})") from error
   return reader, shapes, graph
-
-
-def first_line(error) -> str:
-  return (str(error).splitlines() or [type(error).__name__])[0][:120]
 
 
 def values(reader, path: str, keys: dict) -> dict:

@@ -14,6 +14,7 @@ import numpy as np
 import safetensors
 
 from official_style.errors import UserError
+from official_style.errors import first_line
 
 _MAX_HEADER = 16 * 2**20
 _MAX_TENSORS = 100_000
@@ -64,7 +65,7 @@ class SafetensorsFile:
           arrays[name] = f.get_tensor(name).astype(np.float32)
     except (safetensors.SafetensorError, OSError, ValueError,
             TypeError) as error:
-      raise UserError(f"{self.path}: can't be read ({_first_line(error)}): "
+      raise UserError(f"{self.path}: can't be read ({first_line(error)}): "
                       "fetch it again") from error
     for name, array in arrays.items():
       if not np.isfinite(array).all():
@@ -73,10 +74,6 @@ class SafetensorsFile:
             f"{np.count_nonzero(~np.isfinite(array)):,} values that are not "
             "finite in float32: these weights are damaged, fetch them again")
     return arrays
-
-
-def _first_line(error) -> str:
-  return (str(error).splitlines() or [type(error).__name__])[0][:120]
 
 
 def _refuse(path, what) -> UserError:
@@ -104,7 +101,7 @@ def _read_header(path: str) -> dict:
     raise UserError(f"{path}: can't be read ({error.strerror}): check the "
                     "path") from error
   except (ValueError, RecursionError) as error:
-    raise _refuse(path, f"its header is no JSON ({_first_line(error)})"
+    raise _refuse(path, f"its header is no JSON ({first_line(error)})"
                   ) from error
   _check(path, header, size - 8 - length)
   return header

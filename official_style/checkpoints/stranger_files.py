@@ -5,6 +5,7 @@ import os
 import re
 
 from official_style.errors import UserError
+from official_style.errors import first_line
 
 # Of what is read whole. A vocabulary of a million words has 10 MB.
 _MAX_BYTES = 64 * 2**20
@@ -57,7 +58,7 @@ def read_json(folder: str, name: str) -> dict:
   try:
     value = json.loads(read(folder, name).decode("utf-8"))
   except (ValueError, RecursionError) as error:
-    what = (str(error).splitlines() or ["?"])[0][:100]
+    what = first_line(error, most=100)
     raise UserError(f"{os.path.join(folder, name)}: no JSON ({what}): fetch "
                     "it again") from error
   if not isinstance(value, dict):

@@ -17,6 +17,7 @@ from official_style.checkpoints import object_graph
 from official_style.checkpoints import stranger_files
 from official_style.checkpoints import tensor_layouts
 from official_style.errors import UserError
+from official_style.errors import first_line
 
 _MODEL_GARDENS = dict(hidden_activation="gelu_tanh",
                       mlm_activation="gelu_tanh")
@@ -109,7 +110,7 @@ def _settings(run: str):
               if encoder.get(name)]
   except (ValueError, KeyError, TypeError, AttributeError) as error:
     raise UserError(f"{where}: no configuration of a run of ours "
-                    f"({object_graph.first_line(error)}): give another "
+                    f"({first_line(error)}): give another "
                     "folder") from error
   if unlike:
     raise UserError(f"{where}: {unlike[0]} is set: only BERT's own form is "

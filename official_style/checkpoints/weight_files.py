@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 
+from official_style import files
 from official_style.checkpoints import huggingface_reader
 from official_style.checkpoints import object_graph
 from official_style.errors import UserError
@@ -54,18 +55,17 @@ def digest(path: str, flag: str) -> str:
   """
   checkpoint = checkpoint_of(path, flag)
   if os.path.isdir(checkpoint):
-    files = sorted(glob.glob(os.path.join(
+    parts = sorted(glob.glob(os.path.join(
         glob.escape(checkpoint), "*.safetensors"))) + [
             os.path.join(checkpoint, "config.json")]
     committed = {}
   else:
-    files = sorted(glob.glob(glob.escape(checkpoint) + ".*"))
+    parts = sorted(glob.glob(glob.escape(checkpoint) + ".*"))
     committed = _committed(os.path.dirname(checkpoint))
   total = hashlib.sha256()
-  for file in files:
+  for file in parts:
     try:
-      with open(file, "rb") as f:
-        found = hashlib.file_digest(f, "sha256").hexdigest()
+      found = files.sha256(file)
     except OSError as error:
       raise UserError(f"{file}: can't be read ({error.strerror})") from error
     name = os.path.basename(file)

@@ -7,6 +7,9 @@ Letters: b rows asked for, c choices of a row, n sequence length.
 
 import numpy as np
 
+# What an encoder takes of a row.
+INPUTS = ("input_word_ids", "input_mask", "input_type_ids")
+
 
 def num_specials(num_texts, pair_separators=1):
   """[CLS], a [SEP] after each text, and those between two beyond the first."""

@@ -2,11 +2,11 @@
 
 import dataclasses
 import functools
-import hashlib
 import json
 import os
 from typing import Any, Callable, Mapping, Optional, Sequence
 
+from official_style import files
 from official_style.configs import encoders
 from official_style.configs import retention
 from official_style.configs import schedule_file
@@ -147,8 +147,8 @@ class FineTunedRun:
     commit = os.path.join(
         self.folder, "checkpoints", f"ckpt-{self.step}", "commit.json")
     return dict(
-        params=_sha256(os.path.join(self.folder, "params.yaml")),
-        checkpoint=_sha256(commit),
+        params=files.sha256(os.path.join(self.folder, "params.yaml")),
+        checkpoint=files.sha256(commit),
         vocabulary=self.data.vocabulary.sha256,
         **{f"{part}_rows": digest for part, digest in
            self.data.manifest()["rows_sha256"].items()})
@@ -192,8 +192,3 @@ def open_run(folder: str, say: Callable[[str], None] = lambda line: None,
   say(f"{folder}: weights of step {run.step}, {len(data.source.train):,} "
       f"training and {len(data.source.eval):,} evaluation rows")
   return FineTunedRun(run, data)
-
-
-def _sha256(path: str) -> str:
-  with open(path, "rb") as f:
-    return hashlib.file_digest(f, "sha256").hexdigest()

@@ -1,8 +1,8 @@
 """What an export holds, file by file. Imports no TensorFlow."""
 
-import hashlib
 import json
 import os
+import re
 import stat
 
 from official_style import files
@@ -11,13 +11,20 @@ from official_style.errors import UserError
 NAME = "manifest.json"
 # What --verify adds to a folder that is complete already.
 REPORT = "verify.json"
-_BLOCK, _MAX_BYTES = 1 << 20, 1 << 24
+_MAX_BYTES = 1 << 24
+
+
+def versions(folder: str) -> list[int]:
+  """The numbered folders of a model. Raises OSError if it can't be read."""
+  return [int(name) for name in os.listdir(folder)
+          if re.fullmatch("[0-9]+", name)
+          and os.path.isdir(os.path.join(folder, name))]
 
 
 def write(folder: str, facts: dict):
   """Writes `manifest.json`: `facts`, and size and SHA-256 of each file."""
   listed = {name: dict(bytes=os.path.getsize(os.path.join(folder, name)),
-                       sha256=_digest(os.path.join(folder, name)))
+                       sha256=files.sha256(os.path.join(folder, name)))
             for name in _names(folder)}
   files.write(os.path.join(folder, NAME), json.dumps(
       facts | dict(files=listed), indent=1, ensure_ascii=False) + "\n")
@@ -64,7 +71,7 @@ def check(folder: str) -> dict:
     if not _is_own(path):
       raise UserError(f"{path}: a link, or no plain file: copy the folder "
                       "again, with what it links to")
-    if _digest(path) != facts["sha256"]:
+    if files.sha256(path) != facts["sha256"]:
       raise UserError(f"{path}: not the file that {NAME} lists (another "
                       "SHA-256): copy the folder again, or export again")
   unknown = sorted(there - found["files"].keys())
@@ -88,10 +95,3 @@ def _names(folder: str) -> list[str]:
               for name in found]
   return sorted(set(names) - {NAME, REPORT})
 
-
-def _digest(path: str) -> str:
-  digest = hashlib.sha256()
-  with open(path, "rb") as f:
-    while block := f.read(_BLOCK):
-      digest.update(block)
-  return digest.hexdigest()

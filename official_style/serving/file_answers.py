@@ -7,8 +7,12 @@ import numpy as np
 import tensorflow as tf
 
 from official_style.data import labelled_tasks
+from official_style.errors import UserError
+from official_style.errors import first_line
 from official_style.serving import sentence_embeddings
 from official_style.training import finished_run
+
+_TOLERANCE = 1e-3
 
 
 def call_of(run: finished_run.FinishedRun):
@@ -59,3 +63,23 @@ def compared(run: finished_run.FinishedRun, encoded: dict, answer,
           found["logits"].argmax(1) == wanted["logits"].argmax(1))))
   facts = dict(rows=count, largest_difference=difference)
   return facts | (dict(same_label=min(same)) if same else {})
+
+
+def check(flag: str, name: str, facts: dict):
+  """Refuses a file whose answers, as `compared` found, are not the model's.
+
+  Raises:
+    UserError: if an output differs by more than 1e-3, or is no number.
+  """
+  # Not ">", which is false of no number.
+  if not facts["largest_difference"] <= _TOLERANCE:
+    raise UserError(
+        f"{flag}: {name} answers otherwise than the checkpoint (by "
+        f"{facts['largest_difference']:.1e}): leave {flag} out")
+
+
+def not_converted(flag: str, n: int, error: Exception) -> UserError:
+  """What to raise where a converter failed at a bucket of n tokens."""
+  return UserError(
+      f"{flag}: {n} tokens can't be converted ({first_line(error, most=200)}):"
+      f" leave {flag} out, or choose another selector or attention")

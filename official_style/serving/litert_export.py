@@ -9,10 +9,9 @@ import os
 
 import tensorflow as tf
 
-from official_style.errors import UserError
+from official_style.data import encoded_rows
 from official_style.serving import file_answers
 from official_style.serving import litert_conversion
-from official_style.serving import serving_model
 from official_style.serving import verification_cases
 from official_style.training import finished_run
 
@@ -51,11 +50,8 @@ def write(folder: str, run: finished_run.FinishedRun, buckets, kinds,
       with open(os.path.join(folder, FOLDER, name), "wb") as f:
         f.write(content)
       facts = _compared(run, content, encoded)
-      # Not ">", which is false of no number.
-      if kind == FLOAT and not facts["largest_difference"] <= 1e-3:
-        raise UserError(
-            f"--litert: {name} answers otherwise than the checkpoint (by "
-            f"{facts['largest_difference']:.1e}): leave --litert out")
+      if kind == FLOAT:
+        file_answers.check("--litert", name, facts)
       found.append(dict(file=f"{FOLDER}/{name}", bytes=len(content)) | facts)
   return found
 
@@ -67,14 +63,10 @@ def _converted(run, n, kind) -> bytes:
     return litert_conversion.to_litert(
         run.model, file_answers.call_of(run),
         {name: tf.TensorSpec(shape, tf.int32, name)
-         for name in serving_model.INPUTS}, kind == INT8)
+         for name in encoded_rows.INPUTS}, kind == INT8)
   except Exception as error:  # pylint: disable=broad-except
     # The converter has exceptions of its own, which it does not export.
-    lines = [line for line in str(error).splitlines() if line.strip()]
-    raise UserError(
-        f"--litert: {n} tokens can't be converted "
-        f"({(lines or [type(error).__name__])[0][:200]}): leave --litert out, "
-        "or choose another selector or attention") from error
+    raise file_answers.not_converted("--litert", n, error) from error
 
 
 def _compared(run, content, encoded) -> dict:

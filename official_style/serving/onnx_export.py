@@ -9,16 +9,15 @@ import os
 
 import tensorflow as tf
 
+from official_style.data import encoded_rows
 from official_style.errors import UserError
 from official_style.serving import file_answers
 from official_style.serving import onnx_conversion
-from official_style.serving import serving_model
 from official_style.serving import verification_cases
 from official_style.training import finished_run
 
 FOLDER = "onnx"
 _ROWS = 32
-_TOLERANCE = 1e-3
 
 
 def write(folder: str, run: finished_run.FinishedRun, buckets,
@@ -52,11 +51,7 @@ def write(folder: str, run: finished_run.FinishedRun, buckets,
         run, encoded,
         lambda batch: onnx_conversion.answer_of(running, batch),
         batch_sizes=(1, len(rows)))
-    # Not ">", which is false of no number.
-    if not facts["largest_difference"] <= _TOLERANCE:
-      raise UserError(
-          f"--onnx: {name} answers otherwise than the checkpoint (by "
-          f"{facts['largest_difference']:.1e}): leave --onnx out")
+    file_answers.check("--onnx", name, facts)
     found.append(dict(file=f"{FOLDER}/{name}", bytes=len(content),
                       opset=onnx_conversion.OPSET) | facts)
   return found
@@ -68,16 +63,12 @@ def _converted(run, n) -> bytes:
     return onnx_conversion.to_onnx(
         file_answers.call_of(run),
         {name: tf.TensorSpec(shape, tf.int32, name)
-         for name in serving_model.INPUTS})
+         for name in encoded_rows.INPUTS})
   except UserError:
     raise
   except Exception as error:  # pylint: disable=broad-except
     # The converter has exceptions of many kinds.
-    lines = [line for line in str(error).splitlines() if line.strip()]
-    raise UserError(
-        f"--onnx: {n} tokens can't be converted "
-        f"({(lines or [type(error).__name__])[0][:200]}): leave --onnx out, "
-        "or choose another selector or attention") from error
+    raise file_answers.not_converted("--onnx", n, error) from error
 
 
 def _refuse_random(run):

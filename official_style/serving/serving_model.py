@@ -7,6 +7,7 @@ from typing import Optional
 
 import tensorflow as tf
 
+from official_style.data.encoded_rows import INPUTS
 from official_style.errors import UserError
 from official_style.modeling.networks import pyramid_bert_encoder
 from official_style.serving import answers
@@ -17,7 +18,6 @@ from official_style.serving import masked_words
 from official_style.serving import sentence_embeddings
 from official_style.training import finished_run
 
-INPUTS = ("input_word_ids", "input_mask", "input_type_ids")
 # What is not a schedule of an encoder's own.
 _OWN = ""
 _EMBEDDINGS = "embeddings"

@@ -96,12 +96,11 @@ class CheckpointFolder:
     try:
       os.makedirs(unfinished, exist_ok=True)
       self._checkpoint.write(os.path.join(unfinished, _PREFIX))
-      files = sorted(os.listdir(unfinished))
       hashes = {}
-      for name in files:
+      for name in sorted(os.listdir(unfinished)):
         path = os.path.join(unfinished, name)
         _sync(path)
-        hashes[name] = _sha256(path)
+        hashes[name] = files.sha256(path)
       commit = dict(step=step, files=hashes, state=state)
       _write_json(os.path.join(unfinished, _COMMIT),
                   commit | dict(sha256=_digest(commit)))
@@ -160,7 +159,7 @@ class CheckpointFolder:
       if _digest(commit) != expected or commit["step"] != step:
         return f"{_COMMIT} is damaged"
       for name, expected in commit["files"].items():
-        if _sha256(os.path.join(folder, name)) != expected:
+        if files.sha256(os.path.join(folder, name)) != expected:
           return f"{name} is damaged"
     except FileNotFoundError as error:
       return f"{os.path.basename(error.filename)} is missing"
@@ -254,11 +253,6 @@ def _sync(path: str):
     os.fsync(descriptor)
   finally:
     os.close(descriptor)
-
-
-def _sha256(path: str) -> str:
-  with open(path, "rb") as f:
-    return hashlib.file_digest(f, "sha256").hexdigest()
 
 
 def _remove(path: str):

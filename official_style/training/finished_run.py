@@ -23,6 +23,7 @@ from official_style.data import labelled_sources
 from official_style.data import tokenizer as tokenizer_lib
 from official_style.data import vocabulary as vocabulary_lib
 from official_style.errors import UserError
+from official_style.errors import first_line
 from official_style.modeling import cost_model
 from official_style.modeling.networks import bert_encoder
 from official_style.training import checkpoints as checkpoints_lib
@@ -258,6 +259,6 @@ def _restore(model, model_dir, step) -> tuple[int, bool]:
   except (AssertionError, ValueError, tf.errors.OpError) as error:
     raise UserError(
         f"{path}: checkpoint {step} does not fit the model of params.yaml "
-        f"({(str(error).splitlines() or [''])[0][:120]}): use the version of "
+        f"({first_line(error)}): use the version of "
         "this program it was trained with") from error
   return step, step == best

@@ -18,6 +18,7 @@ from official_style.checkpoints import huggingface_reader
 from official_style.checkpoints import named_weights
 from official_style.checkpoints import object_graph
 from official_style.errors import UserError
+from official_style.errors import first_line
 
 # A running statistic of token dropping, which no other project's files have.
 _TABLE = "encoder/_token_importance_embed/"
@@ -93,7 +94,7 @@ def load(model, path: str, allow_missing: Sequence[str] = (),
               for name, (_, key) in plan.items()}
   except (tf.errors.OpError, IndexError) as error:
     raise UserError(f"{path}: damaged "
-                    f"({object_graph.first_line(error)})") from error
+                    f"({first_line(error)})") from error
   notes = [note for name, (variable, _) in plan.items()
            if (note := _assign(variable, values[name]))]
   used = {key for _, key in plan.values()}

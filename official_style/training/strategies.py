@@ -6,6 +6,7 @@ import functools
 import tensorflow as tf
 
 from official_style.errors import UserError
+from official_style.errors import first_line
 from official_style.training import rendezvous
 
 _NAMES = ("auto", "off", "one_device", "mirrored", "multi_worker_mirrored",
@@ -141,10 +142,9 @@ def _tpu(runtime) -> Placement:
       tf.config.experimental_connect_to_cluster(resolver)
     tf.tpu.experimental.initialize_tpu_system(resolver)
   except (ValueError, tf.errors.OpError) as error:
-    reason = str(error).splitlines()[0][:200]
     raise UserError(
         f"--accelerator=tpu: no TPU at {runtime.tpu or 'this machine'} "
-        f"({reason}): give its address with --tpu, or run with "
+        f"({first_line(error, 200)}): give its address with --tpu, or run with "
         "--accelerator=cpu") from error
   strategy = tf.distribute.TPUStrategy(resolver)
   return Placement(strategy, "tpu", True, 1)

@@ -7,9 +7,9 @@ import tensorflow as tf
 from tensorflow.core.framework import tensor_pb2
 from tensorflow_serving.apis import predict_pb2
 
-from official_style.serving import serving_model
+from official_style.data import encoded_rows
 
-_IDS = {name: [[1, 2]] for name in serving_model.INPUTS}
+_IDS = {name: [[1, 2]] for name in encoded_rows.INPUTS}
 # By REST: bytes, or what is written as JSON, and a part of the error.
 BODIES = {
     "nothing": (b"", "JSON"), "no JSON": (b"{", "JSON"),

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
+from official_style.data import encoded_rows
 from official_style.errors import UserError
 from official_style.serving import onnx_conversion
 from official_style.serving import onnx_export
-from official_style.serving import serving_model
 from tests.reference import slow_params
 from tests.reference import tiny_finished_run as tiny
 
@@ -50,6 +50,6 @@ def test_a_file_answers_as_its_checkpoint(tmp_path, settings):
   shape = [s.shape for s in running.get_inputs()][0]
   assert not isinstance(shape[0], int) and shape[-1] == N
   rows = {name: np.ones([3, *shape[1:]], np.int32)
-          for name in serving_model.INPUTS}
+          for name in encoded_rows.INPUTS}
   for x in onnx_conversion.answer_of(running, rows).values():
     assert len(x) == 3 and np.isfinite(x).all()

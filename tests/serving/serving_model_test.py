@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from official_style.data import encoded_rows
 from official_style.data import labelled_row
 from official_style.data import vocabulary
 from official_style.errors import UserError
@@ -82,7 +83,7 @@ def test_a_choice_is_the_number_of_it():
   assert found["label"].tolist() == [
       b"%d" % i for i in found["logits"].argmax(1)]
   kept = _call(model, "kept_positions", **{
-      name: np.ones([3, 2, 5], np.int32) for name in serving_model.INPUTS})
+      name: np.ones([3, 2, 5], np.int32) for name in encoded_rows.INPUTS})
   assert kept["kept_positions"].shape == (3, 2, 3, 16)
 
 
@@ -127,7 +128,7 @@ def test_kept_positions_are_those_of_the_checkpoint(pyramid):
 
 def test_ids_that_cannot_be_are_refused_with_a_word(pyramid):
   _, model = pyramid
-  good = {name: np.ones([2, 6], np.int32) for name in serving_model.INPUTS}
+  good = {name: np.ones([2, 6], np.int32) for name in encoded_rows.INPUTS}
   for changes, said in (
       (dict(input_word_ids=np.full([2, 6], 999, np.int32)), "the vocabulary"),
       (dict(input_word_ids=np.full([2, 6], -1, np.int32)), "below 0"),
@@ -141,9 +142,9 @@ def test_no_rows_and_rows_of_nothing_get_answers(pyramid):
   _, model = pyramid
   found = _call(model, "serving_default", text=np.array([], object))
   assert found["logits"].shape == (0, 2)
-  none = {name: np.zeros([0, 0], np.int32) for name in serving_model.INPUTS}
+  none = {name: np.zeros([0, 0], np.int32) for name in encoded_rows.INPUTS}
   assert _call(model, "ids", **none)["logits"].shape == (0, 2)
-  blank = {name: np.zeros([1, 4], np.int32) for name in serving_model.INPUTS}
+  blank = {name: np.zeros([1, 4], np.int32) for name in encoded_rows.INPUTS}
   assert np.isfinite(_call(model, "ids", **blank)["logits"]).all()
 
 

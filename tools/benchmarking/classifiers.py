@@ -12,12 +12,12 @@ from benchmarking import in_turns
 from benchmarking import machine
 from benchmarking import report
 from official_style import tensorflow_environment
+from official_style.data.encoded_rows import INPUTS
 
 _ROOT = os.path.dirname(os.path.dirname(os.path.dirname(
     os.path.abspath(__file__))))
 MODES = ("forward", "train", "litert", "litert_int8", "savedmodel", "onnx")
 _ONNX_FIRST = "{}, ONNX Runtime"
-_INPUTS = ("input_word_ids", "input_mask", "input_type_ids")
 
 
 def list_of(kind) -> Callable:
@@ -116,7 +116,7 @@ class Classifier:
         self._model, self._classify(), _specs(batch), quantize)
     run = litert_conversion.interpreter(
         content, self._args.threads).get_signature_runner()
-    rows = {name: batch[name].numpy() for name in _INPUTS}
+    rows = {name: batch[name].numpy() for name in INPUTS}
     return lambda: run(**rows)["logits"]
 
   def savedmodel(self, batch):
@@ -134,7 +134,7 @@ class Classifier:
       loaded = tf.saved_model.load(folder)
     # The signature does not hold on to what it is of.
     self._loaded, run = loaded, loaded.signatures["serving_default"]
-    rows = {name: batch[name] for name in _INPUTS}
+    rows = {name: batch[name] for name in INPUTS}
     return lambda: run(**rows)["logits"].numpy()
 
   def onnx(self, batch):
@@ -143,7 +143,7 @@ class Classifier:
     content = onnx_conversion.to_onnx(
         self._classify(), _specs(batch, [None, self._args.seq_length]))
     running = onnx_conversion.session(content, self._args.threads)
-    rows = {name: batch[name].numpy() for name in _INPUTS}
+    rows = {name: batch[name].numpy() for name in INPUTS}
     return lambda: onnx_conversion.answer_of(running, rows)["logits"]
 
   def litert_int8(self, batch):
@@ -173,7 +173,7 @@ class Classifier:
 def _specs(batch, shape=None) -> dict:
   import tensorflow as tf
   return {name: tf.TensorSpec(shape or batch[name].shape, tf.int32, name)
-          for name in _INPUTS}
+          for name in INPUTS}
 
 
 def _batch(args, batch_size: int, vocab_size: int) -> dict:

@@ -4,13 +4,13 @@ Axes: b rows, p predictions a row, t hidden_size, v vocabulary.
 """
 
 import dataclasses
-import hashlib
 import os
 from typing import Callable
 
 import numpy as np
 import tensorflow as tf
 
+from official_style import files
 from official_style.configs import resolve
 from official_style.data import pretraining_data
 from official_style.errors import UserError
@@ -64,10 +64,8 @@ class ReferenceModel:
   @property
   def digest(self) -> str:
     """Of its weights' record: SHA-256."""
-    path = os.path.join(self.run.path, "checkpoints", f"ckpt-{self.run.step}",
-                        "commit.json")
-    with open(path, "rb") as f:
-      return hashlib.file_digest(f, "sha256").hexdigest()
+    return files.sha256(os.path.join(
+        self.run.path, "checkpoints", f"ckpt-{self.run.step}", "commit.json"))
 
   def batches(self, split: str):
     return self.data.train if split == "train" else self.data.eval

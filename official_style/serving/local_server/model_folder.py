@@ -1,7 +1,6 @@
 """The latest whole version in a folder that exports are written to."""
 
 import os
-import re
 import threading
 from typing import Callable, Optional
 
@@ -91,9 +90,7 @@ class ModelFolder:
 
   def _versions(self) -> list[int]:
     try:
-      return [int(name) for name in os.listdir(self.path)
-              if re.fullmatch(r"[0-9]+", name)
-              and os.path.isdir(os.path.join(self.path, name))]
+      return export_manifest.versions(self.path)
     except OSError as error:
       raise UserError(f"{self.path}: can't be read ({error.strerror}): give "
                       "the folder of a model, which holds its versions"

@@ -17,7 +17,6 @@ from official_style.data import vocabulary as vocabulary_lib
 from official_style.errors import UserError
 from official_style.serving import export_manifest
 
-INPUTS = ("input_word_ids", "input_mask", "input_type_ids")
 _TEXTS_TOGETHER = 64
 
 
@@ -71,7 +70,7 @@ class ScoredExport:
 
   def _check_signature(self, signatures) -> tuple:
     usable = [name for name, facts in signatures.items()
-              if set(facts["inputs"]) == set(INPUTS)
+              if set(facts["inputs"]) == set(encoded_rows.INPUTS)
               and name != "kept_positions"]
     if self.signature not in usable:
       raise UserError(
@@ -133,7 +132,7 @@ class ScoredExport:
     return next(n for n in self.buckets if n >= length)
 
   def inputs(self, rows) -> dict:
-    """`INPUTS` of `EncodedText`s, int32[b n], padded to a bucket."""
+    """Inputs of a batch of `EncodedText`s, int32[b n], padded to a bucket."""
     n = self.bucket_of(max(len(row.ids) for row in rows))
     ids = np.full([len(rows), n], self.vocabulary.pad_id, np.int32)
     mask, types = np.zeros([2, len(rows), n], np.int32)
@@ -141,7 +140,7 @@ class ScoredExport:
       ids[i, :len(row.ids)] = row.ids
       mask[i, :len(row.ids)] = 1
       types[i, :len(row.ids)] = row.types
-    return dict(zip(INPUTS, (ids, mask, types)))
+    return dict(zip(encoded_rows.INPUTS, (ids, mask, types)))
 
 
 def newest(folder: str) -> str:
@@ -152,9 +151,8 @@ def newest(folder: str) -> str:
   """
   if os.path.exists(os.path.join(folder, export_manifest.NAME)):
     return folder
-  versions = [name for name in (
-      os.listdir(folder) if os.path.isdir(folder) else ()) if name.isdigit()]
-  if not versions:
+  found = export_manifest.versions(folder) if os.path.isdir(folder) else []
+  if not found:
     raise UserError(f"--model={folder}: no export: give the --output of "
                     "tools/export_savedmodel.py, or a version in it")
-  return os.path.join(folder, max(versions, key=int))
+  return os.path.join(folder, str(max(found)))

@@ -208,8 +208,7 @@ def _name(number: int) -> str:
 
 def _digest(path: str) -> str:
   try:
-    with open(path, "rb") as f:
-      return hashlib.file_digest(f, "sha256").hexdigest()
+    return files.sha256(path)
   except FileNotFoundError:
     return ""
 

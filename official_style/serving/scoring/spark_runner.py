@@ -12,6 +12,7 @@ import os
 import sys
 
 from official_style.errors import UserError
+from official_style.errors import first_line
 from official_style.serving.scoring import part_worker
 
 try:
@@ -66,7 +67,7 @@ def run(job, parts, num_workers: int, settings=()):
     session = builder.getOrCreate()
   except Exception as error:
     raise UserError("--runner=spark: can't be started "
-                    f"({str(error).splitlines()[0]}): is there a Java 17, and "
+                    f"({first_line(error)}): is there a Java 17, and "
                     "JAVA_HOME set?") from error
   try:
     session.sparkContext.setLogLevel("ERROR")

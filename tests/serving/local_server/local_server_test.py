@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from official_style.data import encoded_rows
 from official_style.errors import UserError
 from official_style.serving import export_manifest
 from official_style.serving import savedmodel_export
-from official_style.serving import serving_model
 from official_style.serving import verification_cases
 from official_style.serving.client import call_failed
 from official_style.serving.client import client_options
@@ -112,7 +112,7 @@ def _predict(server, request, status=200):
 @pytest.mark.parametrize("transport", ["grpc", "rest"])
 def test_answers_are_the_savedmodels_own_to_the_last_bit(
     server, model, transport):
-  rows = {name: np.ones([3, 6], np.int32) for name in serving_model.INPUTS}
+  rows = {name: np.ones([3, 6], np.int32) for name in encoded_rows.INPUTS}
   rows["input_word_ids"] = np.arange(18, dtype=np.int32).reshape(3, 6)
   rows["input_mask"][1, 4:] = 0
   for signature, inputs in (("serving_default", dict(text=TEXT)),
@@ -138,7 +138,7 @@ def test_rows_and_columns_are_answered_in_their_own_format(server, model):
     assert np.float32(found["probabilities"]).tobytes() == (
         wanted["probabilities"].tobytes())
   # One output has no name.
-  rows = {name: [[1, 2, 3]] for name in serving_model.INPUTS}
+  rows = {name: [[1, 2, 3]] for name in encoded_rows.INPUTS}
   asked = dict(signature_name="kept_positions")
   assert np.shape(_predict(server, asked | dict(inputs=rows))["outputs"]) == (
       1, 3, 16)
