@@ -179,7 +179,7 @@ def _facts(run, model, buckets, is_pair) -> dict:
       vocabulary=dict(sha256=run.vocabulary.sha256, size=run.vocabulary.size,
                       lower_case=run.vocabulary.lower_case,
                       pair_separators=run.pair_separators),
-      parameters=int(sum(v.shape.num_elements() for v in model.weights)),
+      parameters=model.num_parameters,
       versions=run_folder.versions(), revision=run_folder.git_revision())
 
 

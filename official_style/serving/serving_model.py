@@ -10,6 +10,7 @@ import tensorflow as tf
 from official_style.data.encoded_rows import INPUTS
 from official_style.errors import UserError
 from official_style.modeling.networks import pyramid_bert_encoder
+from official_style.modeling.ops import padded_kernels
 from official_style.serving import answers
 from official_style.serving import graph_rows
 from official_style.serving import graph_tokenizers
@@ -40,7 +41,8 @@ class ServingModel(tf.Module):
   has `embeddings` where they are asked for.
 
   All signatures of a list share the graph of each bucket, and the variables,
-  which are all that is tracked here: no Keras object is saved.
+  which are all that is tracked here: no Keras object is saved. Kernels lie as
+  in `padded_kernels`, with what they hold now.
 
   Args:
     run: a `FinishedRun`.
@@ -67,12 +69,19 @@ class ServingModel(tf.Module):
     self._graphs = _Untracked({})
     self.tokenizer = graph_tokenizers.of(run.vocabulary)
     self._choices = run.num_choices
-    functions = {name: function.get_concrete_function()
-                 for name, function in self._functions().items()}
-    used = {id(v) for function in functions.values()
-            for v in function.variables}
+    kernels = padded_kernels.PaddedKernels()
+    with kernels.in_use():
+      functions = {name: function.get_concrete_function()
+                   for name, function in self._functions().items()}
+    used = {id(handle) for function in functions.values()
+            for handle in function.captured_inputs}
     # Without what only training reads, as the importance table.
-    self.weights = [v for v in run.model.variables if id(v) in used]
+    self.weights = [v for v in run.model.variables if id(v.handle) in used]
+    self.padded_weights = kernels.variables
+    used |= {id(v.handle) for v in kernels.originals}
+    self.num_parameters = sum(
+        v.shape.num_elements() for v in run.model.variables
+        if id(v.handle) in used)
     self._concrete = _Untracked(functions)
 
   @property

@@ -27,15 +27,16 @@ def vocab() -> vocabulary.Vocabulary:
 
 
 def classifier(lengths=(9, 6, 4), kind="class", selector="coreset",
-               place="post_attention", seed=0) -> finished_run.FinishedRun:
+               place="post_attention", seed=0, **sizes
+               ) -> finished_run.FinishedRun:
   """A Pyramid-BERT that tells good from bad; a plain BERT without lengths."""
-  words = vocab()
+  words, sizes = vocab(), _SIZES | sizes
   if lengths is None:
-    encoder = encoders.FastBertEncoderConfig(vocab_size=words.size, **_SIZES)
+    encoder = encoders.FastBertEncoderConfig(vocab_size=words.size, **sizes)
   else:
     encoder = encoders.PyramidBertEncoderConfig(
         vocab_size=words.size, token_schedule=lengths, token_selector=selector,
-        selection_place=place, **_SIZES)
+        selection_place=place, **sizes)
   config = fine_tuning.FineTuningConfig()
   config.task.model.encoder = official_encoders.EncoderConfig(
       type="any", any=encoder)

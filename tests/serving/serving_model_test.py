@@ -61,6 +61,25 @@ def test_a_pyramid_answers_as_its_checkpoint(pyramid):
   np.testing.assert_allclose(found["probabilities"].sum(1), 1, atol=1e-6)
 
 
+def test_padded_kernels_are_saved_in_place_of_the_models(tmp_path):
+  run, model = _made(tiny.classifier(intermediate_size=256), buckets=(16,))
+  assert len(model.padded_weights) == 2 * len(run.encoder.transformer_layers)
+  saved = model.weights + model.padded_weights
+  assert sum(v.shape.num_elements() for v in saved) == (
+      model.num_parameters + sum(
+          16 * (int(np.prod(v.shape[:-1])) or 1)
+          for v in model.padded_weights))
+  assert model.num_parameters == sum(
+      v.shape.num_elements() for v in run.model.variables)
+  _assert_cases(run, model, is_pair=False)
+  texts = np.array([b"a good film"])
+  tf.saved_model.save(model, str(tmp_path), signatures=model.concrete)
+  loaded = tf.saved_model.load(str(tmp_path))
+  np.testing.assert_array_equal(
+      loaded.signatures["serving_default"](text=tf.constant(texts))["logits"],
+      _call(model, "serving_default", text=texts)["logits"])
+
+
 def test_pairs_are_cut_and_joined_as_in_training():
   run = tiny.classifier(lengths=None)
   for separators, buckets in ((1, (16,)), (2, (16,))):

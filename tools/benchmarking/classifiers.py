@@ -93,11 +93,16 @@ class Classifier:
     self._model(self._task.example())
 
   def forward(self, batch):
-    """A call that classifies a batch."""
+    """A call that classifies a batch, as what is served does."""
     import tensorflow as tf
+
+    from official_style.modeling.ops import padded_kernels
     graph = tf.function(
         lambda rows: self._model(rows, training=False)["logits"],
         jit_compile=self._args.jit, autograph=False)
+    self._kernels = padded_kernels.PaddedKernels()
+    with self._kernels.in_use():
+      graph(batch)
     return lambda: graph(batch).numpy()
 
   def _classify(self):
@@ -124,13 +129,17 @@ class Classifier:
     import tempfile
 
     import tensorflow as tf
+
+    from official_style.modeling.ops import padded_kernels
     module = tf.Module()
     module.model, module.call = self._model, self._classify()
     specs = _specs(batch, [None, self._args.seq_length])
+    kernels = padded_kernels.PaddedKernels()
+    with kernels.in_use():
+      signature = module.call.get_concrete_function(**specs)
+    module.padded_kernels = kernels.variables
     with tempfile.TemporaryDirectory() as folder:
-      tf.saved_model.save(
-          module, folder,
-          signatures=module.call.get_concrete_function(**specs))
+      tf.saved_model.save(module, folder, signatures=signature)
       loaded = tf.saved_model.load(folder)
     # The signature does not hold on to what it is of.
     self._loaded, run = loaded, loaded.signatures["serving_default"]

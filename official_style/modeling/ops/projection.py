@@ -8,6 +8,8 @@ from typing import Callable, Optional
 
 import tensorflow as tf
 
+from official_style.modeling.ops import padded_kernels
+
 
 def project(x: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor,
             axes: int = 1,
@@ -33,10 +35,14 @@ def project(x: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor,
   lead = [-1 if size is None else size for size in x.shape[:-axes]]
   if lead.count(-1) > 1:
     lead = list(tf.unstack(tf.shape(x)[:len(lead)]))
-  flat = tf.matmul(
-      tf.reshape(x, [-1, math.prod(inner)]),
-      tf.reshape(kernel, [math.prod(inner), math.prod(outer)]))
-  flat = tf.nn.bias_add(flat, tf.reshape(bias, [-1]))
+  columns = math.prod(outer)
+  padded = padded_kernels.of(kernel, bias, axes)
+  flat_kernel, flat_bias = padded or (
+      tf.reshape(kernel, [math.prod(inner), columns]), tf.reshape(bias, [-1]))
+  flat = tf.matmul(tf.reshape(x, [-1, math.prod(inner)]), flat_kernel)
+  flat = tf.nn.bias_add(flat, flat_bias)
   if activation is not None:
     flat = activation(flat)
+  if padded:
+    flat = flat[:, :columns]
   return tf.reshape(flat, lead + outer)

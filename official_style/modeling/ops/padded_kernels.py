@@ -1,0 +1,77 @@
+"""Kernels laid out for products of few rows on CPUs.
+
+Up to some 256 rows, a CPU's float32 product reads the kernel as it lies. Where
+its rows lie a multiple of 1,024 bytes apart, the elements of a column share a
+few sets of the cache and displace one another; 16 unused columns, which is a
+cache line, end that (Goto and van de Geijn, "Anatomy of High-Performance Matrix
+Multiplication", 2008, section 4, on leading dimensions). What is gained is in
+experiments/speed/README.md.
+"""
+
+import contextlib
+import contextvars
+import math
+
+import tensorflow as tf
+
+_PADDING = 16
+_BAD_MULTIPLE = 1024
+_IN_USE = contextvars.ContextVar("padded_kernels", default=None)
+
+
+class PaddedKernels:
+  """Copies of kernels and biases with unused columns, for inference.
+
+  A copy holds what the variable held when a graph first asked for it: for
+  models whose weights stay.
+
+  Attributes:
+    originals: the variables that were copied.
+    variables: the copies, which a SavedModel must track.
+  """
+
+  def __init__(self):
+    self.originals, self.variables = [], []
+    self._copies = {}
+
+  @contextlib.contextmanager
+  def in_use(self):
+    """`projection.project` multiplies by copies in graphs traced here."""
+    token = _IN_USE.set(self)
+    try:
+      yield
+    finally:
+      _IN_USE.reset(token)
+
+  def copies(self, kernel: tf.Variable, bias: tf.Variable, inputs: int):
+    """float32[d o+16] and float32[o+16] of a kernel of d = `inputs`."""
+    key = kernel.ref()
+    if key not in self._copies:
+      with tf.init_scope():
+        self._copies[key] = tuple(
+            tf.Variable(tf.pad(x, padding), trainable=False, name=name)
+            for x, padding, name in (
+                (tf.reshape(kernel, [inputs, -1]), [[0, 0], [0, _PADDING]],
+                 "padded_kernel"),
+                (tf.reshape(bias, [-1]), [[0, _PADDING]], "padded_bias")))
+      self.originals += kernel, bias
+      self.variables += self._copies[key]
+    return self._copies[key]
+
+
+def of(kernel, bias, axes: int):
+  """Copies of a kernel and its bias that are in use here, or None.
+
+  Args:
+    kernel: [*d *o].
+    bias: [*o].
+    axes: how many axes of `kernel` are d.
+  """
+  found = _IN_USE.get()
+  if found is None or not isinstance(kernel, tf.Variable):
+    return None
+  columns = math.prod(int(size) for size in kernel.shape[axes:])
+  if kernel.dtype != tf.float32 or 4 * columns % _BAD_MULTIPLE:
+    return None
+  return found.copies(
+      kernel, bias, math.prod(int(size) for size in kernel.shape[:axes]))

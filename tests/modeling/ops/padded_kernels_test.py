@@ -1,0 +1,62 @@
+"""Products with padded kernels are those with the kernels."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from official_style.modeling.ops import padded_kernels
+from official_style.modeling.ops import projection
+
+
+def _variables(*shape, axes=1):
+  rng = np.random.default_rng(sum(shape))
+  return tuple(
+      tf.Variable(rng.normal(size=size).astype(np.float32))
+      for size in (shape, shape[axes:]))
+
+
+def _traced(kernel, bias, axes, x, kernels):
+  graph = tf.function(lambda x: projection.project(
+      x, kernel, bias, axes, tf.nn.gelu), autograph=False)
+  with kernels.in_use():
+    return graph.get_concrete_function(tf.TensorSpec(x.shape))
+
+
+@pytest.mark.parametrize("shape, axes, inputs", [
+    ((6, 256), 1, (2, 3, 6)), ((6, 4, 64), 1, (2, 3, 6)),
+    ((3, 4, 512), 2, (2, 5, 3, 4))])
+def test_what_is_added_is_cut_off(shape, axes, inputs):
+  kernel, bias = _variables(*shape, axes=axes)
+  x = tf.random.stateless_normal(inputs, [1, 2])
+  kernels = padded_kernels.PaddedKernels()
+  graph = _traced(kernel, bias, axes, x, kernels)
+  assert [v.shape[-1] for v in kernels.variables] == [
+      np.prod(shape[axes:]) + 16] * 2
+  # None of the model's own is read.
+  assert {id(v) for v in graph.variables} == {
+      id(v) for v in kernels.variables}
+  np.testing.assert_allclose(
+      graph(x), projection.project(x, kernel, bias, axes, tf.nn.gelu),
+      atol=1e-6)
+
+
+def test_a_kernel_is_copied_once():
+  kernel, bias = _variables(6, 256)
+  kernels = padded_kernels.PaddedKernels()
+  for n in (2, 3):
+    _traced(kernel, bias, 1, tf.ones([n, 6]), kernels)
+  assert len(kernels.variables) == 2
+  assert [id(v) for v in kernels.originals] == [id(kernel), id(bias)]
+
+
+def test_kernels_that_lie_well_stay():
+  kernels = padded_kernels.PaddedKernels()
+  _traced(*_variables(6, 240), 1, tf.ones([2, 6]), kernels)
+  assert not kernels.variables
+
+
+def test_nothing_is_padded_elsewhere():
+  kernel, bias = _variables(6, 256)
+  with padded_kernels.PaddedKernels().in_use():
+    pass
+  assert padded_kernels.of(kernel, bias, 1) is None
