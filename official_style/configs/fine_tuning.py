@@ -66,6 +66,8 @@ class SentencePredictionTaskConfig(cfg.TaskConfig):
       prefix, a Hugging Face BERT folder. `auto` takes those of the main job
       if there are any; empty starts from random ones.
     task_name: a task of GLUE, SuperGLUE or RACE; see `labelled_tasks`.
+    single_sequence: whether a row of COPA, RACE or WSC is one sequence with all
+      its choices, as Bort was fine-tuned, and which is right a class.
     text_columns: one or two, separated by commas; names, or numbers from 0
       where there is no header.
     label_column: name or number.
@@ -98,6 +100,7 @@ class SentencePredictionTaskConfig(cfg.TaskConfig):
       default_factory=lambda: SentencePredictionDataConfig(
           is_training=False))
   task_name: str = ""
+  single_sequence: bool = False
   text_columns: str = ""
   label_column: str = ""
   choice_columns: str = ""

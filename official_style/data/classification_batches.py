@@ -30,13 +30,15 @@ class ClassificationBatches(numbered_batches.NumberedBatches):
     is_training: see above.
     probabilities: float32[rows k] of each class, which batches have as labels;
       None is not.
+    questions: int32[rows], the number of the question that a row is a candidate
+      for the answer of; None where rows are judged one by one.
 
   Raises:
     UserError: if there are no rows.
   """
 
   def __init__(self, source, targets, *, global_batch_size, seed,
-               is_training=True, probabilities=None):
+               is_training=True, probabilities=None, questions=None):
     if source.num_rows < 1:
       raise UserError("there are no rows to "
                       f"{'train' if is_training else 'evaluate'} on")
@@ -45,6 +47,7 @@ class ClassificationBatches(numbered_batches.NumberedBatches):
     super().__init__(source, global_batch_size, seed, is_training)
     self.targets = np.asarray(targets)
     self.probabilities = probabilities
+    self.questions = questions
 
   @property
   def num_rows(self):
@@ -66,7 +69,8 @@ class ClassificationBatches(numbered_batches.NumberedBatches):
       `input_word_ids`, `input_mask` and `input_type_ids`, int32[b n] or
       [b c n]; `labels` int32[b] or float32[b], or float32[b k]; `weights`
       float32[b], 0 for padding; `example_ids` int32[b], the number of the row,
-      -1 for padding; `example_keys` int32[b] or [b c], to draw dropout by.
+      -1 for padding; `example_keys` int32[b] or [b c], to draw dropout by;
+      `question_ids` int32[b] where there are questions, -1 for padding.
 
     Raises:
       ValueError: if the step or the rows are outside what exists.
@@ -86,6 +90,9 @@ class ClassificationBatches(numbered_batches.NumberedBatches):
     batch["labels"][~real] = 0
     batch["weights"] = real.astype(np.float32)
     batch["example_ids"] = row.astype(np.int32)
+    if self.questions is not None:
+      batch["question_ids"] = np.where(
+          real, self.questions[row], -1).astype(np.int32)
     choices = np.arange(self.source.num_choices)
     keys = counter_random.bits(
         self._seed, _EXAMPLE_KEYS, step, place[:, np.newaxis], choices)

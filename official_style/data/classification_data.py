@@ -110,7 +110,16 @@ def _batches(rows, labels, tokenizer, data, seed, is_training,
       np.array(targets, np.float32 if number else np.int32),
       global_batch_size=data.global_batch_size, seed=seed,
       is_training=is_training,
-      probabilities=_probabilities(rows, labels) if is_training else None)
+      probabilities=_probabilities(rows, labels) if is_training else None,
+      questions=None if is_training else _questions(rows))
+
+
+def _questions(rows):
+  """int32[r]: rows of one question have one number; None if none has one."""
+  if all(row.question is None for row in rows):
+    return None
+  return np.unique([row.question or row.where for row in rows],
+                   return_inverse=True)[1].astype(np.int32)
 
 
 def _probabilities(rows, labels):

@@ -23,11 +23,14 @@ class LabelSet:
       choice the numbers of the choices, from 0.
     mean, scale: of the training labels that are numbers; the model predicts
       `(label - mean) / scale`, so that prices train as scores do.
+    of_candidates: whether rows are candidates for the answers of questions,
+      which are judged as a whole too.
   """
   kind: str
   names: tuple[str, ...] = ()
   mean: float = 0.0
   scale: float = 1.0
+  of_candidates: bool = False
 
   @property
   def num_outputs(self) -> int:
@@ -48,7 +51,11 @@ class LabelSet:
     return self.names.index(label) if label in self.names else None
 
   def to_dict(self) -> dict:
-    return dataclasses.asdict(self) | dict(names=list(self.names))
+    found = dataclasses.asdict(self) | dict(names=list(self.names))
+    if not self.of_candidates:
+      # Runs and exports of before are those of now.
+      del found["of_candidates"]
+    return found
 
   @classmethod
   def from_dict(cls, value: dict) -> "LabelSet":
@@ -113,4 +120,5 @@ def learn(kind: str, rows, names=()) -> LabelSet:
   if len(names) == len(labels) > 2:
     raise UserError(f"{first}: no two training rows have the same label: is "
                     "it the right --label_column?")
-  return LabelSet(kind, names)
+  return LabelSet(kind, names, of_candidates=any(
+      row.question is not None for row in rows))

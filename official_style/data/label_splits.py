@@ -20,13 +20,13 @@ def parts_of(rows, num_parts: int, stratify: bool, groups=None) -> np.ndarray:
     rows: `LabelledRow`s.
     num_parts: how many parts, about equal in size.
     stratify: whether each part gets its share of every label.
-    groups: what stays together, one str a row; the row's texts if None.
+    groups: what stays together, one str a row; the row's texts if None, or
+      those of the first row of its line, where that holds several.
 
   Raises:
     UserError: if there are fewer different texts than parts.
   """
-  groups = groups or ["\0".join(t for texts in row.inputs for t in texts)
-                      for row in rows]
+  groups = groups or _texts(rows)
   label_of = {}
   for row, group in zip(rows, groups):
     label_of.setdefault(group, row.label if stratify else "")
@@ -50,3 +50,13 @@ def parts_of(rows, num_parts: int, stratify: bool, groups=None) -> np.ndarray:
 def _digest(group: str):
   return hashlib.blake2b(
       group.encode("utf-8", "replace"), digest_size=16).digest(), group
+
+
+def _texts(rows) -> list[str]:
+  """Of each row; of rows of one passage those of the first."""
+  first, found = {}, []
+  for row in rows:
+    texts = "\0".join(text for texts in row.inputs for text in texts)
+    line, _, part = row.place.partition(".")
+    found.append(first.setdefault((row.path, line), texts) if part else texts)
+  return found

@@ -46,14 +46,17 @@ class Layout:
 
 
 def layout_of(task_name: str, text_columns: str, label_column: str,
-              choice_columns: str, has_header: Optional[bool]) -> Layout:
+              choice_columns: str, has_header: Optional[bool],
+              single_sequence: bool = False) -> Layout:
   """The layout that settings ask for; columns not named stay open.
+
+  See `SentencePredictionTaskConfig` for what they are.
 
   Raises:
     UserError: for settings that contradict each other.
   """
   if task_name:
-    task = labelled_tasks.find(task_name)
+    task = labelled_tasks.find(task_name, single_sequence)
     if text_columns or label_column or choice_columns:
       raise UserError(f"--task_name={task.name} says which columns are read: "
                       "drop --text_columns, --label_column and "
@@ -234,7 +237,10 @@ def _converted(path, convert, report):
       report.add("missing_field", f"{path}:{number}", str(error)[:40])
       continue
     report.rows += len(found)
-    for part, (inputs, label) in enumerate(found, 1):
+    for part, example in enumerate(found, 1):
       place = f"{number}.{part}" if len(found) > 1 else str(number)
-      rows.append(LabelledRow(inputs, label, place, path))
+      question = None if example.question is None else (
+          f"{path}:{number}:{example.question}")
+      rows.append(LabelledRow(example.inputs, example.label, place, path,
+                              question=question))
   return rows

@@ -15,12 +15,15 @@ class LabelledRow(NamedTuple):
     path: the file.
     probabilities: of each class, to be learnt in place of the label; None where
       there are none.
+    question: of rows that are judged together, the same string; each is a
+      candidate for the answer.
   """
   inputs: tuple
   label: Optional[str]
   place: str
   path: str
   probabilities: Optional[tuple] = None
+  question: Optional[str] = None
 
   @property
   def where(self) -> str:

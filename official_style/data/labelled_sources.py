@@ -48,7 +48,7 @@ def open_source(task) -> LabelledSource:
     UserError: for anything wrong with files, columns or labels.
   """
   check_settings(task)
-  named = labelled_tasks.find(task.task_name) if task.task_name else None
+  named = _named(task)
   reports = {part: LabelledReport() for part in ("train", "eval", "test")}
   if not task.train_data.input_path:
     rows = dict(train=embedded_labels.embedded_rows(), eval=[], test=[])
@@ -93,7 +93,7 @@ def check_settings(task):
                     f"{labelled_tasks.TOKEN_LEVEL_REASON}")
   if task.label_type not in ("", labelled_tasks.CLASS, labelled_tasks.NUMBER):
     raise UserError(f"--label_type={task.label_type}: must be class or number")
-  named = labelled_tasks.find(task.task_name) if task.task_name else None
+  named = _named(task)
   if named and not task.train_data.input_path:
     raise UserError(f"--task_name={named.name}: its files aren't part of this "
                     "program: give their folder with --train_data")
@@ -112,7 +112,17 @@ def check_settings(task):
                     "--label_type")
   labelled_files.layout_of(
       task.task_name, task.text_columns, task.label_column,
-      task.choice_columns, task.has_header)
+      task.choice_columns, task.has_header, task.single_sequence)
+
+
+def _named(task):
+  """The published task that a configuration names, or None."""
+  if task.task_name:
+    return labelled_tasks.find(task.task_name, task.single_sequence)
+  if task.single_sequence:
+    raise UserError("task.single_sequence: is for tasks of --task_name: leave "
+                    "it out")
+  return None
 
 
 def _kind(task, named) -> str:
@@ -125,7 +135,7 @@ def _read(task, named, reports) -> dict:
   """{part: rows} of the files."""
   layout = labelled_files.layout_of(
       task.task_name, task.text_columns, task.label_column,
-      task.choice_columns, task.has_header)
+      task.choice_columns, task.has_header, task.single_sequence)
   wanted = dict(train=task.train_data.input_path,
                 eval=task.validation_data.input_path, test=task.test_path)
   if os.path.isdir(wanted["train"]) and not (

@@ -32,8 +32,10 @@ class LabelledTask:
     kind: `class`, `number` or `choice`.
     labels: the classes in order; empty sorts those of the training file.
     has_header: whether the first row names the columns.
-    convert: for JSON rows that aren't columns: dict -> list of
-      (inputs, label), see `labelled_conversions`.
+    convert: for JSON rows that aren't columns: dict -> list of `Example`s, see
+      `labelled_conversions`.
+    convert_in_one, labels_in_one: the same with all choices in one sequence,
+      and the classes there are then.
     dev: stem of the file to evaluate on, where it is not `dev`.
     folder: the part of the data set below its folder.
   """
@@ -45,6 +47,8 @@ class LabelledTask:
   labels: tuple[str, ...] = ()
   has_header: bool = True
   convert: Optional[Callable] = None
+  convert_in_one: Optional[Callable] = None
+  labels_in_one: tuple[str, ...] = ()
   dev: str = ""
   folder: str = ""
 
@@ -87,6 +91,10 @@ _ENTAILED = ("entailment", "not_entailment")
 _BOOL = ("false", "true")
 _SINGLE, _PAIR = ("sentence",), ("sentence1", "sentence2")
 
+_RACE = dict(kind=CHOICE, convert=labelled_conversions.race,
+             convert_in_one=labelled_conversions.race_in_one,
+             labels_in_one=("0", "1", "2", "3"))
+
 _TASKS = (
     LabelledTask("CoLA", (3,), 1, ("matthews_correlation", "accuracy"),
                  labels=_BINARY, has_header=False),
@@ -110,38 +118,47 @@ _TASKS = (
     LabelledTask("CB", ("premise", "hypothesis"),
                  metrics=("accuracy", "f1"),
                  labels=("contradiction", "entailment", "neutral")),
-    LabelledTask("COPA", kind=CHOICE, convert=labelled_conversions.copa),
-    LabelledTask("MultiRC", metrics=("f1", "accuracy"), labels=_BINARY,
-                 convert=labelled_conversions.multirc),
+    LabelledTask("COPA", kind=CHOICE, convert=labelled_conversions.copa,
+                 convert_in_one=labelled_conversions.copa_in_one,
+                 labels_in_one=_BINARY),
+    LabelledTask("MultiRC", metrics=("f1", "exact_match", "accuracy"),
+                 labels=_BINARY, convert=labelled_conversions.multirc),
+    LabelledTask("ReCoRD", metrics=("best_candidate", "accuracy"),
+                 labels=_BINARY, convert=labelled_conversions.record),
     LabelledTask("WiC", labels=_BOOL, convert=labelled_conversions.wic),
-    LabelledTask("WSC", labels=_BOOL, convert=labelled_conversions.wsc),
-    LabelledTask("RACE", kind=CHOICE, convert=labelled_conversions.race),
-    LabelledTask("RACE-middle", kind=CHOICE, folder="middle",
-                 convert=labelled_conversions.race),
-    LabelledTask("RACE-high", kind=CHOICE, folder="high",
-                 convert=labelled_conversions.race),
+    LabelledTask("WSC", labels=_BOOL, convert=labelled_conversions.wsc,
+                 convert_in_one=labelled_conversions.wsc_in_one,
+                 labels_in_one=_BOOL),
+    LabelledTask("RACE", **_RACE),
+    LabelledTask("RACE-middle", folder="middle", **_RACE),
+    LabelledTask("RACE-high", folder="high", **_RACE),
 )
 _BY_NAME = {task.name.lower(): task for task in _TASKS}
 _BY_NAME["sst2"], _BY_NAME["stsb"] = _BY_NAME["sst-2"], _BY_NAME["sts-b"]
 NAMES = tuple(task.name for task in _TASKS)
 
-_TOKEN_LEVEL = ("squad", "squad-v2", "conll", "conll2003", "ner", "pos",
-                "record")
+_TOKEN_LEVEL = ("squad", "squad-v2", "conll", "conll2003", "ner", "pos")
 TOKEN_LEVEL_REASON = (
     "asks for an answer at each token, and this head reads [CLS] only; nor do "
     "encoders that select tokens have a state for each of them: train on "
     "whole-text labels")
 
 
-def find(name: str) -> LabelledTask:
+def find(name: str, single_sequence: bool = False) -> LabelledTask:
   """The task of a name, whatever its case.
 
+  Args:
+    name: of the task.
+    single_sequence: whether a row of several choices is one sequence, and
+      which is right a class.
+
   Raises:
-    UserError: for an unknown name, or a task with labels at tokens.
+    UserError: for an unknown name, a task with labels at tokens, or one that
+      can't be a single sequence in another way than it is.
   """
   task = _BY_NAME.get(name.lower().replace("_", "-"))
   if task is not None:
-    return task
+    return _in_one(task) if single_sequence else task
   if name.lower() in _TOKEN_LEVEL:
     raise UserError(f"--task_name={name}: {TOKEN_LEVEL_REASON}")
   near = difflib.get_close_matches(name.lower(), _BY_NAME, 1)
@@ -149,3 +166,13 @@ def find(name: str) -> LabelledTask:
   raise UserError(f"--task_name={name}: no task of that name{guess}; there are "
                   f"{', '.join(NAMES)}; other files need none, but "
                   "--text_columns and --label_column")
+
+
+def _in_one(task):
+  if task.convert_in_one is None:
+    able = [other.name for other in _TASKS if other.convert_in_one]
+    raise UserError(f"task.single_sequence: rows of {task.name} are one "
+                    f"sequence already: leave it out; it is for "
+                    f"{', '.join(able)}")
+  return dataclasses.replace(
+      task, kind=CLASS, convert=task.convert_in_one, labels=task.labels_in_one)

@@ -1,4 +1,4 @@
-"""Metrics of GLUE over a whole set, in NumPy and in double precision.
+"""Metrics of GLUE and SuperGLUE over a whole set, in NumPy, in float64.
 
 None of them is a mean over batches: F1 and correlations of parts don't add up.
 
@@ -6,6 +6,9 @@ Letters: r rows, k classes.
 """
 
 import numpy as np
+
+# What `of_questions` gives.
+OF_QUESTIONS = ("exact_match", "best_candidate")
 
 
 def confusion(labels, predictions, num_classes) -> np.ndarray:
@@ -82,3 +85,27 @@ def of_numbers(labels, predictions) -> dict:
       pearson_spearman=(linear + by_rank) / 2, pearson=linear,
       spearman=by_rank, mean_error=float(np.mean(np.abs(
           np.asarray(labels, np.float64) - predictions))))
+
+
+def of_questions(questions, labels, logits) -> dict:
+  """Of rows that are candidates for the answers of questions.
+
+  Args:
+    questions: int[r], which one a row is a candidate of.
+    labels: int[r], 1 for what answers it.
+    logits: float[r 2].
+
+  Returns:
+    `exact_match`, the share of questions whose candidates are all labelled
+    right (MultiRC, https://aclanthology.org/N18-1023), and `best_candidate`,
+    the share whose most probable candidate answers it (exact match of ReCoRD,
+    https://arxiv.org/abs/1810.12885, whose answers are candidates).
+  """
+  labels, logits = np.asarray(labels), np.asarray(logits, np.float64)
+  names, number = np.unique(questions, return_inverse=True)
+  wrong = np.bincount(number, labels != logits.argmax(1), len(names))
+  # The last of each question's rows, by how probable they are.
+  order = np.lexsort((logits[:, 1] - logits[:, 0], number))
+  last = np.append(np.flatnonzero(np.diff(number[order])), len(order) - 1)
+  return dict(exact_match=float((wrong == 0).mean()),
+              best_candidate=float((labels[order[last]] == 1).mean()))

@@ -37,7 +37,7 @@ class SentencePredictionTask(base_task.Task):
     super().__init__(params, **kwargs)
     self.kind = "class"
     self.num_outputs, self.num_choices = params.model.num_classes or 2, 1
-    self.scale = 1.0
+    self.scale, self.of_candidates = 1.0, False
     self.budgets = tuple(
         getattr(params.model.encoder.get(), "budgets", None) or ())
 
@@ -46,6 +46,7 @@ class SentencePredictionTask(base_task.Task):
     self.kind, self.scale = labels.kind, labels.scale
     self.num_outputs = labels.num_outputs
     self.num_choices = labels.num_choices
+    self.of_candidates = labels.of_candidates
 
   def build_model(self, encoder=None):
     """An encoder, by default that of the config, with its head."""
@@ -145,8 +146,11 @@ class SentencePredictionTask(base_task.Task):
     # What there is of the tokens of each layer is for reports.
     collected = {name: x for name, x in outputs.items()
                  if not isinstance(x, (list, tuple))}
+    if "question_ids" in batch:
+      collected["question_ids"] = batch["question_ids"]
     return dict(collected, labels=batch["labels"],
                 example_ids=batch["example_ids"])
+
   def means(self, sums) -> dict:
     """What is reported, from sums over batches, and collected rows if any.
 
@@ -179,12 +183,18 @@ class SentencePredictionTask(base_task.Task):
         labels, logits.argmax(axis=1), logits.shape[1])
     if self.kind == "choice":  # The number of a choice means nothing.
       return dict(accuracy=metrics["accuracy"])
+    # Search judges rows one by one.
+    if "question_ids" in collected:
+      metrics |= sentence_metrics.of_questions(
+          of_rows(collected, "question_ids"), labels, logits)
     return metrics
 
   @property
   def metric_names(self) -> tuple[str, ...]:
     """What an evaluation gives; the first decides unless told otherwise."""
     names = ("accuracy", "f1", "matthews_correlation", "loss")
+    if self.of_candidates:
+      names = names[:-1] + sentence_metrics.OF_QUESTIONS + names[-1:]
     if self.kind == "number":
       names = ("pearson_spearman", "pearson", "spearman", "mean_error", "loss")
     if self.kind == "choice":
@@ -218,7 +228,12 @@ def in_order(collected):
   Returns:
     float64[r k] and [r].
   """
+  logits = of_rows(collected, "logits").astype(np.float64)
+  return logits, of_rows(collected, "labels")
+
+
+def of_rows(collected, name: str) -> np.ndarray:
+  """[r ...]: one of the things that were collected, as in `in_order`."""
   ids = np.concatenate(collected["example_ids"])
   order = np.argsort(ids, kind="stable")[(ids < 0).sum():]
-  logits = np.concatenate(collected["logits"]).astype(np.float64)
-  return logits[order], np.concatenate(collected["labels"])[order]
+  return np.concatenate(collected[name])[order]

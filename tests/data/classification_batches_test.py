@@ -117,6 +117,14 @@ def test_evaluation_sees_each_row_once_and_pads_the_last_batch():
     batches.batch(2)
 
 
+def test_candidates_come_with_the_number_of_their_question():
+  batches = _batches(is_training=False, questions=np.array(
+      [0, 0, 2, 2, 1, 1, 1], np.int32))
+  assert batches.batch(0)["question_ids"].tolist() == [0, 0, 2, 2]
+  assert batches.batch(1)["question_ids"].tolist() == [1, 1, 1, -1]
+  assert "question_ids" not in _batches().batch(0)
+
+
 def test_numbers_stay_numbers():
   batches = ClassificationBatches(
       _source([(("w0",),)]), np.array([0.5], np.float32), seed=0,

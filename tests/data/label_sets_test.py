@@ -132,3 +132,11 @@ def test_the_part_of_a_row_does_not_depend_on_where_it_stands():
 def test_too_few_texts_for_the_parts_is_one_line():
   with pytest.raises(UserError, match="2 different texts"):
     label_splits.parts_of(_rows(("a", "0"), ("b", "1"), ("a", "0")), 3, True)
+
+
+def test_rows_of_one_passage_stay_together():
+  rows = [LabelledRow(((f"passage {i // 4}", f"answer {i}"),), str(i % 2),
+                      f"{i // 4}.{i % 4 + 1}", "f") for i in range(80)]
+  parts = label_splits.parts_of(rows, 5, stratify=True)
+  assert len(set(parts)) == 5
+  assert all(len(set(parts[i:i + 4])) == 1 for i in range(0, 80, 4))

@@ -44,15 +44,27 @@ SUPERGLUE = {
         question="Q", answers=[dict(text="A", label=0),
                                dict(text="B", label=1)])])),
                 [((("P", "Q A"),), "0"), ((("P", "Q B"),), "1")]),
+    "ReCoRD": (dict(passage=dict(text="Ann met Bo. Ann left.", entities=[
+        dict(start=0, end=2), dict(start=8, end=9), dict(start=12, end=14)]),
+                    qas=[dict(query="@placeholder left Bo",
+                              answers=[dict(text="Ann", start=0, end=2)])]),
+               [((("Ann met Bo. Ann left.", "Ann left Bo"),), "1"),
+                ((("Ann met Bo. Ann left.", "Bo left Bo"),), "0")]),
     "RACE": (dict(article="T", questions=["It is _ .", "Why?"],
                   options=[["x", "y"], ["v", "w"]], answers=["B", "A"]),
              [((("T", "It is x ."), ("T", "It is y .")), "1"),
               ((("T", "Why? v"), ("T", "Why? w")), "0")])}
 
+IN_ONE = {
+    "COPA": [((("A because B", "A because C"),), "1")],
+    "WSC": [((("Mark saw him .", "him means Mark"),), "true")],
+    "RACE": [((("T It is _ .", "x </sep> y"),), "1"),
+             ((("T Why?", "v </sep> w"),), "0")]}
 
-def _rows(folder, name, part="train"):
+
+def _rows(folder, name, part="train", single_sequence=False):
   task = labelled_tasks.find(name)
-  layout = labelled_files.layout_of(name, "", "", "", None)
+  layout = labelled_files.layout_of(name, "", "", "", None, single_sequence)
   return labelled_files.read_rows(
       task.files(str(folder), part), layout, LabelledReport())
 
@@ -75,6 +87,41 @@ def test_a_superglue_file_gives_texts_and_labels(name, tmp_path):
   assert [(row.inputs, row.label) for row in rows] == wanted
   if len(rows) > 1:
     assert [row.place for row in rows] == ["1.1", "1.2"]
+
+
+@pytest.mark.parametrize("name", IN_ONE)
+def test_choices_can_be_put_into_one_sequence(name, tmp_path):
+  (tmp_path / "train.jsonl").write_text(json.dumps(SUPERGLUE[name][0]) + "\n")
+  assert [(row.inputs, row.label) for row in _rows(
+      tmp_path, name, single_sequence=True)] == IN_ONE[name]
+  task = labelled_tasks.find(name, single_sequence=True)
+  assert task.kind == "class"
+  assert {label for _, label in IN_ONE[name]} <= set(task.labels)
+
+
+def test_what_is_one_sequence_already_is_not_made_one():
+  with pytest.raises(UserError, match="rows of MultiRC .* for COPA, WSC, RACE"):
+    labelled_tasks.find("multirc", single_sequence=True)
+
+
+def test_candidates_of_a_question_know_it(tmp_path):
+  question = dict(question="Q", answers=[dict(text="A", label=0),
+                                         dict(text="B", label=1)])
+  passage = dict(passage=dict(text="P", questions=[question, question]))
+  (tmp_path / "train.jsonl").write_text(2 * (json.dumps(passage) + "\n"))
+  rows = _rows(tmp_path, "MultiRC")
+  path = f"{tmp_path}/train.jsonl"
+  assert [row.question for row in rows] == [
+      f"{path}:{line}:{number}" for line in (1, 2) for number in (0, 0, 1, 1)]
+  (tmp_path / "train.jsonl").write_text(json.dumps(SUPERGLUE["RACE"][0]) + "\n")
+  assert {row.question for row in _rows(tmp_path, "RACE")} == {None}
+
+
+def test_answers_that_are_not_known_are_no_labels(tmp_path):
+  record = json.loads(json.dumps(SUPERGLUE["ReCoRD"][0]))
+  del record["qas"][0]["answers"]
+  (tmp_path / "test.jsonl").write_text(json.dumps(record) + "\n")
+  assert [row.label for row in _rows(tmp_path, "ReCoRD", "test")] == [None] * 2
 
 
 def test_a_row_that_lacks_something_is_counted(tmp_path):

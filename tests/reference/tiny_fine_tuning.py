@@ -1,6 +1,7 @@
 """Whole fine-tuning runs, seconds long, through the program's front door."""
 
 import csv
+import json
 import os
 import random
 
@@ -51,6 +52,20 @@ def choices(folder, rows=48, name="train.tsv") -> str:
     options = [f"{' '.join(_words(draw, 2))} {'good' if j == right else 'bad'}"
                for j in range(3)]
     lines.append("\t".join([f"which {i}", *options, str(right)]))
+  return _write(folder, name, lines)
+
+
+def questions(folder, passages=10, name="train.jsonl") -> str:
+  """Passages of MultiRC, each with two questions of two answers."""
+  draw = random.Random(3)
+  lines = []
+  for i in range(passages):
+    asked = [dict(question="which", answers=[
+        dict(text=f"{' '.join(_words(draw, 1))} {('bad', 'good')[right]}",
+             label=right) for right in draw.sample((0, 1), 2)])
+             for _ in range(2)]
+    lines.append(json.dumps(dict(passage=dict(
+        text=f"{' '.join(_words(draw, 2))} {i}", questions=asked))))
   return _write(folder, name, lines)
 
 

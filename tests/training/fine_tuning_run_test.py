@@ -303,3 +303,34 @@ def test_two_replicas_evaluate_as_one_does(whole, tmp_path):
   for a, b in zip(tiny_runs.metrics(whole[0], "eval"),
                   tiny_runs.metrics(tmp_path / "two", "eval"), strict=True):
     assert a["loss"] == pytest.approx(b["loss"], abs=1e-3)
+
+
+def test_questions_with_several_candidates_are_judged_as_a_whole(tmp_path):
+  data = tiny.questions(tmp_path)
+  assert tiny.run(tmp_path / "run", data, "--task_name=MultiRC",
+                  SEQ_LENGTH=24) == 0
+  rows = tiny.table(tmp_path / "run", "predictions.tsv")
+  right = {}
+  for row in rows:
+    question = row["row"].partition(".")[0], (
+        int(row["row"].partition(".")[2]) - 1) // 2
+    right.setdefault(question, []).append(row["label"] == row["prediction"])
+  found = tiny_runs.metrics(tmp_path / "run", "eval")[-1]
+  assert found["exact_match"] == np.mean([all(r) for r in right.values()])
+  assert 0 <= found["best_candidate"] <= 1
+
+
+def test_bort_saw_all_choices_in_one_sequence(tmp_path):
+  with open(tmp_path / "train.jsonl", "w", encoding="utf-8") as f:
+    for i in range(24):
+      f.write(json.dumps(dict(
+          premise=f"premise {i}", choice1=("good", "bad")[i % 2],
+          choice2=("bad", "good")[i % 2], question="cause",
+          label=i % 2)) + "\n")
+  assert tiny.run(tmp_path / "run", str(tmp_path / "train.jsonl"),
+                  "--task_name=COPA",
+                  params={"task.single_sequence": True}) == 0
+  with open(tmp_path / "run" / "data" / "labels.json", encoding="utf-8") as f:
+    assert json.load(f)["kind"] == "class"
+  assert {row["label"] for row in tiny.table(
+      tmp_path / "run", "predictions.tsv")} <= {"0", "1"}
