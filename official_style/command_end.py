@@ -9,8 +9,12 @@ from official_style.errors import UserError
 USAGE_ERROR, INTERRUPTED = 2, 130
 
 
-def exit_code(work: Callable[[], Optional[int]]) -> int:
-  """Does the work of a command that goes on where it was stopped.
+def exit_code(work: Callable[[], Optional[int]], resumes: bool = True) -> int:
+  """Does the work of a command.
+
+  Args:
+    work: what it does.
+    resumes: whether, stopped, it goes on where it was.
 
   Returns:
     What the work returns, 0 for nothing; 2 after a mistake of the user and 75
@@ -24,6 +28,7 @@ def exit_code(work: Callable[[], Optional[int]]) -> int:
     return (TryAgain.EXIT_CODE if isinstance(error, TryAgain)
             else USAGE_ERROR)
   except KeyboardInterrupt:
-    print("interrupted; the same command goes on where it was",
-          file=sys.stderr)
+    print("interrupted" + (
+        "; the same command goes on where it was" if resumes else ""),
+        file=sys.stderr)
     return INTERRUPTED

@@ -179,7 +179,7 @@ def main(argv):
     raise app.UsageError(f"unexpected argument {argv[1]!r}")
   tensorflow_environment.prepare()
   logging.set_verbosity(logging.WARNING)
-  return command_end.exit_code(_benchmark)
+  return command_end.exit_code(_benchmark, resumes=False)
 
 
 if __name__ == "__main__":

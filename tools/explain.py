@@ -66,7 +66,7 @@ def main(argv):
   from official_style import command_end
   if argv[1:]:
     raise app.UsageError(f"unexpected argument {argv[1]!r}")
-  return command_end.exit_code(_explain)
+  return command_end.exit_code(_explain, resumes=False)
 
 
 if __name__ == "__main__":

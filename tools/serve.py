@@ -92,7 +92,7 @@ def main(argv):
     raise app.UsageError(f"unexpected argument {argv[1]!r}")
   tensorflow_environment.prepare()
   logging.set_verbosity(logging.WARNING)
-  return command_end.exit_code(_serve)
+  return command_end.exit_code(_serve, resumes=False)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,95 @@
+"""The timing of finished runs: what it times, and what it tells."""
+
+import dataclasses
+import json
+import pathlib
+import sys
+
+import numpy as np
+import pytest
+
+TOOLS = pathlib.Path(__file__).resolve().parents[2] / "tools"
+sys.path.insert(0, str(TOOLS))
+
+import benchmark_runs as br  # noqa: E402
+
+from official_style.reporting import measured_points  # noqa: E402
+from official_style.training import finished_run  # noqa: E402
+from tests.reference import tiny_finished_run as tiny  # noqa: E402
+
+TEXTS = ["a good film", "the bad red film and the value", "good",
+         "not a bad film, not good", "bad . bad . bad . bad . bad . bad"]
+
+
+@pytest.fixture(name="folders")
+def _folders(tmp_path, monkeypatch):
+  """Arguments of a dense run and a pyramid, and the rows' file."""
+  runs = {"a": tiny.classifier(lengths=None), "b": tiny.classifier()}
+  monkeypatch.setattr(
+      finished_run, "load",
+      lambda folder: dataclasses.replace(runs[folder], path=folder))
+  monkeypatch.setattr(br.in_turns, "pin", lambda threads: None)
+  path = tmp_path / "dev.tsv"
+  path.write_text("text\tlabel\n" + "".join(
+      f"{text}\t{('bad', 'good')['good' in text]}\n" for text in TEXTS))
+  return ["--run=dense=a", "--run=pyramid=b", f"--file={path}", "--rounds=2",
+          "--batch_sizes=2,1", "--buckets=8",
+          f"--output={tmp_path / 'found.json'}"]
+
+
+def test_all_runs_are_timed_both_ways_and_judged_on_all_rows(
+    folders, tmp_path, capsys):
+  assert br.main([*folders, "--rows=3"]) == 0
+  found = json.loads((tmp_path / "found.json").read_text())
+  assert [case["batch_size"] for case in found["cases"]] == [2, 1]
+  assert found["labelled_rows"] == len(TEXTS)
+  for case in found["cases"]:
+    assert case["rows"] == 3
+    names = [one["name"] for one in case["contenders"]]
+    assert names == ["dense", "dense, by length", "pyramid",
+                     "pyramid, by length"]
+    assert [one["buckets"] for one in case["contenders"]] == [
+        [16], [8, 16]] * 2
+    first = case["contenders"][0]["seconds"]
+    for one in case["contenders"]:
+      ratios = [a / b for a, b in zip(first, one["seconds"])]
+      assert (one["measured"]["min"], one["measured"]["max"]) == (
+          min(ratios), max(ratios))
+  rows = [(((text,),), "good" in text) for text in TEXTS]
+  run = tiny.classifier(lengths=None)
+  said = run.predict([inputs for inputs, _ in rows]).argmax(1)
+  assert found["cases"][0]["contenders"][0]["quality"] == pytest.approx(
+      np.mean(said == [label for _, label in rows]))
+  read = measured_points.read(str(tmp_path / "found.json"))
+  assert read.methods == names and read.metric == "accuracy"
+  assert "3 rows, 2 at a time" in capsys.readouterr().out
+
+
+def test_shorter_batches_have_the_same_answers(folders):
+  for args in (["--buckets=8,12"], ["--buckets=16"]):
+    args = br.parser().parse_args([*folders, *args])
+    for one in br._contenders(args):
+      inputs = [((text,),) for text in TEXTS]
+      found = np.concatenate(one.call(inputs, 2)())
+      wanted = one.run.predict(inputs)
+      if len(one.buckets) > 1:
+        lengths = one.run.rows(inputs).rows(
+            np.arange(len(inputs)))["input_mask"].sum(1)
+        wanted = wanted[np.argsort(-lengths, kind="stable")]
+      np.testing.assert_allclose(found, wanted, atol=1e-5)
+
+
+def test_rows_without_labels_are_timed_only(folders, tmp_path, capsys):
+  path = tmp_path / "texts.txt"
+  path.write_text("\n".join(TEXTS))
+  assert br.main([*folders, f"--file={path}", "--batch_sizes=2"]) == 0
+  assert json.loads((tmp_path / "found.json").read_text())["points"] == []
+  assert "accuracy" not in capsys.readouterr().out
+
+
+def test_mistakes_are_one_line(folders, capsys):
+  assert br.main([*folders, "--file=nowhere.tsv"]) == 2
+  assert "nowhere.tsv: no such file" in capsys.readouterr().err
+  with pytest.raises(SystemExit):
+    br.main(["--run=a", "--file=b"])
+  assert "give NAME=FOLDER" in capsys.readouterr().err

@@ -1,0 +1,218 @@
+"""Times fine-tuned runs on rows of your own, padded and sorted by length.
+
+    python tools/benchmark_runs.py --run=dense=runs/bert \\
+        --run=pyramid=runs/pyramid_bert --file=dev.tsv
+
+A row costs what its length costs, and few have as many tokens as there may be:
+a pyramid drops padding first, which shorter batches don't have at all. So every
+run is timed twice: on rows in the file's order, padded to the length it was
+trained on, and on rows sorted by length, each batch padded to the next of
+--buckets. All of it runs in turns in this process, as exports do it; ratios are
+to the first, round by round. Labelled rows give the run's metric too, on all
+rows of the file, whatever number is timed.
+
+Runs of one name are repetitions with several seeds. Prints a table for each
+batch size and writes everything to --output, with the points of the first batch
+size as tools/plot_speed_accuracy.py reads them.
+"""
+
+import argparse
+import os
+import shlex
+import statistics
+import sys
+
+_ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+if _ROOT not in sys.path:
+  sys.path.insert(0, _ROOT)
+
+from benchmarking import classifiers  # noqa: E402
+from benchmarking import in_turns  # noqa: E402
+from benchmarking import machine  # noqa: E402
+from benchmarking import report  # noqa: E402
+
+from official_style import command_end  # noqa: E402
+from official_style import tensorflow_environment  # noqa: E402
+
+_BY_LENGTH = "{}, by length"
+
+
+def _named(text: str) -> tuple[str, str]:
+  name, _, folder = text.partition("=")
+  if not name or not folder:
+    raise argparse.ArgumentTypeError(f"{text!r}: give NAME=FOLDER")
+  return name, folder
+
+
+def parser() -> argparse.ArgumentParser:
+  flags = argparse.ArgumentParser(
+      description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+  add = flags.add_argument
+  add("--run", type=_named, action="append", required=True,
+      help="NAME=FOLDER; repeatable, ratios are to the first")
+  add("--file", required=True, help="rows as the first run's files have them")
+  add("--rows", type=int, default=256,
+      help="that are timed, every so manieth of the file")
+  add("--batch_sizes", type=classifiers.list_of(int), default=(32,))
+  add("--buckets", type=classifiers.list_of(int),
+      help="lengths; default 32, 64, ... and that of training")
+  add("--threads", type=int, default=machine.cores())
+  add("--rounds", type=int, default=5)
+  add("--warm_up", type=int, default=1, help="rounds that are not counted")
+  add("--output", default="benchmark_runs.json")
+  return flags
+
+
+class _Contender:
+  """A run, and how its batches are padded.
+
+  Attributes:
+    name: in tables.
+    run: the `FinishedRun`.
+    buckets: lengths, in order.
+  """
+
+  def __init__(self, name, run, buckets):
+    from official_style.modeling.ops import padded_kernels
+    self.name, self.run, self.buckets = name, run, buckets
+    self._kernels = padded_kernels.PaddedKernels()
+    self._graphs = {}
+
+  def call(self, inputs, batch_size: int):
+    """Classifies all rows, without the time that it takes to make ids."""
+    import numpy as np
+    import tensorflow as tf
+    rows = self.run.rows(inputs)
+    encoded = rows.rows(np.arange(rows.num_rows))
+    lengths = encoded["input_mask"].sum(-1).reshape([rows.num_rows, -1]).max(1)
+    order = np.arange(rows.num_rows)
+    if len(self.buckets) > 1:
+      order = np.argsort(-lengths, kind="stable")
+    batches = []
+    for start in range(0, rows.num_rows, batch_size):
+      index = order[start:start + batch_size]
+      n = next(n for n in self.buckets if n >= lengths[index].max())
+      batches.append((self._graph(n, encoded), {
+          name: tf.constant(x[index][..., :n]) for name, x in encoded.items()}))
+    return lambda: [graph(**batch).numpy() for graph, batch in batches]
+
+  def _graph(self, n, encoded):
+    import tensorflow as tf
+    if n not in self._graphs:
+      graph = tf.function(lambda **rows: self.run.model(
+          rows, training=False)["logits"], autograph=False)
+      with self._kernels.in_use():
+        self._graphs[n] = graph.get_concrete_function(**{
+            name: tf.TensorSpec([None, *x.shape[1:-1], n], tf.int32, name)
+            for name, x in encoded.items()})
+    return self._graphs[n]
+
+
+def _contenders(args) -> list[_Contender]:
+  from official_style.serving import length_buckets
+  from official_style.training import finished_run
+  found = []
+  for name, folder in args.run:
+    run = finished_run.load(folder)
+    n = run.seq_length
+    buckets = length_buckets.of(n, args.buckets and [
+        b for b in args.buckets if b < n])
+    found.append(_Contender(name, run, (n,)))
+    found.append(_Contender(_BY_LENGTH.format(name), run, buckets))
+  return found
+
+
+def _rows(run, args):
+  """Inputs and labels of all rows, and the inputs of those that are timed."""
+  import numpy as np
+
+  from official_style.reporting import shown_rows
+  rows = shown_rows.of_file(run, args.file, sys.maxsize)
+  count = min(args.rows, len(rows))
+  timed = np.linspace(0, len(rows) - 1, count).round().astype(int)
+  return rows, [rows[i][0] for i in timed]
+
+
+def _quality(run, rows) -> tuple:
+  """Name and value of the deciding metric; None where there are no labels."""
+  import numpy as np
+
+  from official_style.search import quality
+  labelled = [(inputs, run.labels.encode(label)) for inputs, label in rows]
+  labelled = [row for row in labelled if row[1] is not None]
+  if not labelled:
+    return None, None
+  inputs, targets = zip(*labelled)
+  metrics = quality.measure(run.task, run.predict(inputs), np.array(targets))
+  name = run.config.trainer.best_checkpoint_eval_metric
+  name = name if name in metrics else run.task.metric_names[0]
+  return name, metrics[name]
+
+
+def measure(contenders, inputs, qualities, batch_size: int, args) -> dict:
+  """Milliseconds a row of each, and what they gain on the first."""
+  calls = {i: (one.call(inputs, batch_size), len(inputs))
+           for i, one in enumerate(contenders)}
+  seconds = in_turns.seconds(calls, args.warm_up, args.rounds)
+  return dict(batch_size=batch_size, rows=len(inputs), contenders=[dict(
+      name=one.name, folder=one.run.path, seed=one.run.config.trainer.seed,
+      buckets=list(one.buckets), seconds=seconds[i],
+      measured=report.spread(
+          a / b for a, b in zip(seconds[0], seconds[i])),
+      metric=qualities[one.run.path][0], quality=qualities[one.run.path][1])
+      for i, one in enumerate(contenders)])
+
+
+def table(case: dict) -> str:
+  lines = [f"{case['rows']} rows, {case['batch_size']} at a time",
+           f"{'':32}{'seed':>5}{'ms a row':>10}{'times':>8}{'min':>7}{'max':>7}"
+           f"  {case['contenders'][0]['metric'] or ''}"]
+  for one in case["contenders"]:
+    gain, quality = one["measured"], one["quality"]
+    lines.append(
+        f"{one['name']:32}{one['seed']:5}"
+        f"{1e3 * statistics.median(one['seconds']):10.2f}"
+        f"{gain['median']:7.2f}x{gain['min']:7.2f}{gain['max']:7.2f}"
+        + ("" if quality is None else f"  {quality:.4f}"))
+  return "\n".join(lines)
+
+
+def points(case: dict) -> list[dict]:
+  """Of a case, for `measured_points`."""
+  return [dict(method=one["name"], seed=one["seed"], metric=one["metric"],
+               quality=one["quality"],
+               latency_ms=1e3 * statistics.median(one["seconds"]))
+          for one in case["contenders"] if one["quality"] is not None]
+
+
+def _measure_all(args, argv):
+  contenders = _contenders(args)
+  rows, inputs = _rows(contenders[0].run, args)
+  qualities = {}
+  for one in contenders:
+    if one.run.path not in qualities:
+      qualities[one.run.path] = _quality(one.run, rows)
+  cases = []
+  for batch_size in args.batch_sizes:
+    cases.append(measure(contenders, inputs, qualities, batch_size, args))
+    print(table(cases[-1]), end="\n\n", flush=True)
+  report.write(args.output, dict(
+      command=shlex.join(["python", "tools/benchmark_runs.py", *argv]),
+      machine=machine.describe(), versions=machine.versions(),
+      revision=machine.revision(_ROOT), threads=args.threads,
+      settings=tensorflow_environment.settings(), labelled_rows=len(rows),
+      points=points(cases[0]), cases=cases))
+  print(f"written to {args.output}")
+
+
+def main(argv=None) -> int:
+  argv = sys.argv[1:] if argv is None else argv
+  args = parser().parse_args(argv)
+  tensorflow_environment.prepare()
+  in_turns.pin(args.threads)
+  return command_end.exit_code(
+      lambda: _measure_all(args, argv), resumes=False)
+
+
+if __name__ == "__main__":
+  sys.exit(main())
