@@ -9,13 +9,14 @@ it loads the compiled libraries that TensorFlow Serving links.
 
 import json
 import os
-import statistics
 import sys
 import time
 
 _PYTHON_ONLY = ("PyFunc", "PyFuncStateless", "EagerPyFunc")
 # A model has no business with files but its own.
 _FILES = ("ReadFile", "WriteFile", "MatchingFiles", "CopyHost", "DebugIdentity")
+# What a case is repeated for in a round.
+_LEAST_SECONDS = 0.1
 _HALVES = (14, 19)  # DT_BFLOAT16 and DT_HALF of tensorflow/types.proto.
 
 
@@ -46,21 +47,23 @@ def main(request_path, answer_path):
                               for name, x in run(case).items()})
     except tf.errors.OpError as error:
       answer["cases"].append(dict(error=str(error)[:500]))
-  answer["milliseconds"] = [
-      _time(lambda: run(case), request["rounds"])
-      for case in request["timings"]]
+  answer["milliseconds"] = _times(run, request["timings"], request["rounds"])
   with open(answer_path, "w", encoding="utf-8") as f:
     json.dump(answer, f)
 
 
-def _time(function, rounds):
-  function()
-  times = []
-  for _ in range(rounds):
-    started = time.perf_counter()
-    function()
-    times.append(1e3 * (time.perf_counter() - started))
-  return statistics.median(times)
+def _times(run, cases, rounds):
+  """Of each case those of all rounds; in a round one follows the other."""
+  times = [[] for _ in cases]
+  for number in range(rounds + 1):
+    for case, found in zip(cases, times):
+      calls, started = 0, time.perf_counter()
+      while not calls or time.perf_counter() - started < _LEAST_SECONDS:
+        run(case)
+        calls += 1
+      if number:  # The first is warming up.
+        found.append(1e3 * (time.perf_counter() - started) / calls)
+  return times
 
 
 def _check_ops(tf, folder, libraries):

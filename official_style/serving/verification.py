@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import stat
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -77,8 +78,9 @@ class VerificationReport:
            if ops["halves"] else ""))
     lines.append("milliseconds a request, median of "
                  f"{facts['latency']['rounds']}, on this machine:")
-    lines += [f"  {row['bucket']:5} tokens, {row['rows']:2} rows: " + ", ".join(
-        f"{name} {row[name]:.2f}" for name in ("ids", "text") if name in row)
+    lines += [f"  {row['bucket']:5} tokens, {row['rows']:2} rows: ids "
+              f"{row['ids']:.2f}, text {row['text']:.2f} "
+              f"({row['ratio'] - 1:+.1%})"
               for row in facts["latency"]["buckets"]]
     lines.append("verified" if self.passed else "NOT verified")
     return lines
@@ -213,11 +215,20 @@ def _timings(run, manifest):
 
 
 def _latency(manifest, milliseconds) -> dict:
-  """Medians by bucket and rows, in the order of `_timings`."""
+  """By bucket and rows: medians, and that of text over ids in each round.
+
+  Args:
+    manifest: of the export.
+    milliseconds: lists of all rounds, in the order of `_timings`.
+  """
   found, times = [], iter(milliseconds)
   for n in manifest["buckets"]:
     for b in _BATCH_SIZES:
-      found.append(dict(bucket=n, rows=b, ids=next(times), text=next(times)))
+      ids, text = next(times), next(times)
+      found.append(dict(
+          bucket=n, rows=b, ids=statistics.median(ids),
+          text=statistics.median(text), ratio=statistics.median(
+              slower / faster for slower, faster in zip(text, ids))))
   return dict(rounds=_ROUNDS, buckets=found)
 
 
