@@ -15,8 +15,6 @@ import time
 _PYTHON_ONLY = ("PyFunc", "PyFuncStateless", "EagerPyFunc")
 # A model has no business with files but its own.
 _FILES = ("ReadFile", "WriteFile", "MatchingFiles", "CopyHost", "DebugIdentity")
-# What a case is repeated for in a round.
-_LEAST_SECONDS = 0.1
 _HALVES = (14, 19)  # DT_BFLOAT16 and DT_HALF of tensorflow/types.proto.
 
 
@@ -47,18 +45,19 @@ def main(request_path, answer_path):
                               for name, x in run(case).items()})
     except tf.errors.OpError as error:
       answer["cases"].append(dict(error=str(error)[:500]))
-  answer["milliseconds"] = _times(run, request["timings"], request["rounds"])
+  answer["milliseconds"] = _times(
+      run, request["timings"], request["rounds"], request["least_seconds"])
   with open(answer_path, "w", encoding="utf-8") as f:
     json.dump(answer, f)
 
 
-def _times(run, cases, rounds):
+def _times(run, cases, rounds, least_seconds):
   """Of each case those of all rounds; in a round one follows the other."""
   times = [[] for _ in cases]
   for number in range(rounds + 1):
     for case, found in zip(cases, times):
       calls, started = 0, time.perf_counter()
-      while not calls or time.perf_counter() - started < _LEAST_SECONDS:
+      while not calls or time.perf_counter() - started < least_seconds:
         run(case)
         calls += 1
       if number:  # The first is warming up.

@@ -42,6 +42,8 @@ _BLOCKED = ("official_style", "official", "tf_keras", "keras",
 # Of the largest number that is compared; sums of products in another order.
 _TOLERANCE = 1e-4
 _ROUNDS, _BATCH_SIZES = 7, (1, 32)
+# What a short request is repeated for in a round.
+_LEAST_SECONDS = 0.1
 _SECONDS = 900
 
 
@@ -190,6 +192,7 @@ def _request(folder, run, manifest, cases) -> dict:
                for name in LINKED_LIBRARIES]
   return dict(
       folder=folder, blocked=_BLOCKED, rounds=_ROUNDS,
+      least_seconds=_LEAST_SECONDS,
       libraries=[path for path in libraries if os.path.exists(path)],
       runtime=[sorted(glob.glob(os.path.join(runtime, f"{name}.so*")))[0]
                for name in ("libtensorflow_framework", "libtensorflow_cc")],
