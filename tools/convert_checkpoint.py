@@ -5,9 +5,10 @@
 
 reads folders of Google's first BERT, Hugging Face (BERT, RoBERTa, Bort), Model
 Garden's TensorFlow 2 checkpoints and runs of this project; writes folders that
-train.py, transformers, Model Garden or KerasHub load. No pickle, no archive and
-no HDF5 file is opened. Every array is accounted for, weights that look random
-are refused, and the output is read back and compared before it gets its name.
+train.py, transformers, Model Garden or KerasHub load. Nothing is unpickled, and
+no archive but PyTorch's and no HDF5 file is opened. Every array is accounted
+for, weights that look random are refused, and the output is read back and
+compared before it gets its name.
 """
 
 import os

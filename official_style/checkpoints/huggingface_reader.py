@@ -1,8 +1,8 @@
 """Weights of a folder in the layout of Hugging Face's `save_pretrained`.
 
 `config.json`, `model.safetensors` and, for BERT, `vocab.txt`, for others
-`vocab.json` and `merges.txt`. Nothing else is opened: `pytorch_model.bin` is a
-pickle, and pickles run code.
+`vocab.json` and `merges.txt`. Where the weights were published as PyTorch's
+archive only, `pytorch_model.bin`, that is read without unpickling anything.
 """
 
 import dataclasses
@@ -17,9 +17,11 @@ from official_style.checkpoints import named_weights
 from official_style.checkpoints import safetensors_file
 from official_style.checkpoints import stranger_files
 from official_style.checkpoints import tensor_layouts
+from official_style.checkpoints import torch_zip_file
 from official_style.errors import UserError
 
 _WEIGHTS = "model.safetensors"
+_ARCHIVE = "pytorch_model.bin"
 _TYPES = "encoder/_type_embedding_layer/embeddings"
 _POSITIONS = "encoder/_position_embedding_layer/_position_embeddings"
 
@@ -37,7 +39,7 @@ def read(folder: str) -> named_weights.NamedWeights:
     UserError: for anything that is not as it has to be.
   """
   config = huggingface_config.read(folder)
-  file = safetensors_file.SafetensorsFile(_weights_path(folder))
+  file = _weights(folder)
   roberta = config.model_type == "roberta"
   present = _present_names(file)
   prefix = _prefix(file, present)
@@ -90,19 +92,25 @@ def _byte_pairs(folder: str, size: int) -> Optional[str]:
   return folder
 
 
-def _weights_path(folder: str) -> str:
-  path = os.path.join(folder, _WEIGHTS)
-  if os.path.lexists(path):
-    return stranger_files.path_in(folder, _WEIGHTS)
-  for name, mend in (
-      ("pytorch_model.bin", "it is a pickle, which may run code, and is not "
-       "opened: save the model again with safe_serialization=True"),
-      (_WEIGHTS + ".index.json", "weights in several files are not read: save "
-       "the model again in one")):
+def weights_file(folder: str) -> str:
+  """Name of the file with the weights."""
+  for name in (_WEIGHTS, _ARCHIVE):
     if os.path.lexists(os.path.join(folder, name)):
-      raise UserError(f"{folder}: has no {_WEIGHTS} but {name}: {mend}")
+      return name
+  for name in (_WEIGHTS, _ARCHIVE):
+    if os.path.lexists(os.path.join(folder, f"{name}.index.json")):
+      raise UserError(f"{folder}: has no {name} but {name}.index.json: weights "
+                      "in several files are not read: save the model again in "
+                      "one")
   raise UserError(f"{folder}: has a config.json and no {_WEIGHTS}: give a "
                   "folder with both")
+
+
+def _weights(folder: str):
+  name = weights_file(folder)
+  path = stranger_files.path_in(folder, name)
+  return (safetensors_file.SafetensorsFile(path) if name == _WEIGHTS
+          else torch_zip_file.TorchZipFile(path))
 
 
 def _present_names(file) -> dict:

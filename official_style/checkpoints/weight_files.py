@@ -55,9 +55,8 @@ def digest(path: str, flag: str) -> str:
   """
   checkpoint = checkpoint_of(path, flag)
   if os.path.isdir(checkpoint):
-    parts = sorted(glob.glob(os.path.join(
-        glob.escape(checkpoint), "*.safetensors"))) + [
-            os.path.join(checkpoint, "config.json")]
+    parts = [os.path.join(checkpoint, name) for name in (
+        huggingface_reader.weights_file(checkpoint), "config.json")]
     committed = {}
   else:
     parts = sorted(glob.glob(glob.escape(checkpoint) + ".*"))

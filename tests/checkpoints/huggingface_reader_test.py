@@ -2,14 +2,16 @@
 
 import json
 import os
-import pickle
 
 import numpy as np
 import pytest
+import safetensors.numpy
 
 from official_style.checkpoints import huggingface_reader
+from official_style.checkpoints import weight_files
 from official_style.errors import UserError
 from tests.reference import huggingface_bert as reference
+from tests.reference import torch_zip
 
 
 def _refused(folder, word):
@@ -102,19 +104,39 @@ def test_a_link_within_hugging_faces_cache_is_followed(tmp_path):
   assert huggingface_reader.read(folder).sizes.hidden_size == 12
 
 
-@pytest.mark.parametrize("name", ["pytorch_model.bin", "tf_model.h5"])
-def test_pickles_and_hdf5_are_not_opened(tmp_path, name):
+def test_hdf5_is_not_opened(tmp_path):
   folder, _ = reference.write(tmp_path)
-  os.remove(tmp_path / "model.safetensors")
-  (tmp_path / name).write_bytes(pickle.dumps({"a": 1}))
-  os.chmod(tmp_path / name, 0)
+  os.rename(tmp_path / "model.safetensors", tmp_path / "tf_model.h5")
+  os.chmod(tmp_path / "tf_model.h5", 0)
   _refused(folder, "no model.safetensors")
 
 
-def test_weights_in_several_files_are_refused(tmp_path):
+def test_pytorchs_archive_is_read_where_there_is_nothing_else(tmp_path):
   folder, _ = reference.write(tmp_path)
-  os.rename(tmp_path / "model.safetensors",
-            tmp_path / "model.safetensors.index.json")
+  wanted = huggingface_reader.read(folder)
+  names = list(wanted.original)
+  theirs = wanted.read(names)
+  weights = safetensors.numpy.load_file(tmp_path / "model.safetensors")
+  os.remove(tmp_path / "model.safetensors")
+  torch_zip.write(tmp_path / "pytorch_model.bin", {
+      name: torch_zip.tensor(torch_zip.storage(str(i), array), array.shape)
+      for i, (name, array) in enumerate(weights.items())})
+  found = huggingface_reader.read(folder)
+  assert found.original.keys() == wanted.original.keys()
+  assert found.sizes == wanted.sizes
+  ours = found.read(names)
+  for name in names:
+    np.testing.assert_array_equal(ours[name], theirs[name])
+  digest = weight_files.digest(folder, "--init_checkpoint")
+  with open(tmp_path / "pytorch_model.bin", "ab") as f:
+    f.write(b"x")
+  assert weight_files.digest(folder, "--init_checkpoint") != digest
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "pytorch_model.bin"])
+def test_weights_in_several_files_are_refused(tmp_path, name):
+  folder, _ = reference.write(tmp_path)
+  os.rename(tmp_path / "model.safetensors", tmp_path / f"{name}.index.json")
   _refused(folder, "in one")
 
 

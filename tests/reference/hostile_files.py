@@ -20,7 +20,7 @@ import safetensors.numpy
 from tests.reference import huggingface_bert
 
 # Names that no reader has any business with.
-NEVER_OPENED = ("pytorch_model.bin", "tf_model.h5", "weights.h5",
+NEVER_OPENED = ("tf_model.h5", "weights.h5",
                 "tokenizer.json", "evil.py", "model.zip", "model.tar.gz")
 _DEEP = "[" * 100_000
 _LAUGHS = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
@@ -136,10 +136,10 @@ def _tar(at):
   return content.getvalue()
 
 
-def _zip_bomb(_):
+def _deflated(name):
   content = io.BytesIO()
   with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
-    archive.writestr("model.safetensors", bytes(2**26))
+    archive.writestr(name, bytes(2**26))
   return content.getvalue()
 
 
@@ -321,8 +321,15 @@ FILES = (
     HostileFile("HDF5 named model.safetensors", "convert",
                 "not a safetensors file",
                 _weights(b"\x89HDF\r\n\x1a\n" + bytes(99))),
-    HostileFile("pytorch_model.bin, a pickle", "convert", "it is a pickle",
+    HostileFile("pytorch_model.bin, a pickle", "convert", "no archive",
                 _without_weights("pytorch_model.bin", _pickle)),
+    HostileFile("pytorch_model.bin: a list that names a function", "convert",
+                "which no list of tensors has",
+                _without_weights("pytorch_model.bin", _zip)),
+    HostileFile("pytorch_model.bin: a list of 64 MiB in a few KiB", "convert",
+                "a list of 67,108,864 bytes",
+                _without_weights("pytorch_model.bin", lambda _: _deflated(
+                    "archive/data.pkl"))),
     HostileFile("tf_model.h5", "convert", "no model.safetensors",
                 _without_weights("tf_model.h5", lambda _: b"\x89HDF\r\n")),
     HostileFile("a .h5 as input", "convert", "not opened",
@@ -330,7 +337,7 @@ FILES = (
     HostileFile("a zip whose members climb out", "convert", "not opened",
                 _file("model.zip", _zip)),
     HostileFile("a zip bomb", "convert", "not opened",
-                _file("model.zip", _zip_bomb)),
+                _file("model.zip", lambda _: _deflated("model.safetensors"))),
     HostileFile("a tar whose members and links climb out", "convert",
                 "not opened", _file("model.tar.gz", _tar)),
     HostileFile("model.safetensors, a link out of its folder", "convert",
