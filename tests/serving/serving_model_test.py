@@ -62,7 +62,8 @@ def test_a_pyramid_answers_as_its_checkpoint(pyramid):
 
 
 def test_padded_kernels_are_saved_in_place_of_the_models(tmp_path):
-  run, model = _made(tiny.classifier(intermediate_size=256), buckets=(16,))
+  run, model = _made(
+      tiny.classifier(lengths=None, intermediate_size=256), buckets=(16,))
   assert len(model.padded_weights) == 2 * len(run.encoder.transformer_layers)
   saved = model.weights + model.padded_weights
   assert sum(v.shape.num_elements() for v in saved) == (

@@ -66,22 +66,22 @@ def test_all_runs_are_timed_both_ways_and_judged_on_all_rows(
 
 
 def test_shorter_batches_have_the_same_answers(folders):
-  for args in (["--buckets=8,12"], ["--buckets=16"]):
-    args = br.parser().parse_args([*folders, *args])
-    for one in br._contenders(args):
-      inputs = [((text,),) for text in TEXTS]
-      found = np.concatenate(one.call(inputs, 2)())
-      wanted = one.run.predict(inputs)
-      if len(one.buckets) > 1:
-        lengths = one.run.rows(inputs).rows(
-            np.arange(len(inputs)))["input_mask"].sum(1)
-        wanted = wanted[np.argsort(-lengths, kind="stable")]
-      np.testing.assert_allclose(found, wanted, atol=1e-5)
+  args = br.parser().parse_args(folders[1:])
+  inputs = [((text,),) for text in TEXTS]
+  for one in br._contenders(args):
+    found = np.concatenate(one.call(inputs, 2)())
+    wanted = one.run.predict(inputs)
+    if len(one.buckets) > 1:
+      lengths = one.run.rows(inputs).rows(
+          np.arange(len(inputs)))["input_mask"].sum(1)
+      wanted = wanted[np.argsort(-lengths, kind="stable")]
+    np.testing.assert_allclose(found, wanted, atol=1e-5)
 
 
 def test_rows_without_labels_are_timed_only(folders, tmp_path, capsys):
   path = tmp_path / "texts.txt"
   path.write_text("\n".join(TEXTS))
+  del folders[1]  # One run will do.
   assert br.main([*folders, f"--file={path}", "--batch_sizes=2"]) == 0
   assert json.loads((tmp_path / "found.json").read_text())["points"] == []
   assert "accuracy" not in capsys.readouterr().out
