@@ -24,11 +24,19 @@ def exit_code(work: Callable[[], Optional[int]], resumes: bool = True) -> int:
   try:
     return work() or 0
   except UserError as error:
+    _clear_line()
     print("error:", " ".join(str(error).split()), file=sys.stderr)
     return (TryAgain.EXIT_CODE if isinstance(error, TryAgain)
             else USAGE_ERROR)
   except KeyboardInterrupt:
+    _clear_line()
     print("interrupted" + (
         "; the same command goes on where it was" if resumes else ""),
         file=sys.stderr)
     return INTERRUPTED
+
+
+def _clear_line():
+  """Takes a live line away."""
+  if sys.stderr.isatty():
+    print("\r\033[K", end="", file=sys.stderr)

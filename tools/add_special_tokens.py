@@ -25,7 +25,6 @@ _VOCAB_FILE = flags.DEFINE_string(
 _OUTPUT = flags.DEFINE_string(
     "output", None, "the folder to make", required=True)
 
-_USAGE_ERROR = 2
 
 
 def add():
@@ -55,19 +54,18 @@ def add():
 
 def main(argv):
   """Returns the exit code: 0, or 2 after a mistake."""
-  from official_style.errors import UserError
+  from official_style import command_end
   if argv[1:]:
     raise app.UsageError(f"unexpected argument {argv[1]!r}")
-  try:
-    vocabulary = add()
-  except UserError as error:
-    print("error: " + " ".join(str(error).split()), file=sys.stderr)
-    return _USAGE_ERROR
+  return command_end.exit_code(_add, resumes=False)
+
+
+def _add():
+  vocabulary = add()
   named = ", ".join(f"{vocabulary.tokens[i]} {i}"
                     for i in sorted(vocabulary.special_ids))
   print(f"{_OUTPUT.value}: {vocabulary.size:,} tokens, {named}",
         file=sys.stderr)
-  return 0
 
 
 if __name__ == "__main__":

@@ -22,8 +22,8 @@ if _ROOT not in sys.path:
 from benchmarking import in_turns  # noqa: E402
 from benchmarking import machine  # noqa: E402
 
+from official_style import command_end  # noqa: E402
 from official_style import tensorflow_environment  # noqa: E402
-from official_style.errors import UserError  # noqa: E402
 
 
 def parser() -> argparse.ArgumentParser:
@@ -75,32 +75,27 @@ def _step(config, folder):
   return lambda: float(built.train_step(next(batches))["loss"])
 
 
-def main(argv=None) -> int:
-  args = parser().parse_args(sys.argv[1:] if argv is None else argv)
-  try:
-    tensorflow_environment.prepare()
-    in_turns.pin(args.threads)
-    from official_style import experiment_configs  # noqa: F401, registers
-    from official_style.training import teacher_caching
-    cache = os.path.join(args.work, f"cache-{args.top_k}")
-    shutil.rmtree(cache, ignore_errors=True)
-    said, start = [], time.perf_counter()
-    teacher_caching.write(
-        _config(args), args.work, cache, args.top_k, 1, 32, said.append,
-        lambda text: None)
-    seconds = time.perf_counter() - start
-    folder = os.path.join(args.work, "data")
-    steps = {
-        "no teacher": _step(_config(args, DISTILL_WEIGHT=0.0), folder),
-        "teacher in the step": _step(_config(args), folder),
-        f"cache of {args.top_k} words": _step(
-            _config(args, TEACHER_CACHE=cache), folder)}
-    measured = in_turns.seconds(
-        {name: (lambda step=step: [step() for _ in range(args.steps)],
-                args.steps) for name, step in steps.items()}, 2, args.rounds)
-  except UserError as error:
-    print("error:", " ".join(str(error).split()), file=sys.stderr)
-    return 2
+def _measure(args):
+  tensorflow_environment.prepare()
+  in_turns.pin(args.threads)
+  from official_style import experiment_configs  # noqa: F401, registers
+  from official_style.training import teacher_caching
+  cache = os.path.join(args.work, f"cache-{args.top_k}")
+  shutil.rmtree(cache, ignore_errors=True)
+  said, start = [], time.perf_counter()
+  teacher_caching.write(
+      _config(args), args.work, cache, args.top_k, 1, 32, said.append,
+      lambda text: None)
+  seconds = time.perf_counter() - start
+  folder = os.path.join(args.work, "data")
+  steps = {
+      "no teacher": _step(_config(args, DISTILL_WEIGHT=0.0), folder),
+      "teacher in the step": _step(_config(args), folder),
+      f"cache of {args.top_k} words": _step(
+          _config(args, TEACHER_CACHE=cache), folder)}
+  measured = in_turns.seconds(
+      {name: (lambda step=step: [step() for _ in range(args.steps)],
+              args.steps) for name, step in steps.items()}, 2, args.rounds)
   print(f"{said[-1]}; made in {seconds:.1f} s")
   base = measured["no teacher"]
   for name, times in measured.items():
@@ -114,7 +109,11 @@ def main(argv=None) -> int:
           versions=machine.versions(), revision=machine.revision(_ROOT),
           cache=said[-1], seconds=measured), f, indent=1)
       f.write("\n")
-  return 0
+
+
+def main(argv=None) -> int:
+  args = parser().parse_args(sys.argv[1:] if argv is None else argv)
+  return command_end.exit_code(lambda: _measure(args), resumes=False)
 
 
 if __name__ == "__main__":

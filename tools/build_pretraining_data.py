@@ -61,8 +61,6 @@ _RUNNER = flags.DEFINE_enum(
 _BEAM_ARGS = flags.DEFINE_multi_string(
     "beam_args", [], "options of the Beam pipeline, as --runner=FlinkRunner")
 
-_USAGE_ERROR = 2
-_INTERRUPTED = 130
 
 
 def build(say, show):
@@ -121,20 +119,17 @@ class _LiveLine:
 
 def main(argv):
   """Returns the exit code: 0, 2 after a mistake, 130 after Ctrl-C."""
-  from official_style.data import sharded_corpus
-  from official_style.errors import UserError
+  from official_style import command_end
   if argv[1:]:
     raise app.UsageError(f"unexpected argument {argv[1]!r}")
+  return command_end.exit_code(_build)
+
+
+def _build():
+  from official_style.data import sharded_corpus
   live = _LiveLine()
   started = time.monotonic()
-  try:
-    manifest = build(live.say, live.show)
-  except UserError as error:
-    live.say("error: " + " ".join(str(error).split()))
-    return _USAGE_ERROR
-  except KeyboardInterrupt:
-    live.say("interrupted; the same command goes on")
-    return _INTERRUPTED
+  manifest = build(live.say, live.show)
   for line in sharded_corpus.describe(manifest):
     live.say(line)
   megabytes = sum(counts["text_bytes"] for counts in
@@ -142,7 +137,6 @@ def main(argv):
   live.say(f"{_OUTPUT_DIR.value}: {len(manifest['files'])} shards of "
            f"{megabytes:,.1f} MB of text, "
            f"{time.monotonic() - started:.1f} s")
-  return 0
 
 
 if __name__ == "__main__":

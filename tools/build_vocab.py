@@ -38,7 +38,6 @@ _TEXT_FIELD = flags.DEFINE_string(
 _ALLOW_SMALLER = flags.DEFINE_boolean(
     "allow_smaller", False, "be content with fewer tokens than --size")
 
-_USAGE_ERROR = 2
 
 
 def build(say):
@@ -88,19 +87,18 @@ def describe(vocabulary):
 
 def main(argv):
   """Returns the exit code: 0, or 2 after a mistake."""
-  from official_style.errors import UserError
+  from official_style import command_end
   if argv[1:]:
     raise app.UsageError(f"unexpected argument {argv[1]!r}")
+  return command_end.exit_code(_build, resumes=False)
+
+
+def _build():
   started = time.monotonic()
   say = lambda line: print(line, file=sys.stderr, flush=True)  # noqa: E731
-  try:
-    vocabulary = build(say)
-  except UserError as error:
-    say("error: " + " ".join(str(error).split()))
-    return _USAGE_ERROR
+  vocabulary = build(say)
   say(f"{_OUTPUT.value}: {describe(vocabulary)}; "
       f"{time.monotonic() - started:.1f} s")
-  return 0
 
 
 if __name__ == "__main__":

@@ -36,24 +36,26 @@ _WITHOUT_HEAD = flags.DEFINE_boolean(
 _ALLOW_UNTRAINED = flags.DEFINE_boolean(
     "allow_untrained", False, "convert weights that look random too")
 
-_USAGE_ERROR = 2
 
 
 def main(argv):
   """Returns the exit code: 0, or 2 after a mistake."""
-  from official_style.errors import UserError
+  from official_style import command_end
   if argv[1:]:
     raise app.UsageError(f"unexpected argument {argv[1]!r}")
   logging.set_verbosity(logging.WARNING)  # TensorFlow's notes on its files.
+  return command_end.exit_code(_convert, resumes=False)
+
+
+def _convert():
+  from official_style.checkpoints import conversion
+  from official_style.errors import UserError
   try:
-    from official_style.checkpoints import conversion
     conversion.convert(
         _INPUT.value, _OUTPUT.value, _TO.value, _WITHOUT_HEAD.value,
         _ALLOW_UNTRAINED.value, lambda line: print(line, flush=True))
-  except (UserError, OSError) as error:
-    print("error: " + " ".join(str(error).split()), file=sys.stderr)
-    return _USAGE_ERROR
-  return 0
+  except OSError as error:
+    raise UserError(str(error)) from error
 
 
 if __name__ == "__main__":

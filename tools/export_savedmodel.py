@@ -53,7 +53,6 @@ _FILE = flags.DEFINE_string(
     "rows; by default some that the run was evaluated on")
 _LIMIT = flags.DEFINE_integer("limit", 64, "rows of --file or of the run")
 
-_USAGE_ERROR = 2
 _NOT_VERIFIED = 1
 
 
@@ -91,8 +90,8 @@ def _export(show) -> int:
 
 def main(argv):
   """Returns the exit code: 0, 1 if it answers otherwise, 2 after a mistake."""
+  from official_style import command_end
   from official_style import tensorflow_environment
-  from official_style.errors import UserError
   if argv[1:]:
     raise app.UsageError(f"unexpected argument {argv[1]!r}")
   tensorflow_environment.prepare()
@@ -103,12 +102,7 @@ def main(argv):
     if is_terminal:
       print(f"\r\033[K{line}", end="", file=sys.stderr, flush=True)
 
-  try:
-    return _export(show)
-  except UserError as error:
-    show("")
-    print("error:", " ".join(str(error).split()), file=sys.stderr)
-    return _USAGE_ERROR
+  return command_end.exit_code(lambda: _export(show), resumes=False)
 
 
 if __name__ == "__main__":

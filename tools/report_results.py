@@ -21,28 +21,26 @@ _OUTPUT = flags.DEFINE_string("output", None, "the page", required=True)
 _BASELINE = flags.DEFINE_string(
     "baseline", "dense", "the method that is the dense model")
 
-_USAGE_ERROR = 2
-
 
 def main(argv):
   """Returns the exit code: 0, or 2 after a mistake."""
+  from official_style import command_end
+  return command_end.exit_code(lambda: _report(argv), resumes=False)
+
+
+def _report(argv):
   from official_style import files
   from official_style.errors import UserError
   from official_style.reporting import results_page
+  if len(argv) != 2:
+    raise UserError("give one folder of results")
+  page = results_page.text_of(argv[1], _BASELINE.value)
   try:
-    if len(argv) != 2:
-      raise UserError("give one folder of results")
-    page = results_page.text_of(argv[1], _BASELINE.value)
-    try:
-      files.write(_OUTPUT.value, page)
-    except OSError as error:
-      raise UserError(f"--output={_OUTPUT.value}: can't be written "
-                      f"({error.strerror}): choose another") from error
-  except UserError as error:
-    print("error:", " ".join(str(error).split()), file=sys.stderr)
-    return _USAGE_ERROR
+    files.write(_OUTPUT.value, page)
+  except OSError as error:
+    raise UserError(f"--output={_OUTPUT.value}: can't be written "
+                    f"({error.strerror}): choose another") from error
   print(f"{_OUTPUT.value}: {len(page) / 1e6:.1f} MB, open it in a browser")
-  return 0
 
 
 if __name__ == "__main__":

@@ -39,7 +39,6 @@ _LEAVE_ONE_OUT = flags.DEFINE_boolean(
     "leave_one_out", True, "ask what each word decides")
 _BATCH_SIZE = flags.DEFINE_integer("batch_size", 32, "rows of a batch")
 
-_USAGE_ERROR = 2
 
 
 def report(show):
@@ -72,35 +71,34 @@ def report(show):
 
 def main(argv):
   """Returns the exit code: 0, or 2 after a mistake."""
-  from official_style import files
-  from official_style.errors import UserError
+  from official_style import command_end
   if argv[1:]:
     raise app.UsageError(f"unexpected argument {argv[1]!r}")
+  return command_end.exit_code(_show, resumes=False)
+
+
+def _show():
+  from official_style import files
+  from official_style.errors import UserError
+  from official_style.reporting import terminal_view
+  from official_style.reporting import token_page
   is_terminal = sys.stderr.isatty()
 
   def show(line):
     if is_terminal:
       print(f"\r\033[K{line}", end="", file=sys.stderr, flush=True)
 
-  try:
-    made = report(show)
-    show("")
-    from official_style.reporting import terminal_view
-    from official_style.reporting import token_page
-    colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
-    print(terminal_view.text_of(made, colour), end="")
-    if _HTML.value:
-      try:
-        files.write(_HTML.value, token_page.text_of(made))
-      except OSError as error:
-        raise UserError(f"--html={_HTML.value}: can't be written "
-                        f"({error.strerror}): choose another") from error
-      print(f"\n{_HTML.value}: the same as a page for a browser")
-  except UserError as error:
-    show("")
-    print("error:", " ".join(str(error).split()), file=sys.stderr)
-    return _USAGE_ERROR
-  return 0
+  made = report(show)
+  show("")
+  colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+  print(terminal_view.text_of(made, colour), end="")
+  if _HTML.value:
+    try:
+      files.write(_HTML.value, token_page.text_of(made))
+    except OSError as error:
+      raise UserError(f"--html={_HTML.value}: can't be written "
+                      f"({error.strerror}): choose another") from error
+    print(f"\n{_HTML.value}: the same as a page for a browser")
 
 
 if __name__ == "__main__":

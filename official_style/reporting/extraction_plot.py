@@ -1,9 +1,8 @@
 """What a sub-architecture extraction found, as one picture of four parts."""
 
-import io
 from typing import Any, Mapping, Sequence
 
-from official_style.errors import UserError
+from official_style.reporting import agg_figure
 
 _COLOURS = dict(stride_offsets="#0072B2", random="#D55E00", halving="#009E73")
 _NAMES = dict(stride_offsets="stride, begun anywhere", random="random search",
@@ -21,16 +20,7 @@ def draw(summary: Mapping[str, Any], rows: Sequence[Mapping]) -> bytes:
   Raises:
     UserError: if matplotlib isn't there.
   """
-  try:
-    import matplotlib
-    from matplotlib import figure
-    from matplotlib.backends import backend_agg
-  except ImportError as error:
-    raise UserError("no picture: it needs matplotlib, pip install "
-                    "'official-style[report]'") from error
-  with matplotlib.rc_context({"font.size": 9}):
-    made = figure.Figure(figsize=(10, 7.6), layout="constrained")
-    backend_agg.FigureCanvasAgg(made)
+  with agg_figure.new(10, 7.6) as made:
     axes = made.subplots(2, 2)
     for ax, part in zip(axes.flat, (_candidates, _regret, _long, _costs)):
       part(ax, summary, rows)
@@ -38,9 +28,7 @@ def draw(summary: Mapping[str, Any], rows: Sequence[Mapping]) -> bytes:
         ax.spines[side].set_visible(False)
       ax.grid(True, color="#e6e6e6", linewidth=0.6)
       ax.set_axisbelow(True)
-    file = io.BytesIO()
-    made.savefig(file, format="png", dpi=140, metadata={"Software": None})
-  return file.getvalue()
+    return agg_figure.saved(made, "png", dpi=140)
 
 
 def _inference(summary, rows) -> tuple[str, str]:

@@ -1,8 +1,6 @@
 """Quality against measured time, as a picture."""
 
-import io
-
-from official_style.errors import UserError
+from official_style.reporting import agg_figure
 from official_style.reporting import measured_points
 from official_style.reporting.visible_text import shortened
 from official_style.reporting.visible_text import visible
@@ -12,7 +10,6 @@ _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
 _MARKERS = "osD^vPX*"
 _DENSE, _SOFT = "#444444", "#767676"
 _NAME = dict(fontsize=9, fontweight="bold")
-FORMATS = ("png", "svg", "pdf")
 
 
 def draw(found: measured_points.Measurements, file_format: str = "png",
@@ -25,23 +22,13 @@ def draw(found: measured_points.Measurements, file_format: str = "png",
 
   Args:
     found: what was measured.
-    file_format: one of `FORMATS`.
+    file_format: one of `agg_figure.FORMATS`.
     baseline: the method that is the dense model; it may be missing.
 
   Raises:
     UserError: if matplotlib isn't there.
   """
-  try:
-    import matplotlib
-    from matplotlib import figure
-    from matplotlib.backends import backend_agg
-  except ImportError as error:
-    raise UserError("plots need matplotlib: pip install "
-                    "'official-style[report]'") from error
-  settings = {"svg.hashsalt": "0", "font.size": 9, "text.parse_math": False}
-  with matplotlib.rc_context(settings):
-    made = figure.Figure(figsize=(7.2, 4.6), layout="constrained")
-    backend_agg.FigureCanvasAgg(made)
+  with agg_figure.new(7.2, 4.6) as made:
     axes = made.subplots()
     _draw_front(axes, found)
     labels = list(filter(None, [
@@ -52,12 +39,7 @@ def draw(found: measured_points.Measurements, file_format: str = "png",
     _make_room(made, axes, labels)
     _write_labels(made, axes, labels)
     _write_budgets(made, axes, found, baseline)
-    file = io.BytesIO()
-    # No date: the same points give the same bytes.
-    made.savefig(file, format=file_format, dpi=160, metadata={
-        "png": {"Software": None}, "svg": {"Date": None},
-        "pdf": {"CreationDate": None}}[file_format])
-    return file.getvalue()
+    return agg_figure.saved(made, file_format, dpi=160)
 
 
 def _draw_front(axes, found):

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from official_style.errors import UserError
+from official_style.reporting import agg_figure
 from official_style.reporting import measured_points
 from official_style.reporting import results_page
 from official_style.reporting import speed_accuracy
@@ -90,7 +91,7 @@ class TestPictures:
       [_point(f"$m_{i}$ <b>", 10.0 + i, 0.8, seed=s, budget=b)
        for i in range(9) for s in range(2) for b in ("a", "b")],
       [_point("very " * 20, 1.0, 5.0)]], ids=len)
-  @pytest.mark.parametrize("name", speed_accuracy.FORMATS)
+  @pytest.mark.parametrize("name", agg_figure.FORMATS)
   def test_any_points_give_a_picture_and_the_same_twice(self, points, name):
     found = _read(points)
     picture = speed_accuracy.draw(found, name)
