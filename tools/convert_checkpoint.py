@@ -41,8 +41,10 @@ _ALLOW_UNTRAINED = flags.DEFINE_boolean(
 def main(argv):
   """Returns the exit code: 0, or 2 after a mistake."""
   from official_style import command_end
+  from official_style import tensorflow_environment
   if argv[1:]:
     raise app.UsageError(f"unexpected argument {argv[1]!r}")
+  tensorflow_environment.prepare()
   logging.set_verbosity(logging.WARNING)  # TensorFlow's notes on its files.
   return command_end.exit_code(_convert, resumes=False)
 
@@ -59,5 +61,4 @@ def _convert():
 
 
 if __name__ == "__main__":
-  os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
   app.run(main)
