@@ -1,11 +1,11 @@
 """Kernels laid out for products of few rows on CPUs.
 
-Up to some 256 rows, a CPU's float32 product reads the kernel as it lies. Where
-its rows lie a multiple of 1,024 bytes apart, the elements of a column share a
-few sets of the cache and displace one another; 16 unused columns, which is a
-cache line, end that (Goto and van de Geijn, "Anatomy of High-Performance Matrix
-Multiplication", 2008, section 4, on leading dimensions). What is gained is in
-experiments/speed/README.md.
+A product of up to some 256 rows on a CPU with AVX2 takes up to twice as long
+where the kernel's rows lie a multiple of 1,024 bytes apart. It seems that so
+few rows are not worth packing the kernel for (Goto and van de Geijn, "Anatomy of
+High-Performance Matrix Multiplication", 2008, on what packing is for), and the
+elements of a column then share a few sets of the cache. 16 unused columns, a
+cache line, end that. What is gained is in experiments/speed/README.md.
 """
 
 import contextlib
