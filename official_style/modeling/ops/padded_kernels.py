@@ -2,8 +2,8 @@
 
 A product of up to some 256 rows on a CPU with AVX2 takes up to twice as long
 where the kernel's rows lie a multiple of 1,024 bytes apart. It seems that so
-few rows are not worth packing the kernel for (Goto and van de Geijn, "Anatomy of
-High-Performance Matrix Multiplication", 2008, on what packing is for), and the
+few rows are not worth packing the kernel for (Goto and van de Geijn, 2008,
+"Anatomy of High-Performance Matrix Multiplication", say what that is), and the
 elements of a column then share a few sets of the cache. 16 unused columns, a
 cache line, end that. What is gained is in experiments/speed/README.md.
 """
