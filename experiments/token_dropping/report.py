@@ -47,7 +47,7 @@ def spread(values) -> str:
 def collect(runs, seconds) -> list[dict]:
   """What is known of every finished job."""
   found = []
-  ratio = seconds[1] / seconds[0]
+  ratio = seconds["token_dropping"] / seconds["dense"]
   for job in jobs_lib.main_jobs(ratio) + jobs_lib.ablation_jobs():
     curve = [(row["step"], row["mlm_loss"], row["mlm_accuracy"])
              for row in evaluations(runs / job.name)]
@@ -60,7 +60,8 @@ def collect(runs, seconds) -> list[dict]:
             evaluations(runs / tuning.name)[-1][tuning.metric])
     found.append(dict(
         name=job.name, kind=job.kind, seed=job.seed, steps=job.steps,
-        step_seconds=seconds[0] if job.kind == "dense" else seconds[1],
+        step_seconds=seconds[
+            "dense" if job.kind == "dense" else "token_dropping"],
         curve=curve, finetuned=finetuned))
   return found
 
@@ -112,8 +113,11 @@ def main():
                       default=ROOT / "runs" / "token_dropping_claim")
   args = parser.parse_args()
   times = json.loads((HERE / "step_times.json").read_text(encoding="utf-8"))
-  seconds = [c["summary"]["wall_seconds"]["median"]
-             for c in times["cases"][0]["contenders"]]
+  dense, dropping = [c["summary"] for c in times["cases"][0]["contenders"]]
+  seconds = dict(dense=dense["wall_seconds"]["median"])
+  # Round by round, as run.py has it.
+  seconds["token_dropping"] = (
+      seconds["dense"] * dropping["time_ratio"]["median"])
   results = collect(args.runs, seconds)
   kinds = list(dict.fromkeys(r["kind"] for r in results))
   main_kinds = [kind for kind in kinds if kind in _COLORS]
@@ -123,7 +127,7 @@ def main():
   print(table(first, main_kinds[1:2] + [
       kind for kind in kinds if kind not in _COLORS]))
   (HERE / "results.json").write_text(json.dumps(dict(
-      step_seconds=dict(dense=seconds[0], token_dropping=seconds[1]),
+      step_seconds=seconds,
       machine=times["machine"], versions=times["versions"],
       results=results), indent=1) + "\n", encoding="utf-8")
   plot(results, HERE / "loss.png")
