@@ -310,14 +310,18 @@ def test_questions_with_several_candidates_are_judged_as_a_whole(tmp_path):
   assert tiny.run(tmp_path / "run", data, "--task_name=MultiRC",
                   SEQ_LENGTH=24) == 0
   rows = tiny.table(tmp_path / "run", "predictions.tsv")
-  right = {}
+  right, best = {}, {}
   for row in rows:
     question = row["row"].partition(".")[0], (
         int(row["row"].partition(".")[2]) - 1) // 2
     right.setdefault(question, []).append(row["label"] == row["prediction"])
+    share = float(row["probability"])
+    best.setdefault(question, []).append((
+        share if row["prediction"] == "1" else 1 - share, row["label"]))
   found = tiny_runs.metrics(tmp_path / "run", "eval")[-1]
   assert found["exact_match"] == np.mean([all(r) for r in right.values()])
-  assert 0 <= found["best_candidate"] <= 1
+  assert found["best_candidate"] == np.mean(
+      [max(candidates)[1] == "1" for candidates in best.values()])
 
 
 def test_bort_saw_all_choices_in_one_sequence(tmp_path):
