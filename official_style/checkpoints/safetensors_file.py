@@ -13,6 +13,7 @@ import struct
 import numpy as np
 import safetensors
 
+from official_style.checkpoints import stranger_files
 from official_style.errors import UserError
 from official_style.errors import first_line
 
@@ -67,12 +68,7 @@ class SafetensorsFile:
             TypeError) as error:
       raise UserError(f"{self.path}: can't be read ({first_line(error)}): "
                       "fetch it again") from error
-    for name, array in arrays.items():
-      if not np.isfinite(array).all():
-        raise UserError(
-            f"{self.path}: {name} holds "
-            f"{np.count_nonzero(~np.isfinite(array)):,} values that are not "
-            "finite in float32: these weights are damaged, fetch them again")
+    stranger_files.check_finite(self.path, arrays)
     return arrays
 
 

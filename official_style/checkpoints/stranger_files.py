@@ -4,6 +4,8 @@ import json
 import os
 import re
 
+import numpy as np
+
 from official_style.errors import UserError
 from official_style.errors import first_line
 
@@ -65,6 +67,24 @@ def read_json(folder: str, name: str) -> dict:
     raise UserError(f"{os.path.join(folder, name)}: holds "
                     f"{type(value).__name__}, not an object: fetch it again")
   return value
+
+
+def check_finite(path: str, arrays: dict):
+  """Refuses weights that are no numbers.
+
+  Args:
+    path: of the file they are from.
+    arrays: float32 by name.
+
+  Raises:
+    UserError: naming the first that holds such values.
+  """
+  for name, array in arrays.items():
+    wrong = np.count_nonzero(~np.isfinite(array))
+    if wrong:
+      raise UserError(
+          f"{path}: {name} holds {wrong:,} values that are not finite in "
+          "float32: these weights are damaged, fetch them again")
 
 
 def integer(where: str, values: dict, key: str, low: int, high: int,

@@ -13,6 +13,7 @@ import zipfile
 
 import numpy as np
 
+from official_style.checkpoints import stranger_files
 from official_style.checkpoints import tensor_pickle
 from official_style.errors import UserError
 from official_style.errors import first_line
@@ -97,12 +98,7 @@ class TorchZipFile:
     except (OSError, zipfile.BadZipFile, ValueError) as error:
       raise UserError(f"{self.path}: can't be read ({first_line(error)}): "
                       "fetch it again") from error
-    for name, array in arrays.items():
-      wrong = np.count_nonzero(~np.isfinite(array))
-      if wrong:
-        raise UserError(
-            f"{self.path}: {name} holds {wrong:,} values that are not finite "
-            "in float32: these weights are damaged, fetch them again")
+    stranger_files.check_finite(self.path, arrays)
     return arrays
 
 

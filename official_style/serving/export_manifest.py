@@ -94,4 +94,3 @@ def _names(folder: str) -> list[str]:
     names += [os.path.normpath(os.path.join(below, name)).replace(os.sep, "/")
               for name in found]
   return sorted(set(names) - {NAME, REPORT})
-

@@ -3,12 +3,12 @@
 Axes: b rows, n tokens.
 """
 
-import hashlib
 import os
 from typing import NamedTuple
 
 import numpy as np
 
+from official_style import files
 from official_style.data import encoded_rows
 from official_style.data import label_sets
 from official_style.data import labelled_tasks
@@ -53,8 +53,7 @@ class ScoredExport:
   def __init__(self, folder: str, signature: str = "ids", check: bool = True):
     facts = (export_manifest.check if check else export_manifest.read)(folder)
     self.folder, self.signature = folder, signature
-    with open(os.path.join(folder, export_manifest.NAME), "rb") as f:
-      self.digest = hashlib.sha256(f.read()).hexdigest()
+    self.digest = files.sha256(os.path.join(folder, export_manifest.NAME))
     self.labels = None if facts["labels"] is None else (
         label_sets.LabelSet.from_dict(facts["labels"]))
     if self.labels is not None and self.labels.kind == labelled_tasks.CHOICE:
