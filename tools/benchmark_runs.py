@@ -5,8 +5,8 @@
 
 A row costs what its length costs, and few have as many tokens as there may be:
 a pyramid drops padding first, which shorter batches don't have at all. So every
-run is timed twice: on rows in the file's order, padded to the length it was
-trained on, and on rows sorted by length, each batch padded to the next of
+run is timed twice: on rows that are all padded to the length it was
+trained on, and on rows of like length together, padded to the next of
 --buckets. All of it runs in turns in this process, as exports do it; ratios are
 to the first, round by round. Labelled rows give the run's metric too, on all
 rows of the file, whatever number is timed.
@@ -82,15 +82,14 @@ class _Contender:
     """Classifies all rows, without the time that it takes to make ids."""
     import numpy as np
     import tensorflow as tf
+
+    from official_style.serving.scoring import length_batches
     rows = self.run.rows(inputs)
     encoded = rows.rows(np.arange(rows.num_rows))
     lengths = encoded["input_mask"].sum(-1).reshape([rows.num_rows, -1]).max(1)
-    order = np.arange(rows.num_rows)
-    if len(self.buckets) > 1:
-      order = np.argsort(-lengths, kind="stable")
     batches = []
-    for start in range(0, rows.num_rows, batch_size):
-      index = order[start:start + batch_size]
+    for index in length_batches.of(
+        lengths, self.buckets, batch_size * self.buckets[-1], batch_size):
       n = next(n for n in self.buckets if n >= lengths[index].max())
       batches.append((self._graph(n, encoded), {
           name: tf.constant(x[index][..., :n]) for name, x in encoded.items()}))
@@ -109,11 +108,17 @@ class _Contender:
 
 
 def _contenders(args) -> list[_Contender]:
+  from official_style.errors import UserError
   from official_style.serving import length_buckets
   from official_style.training import finished_run
+  if min(args.rows, *args.batch_sizes) < 1:
+    raise UserError("--rows and --batch_sizes: must be 1 or more")
   found = []
   for name, folder in args.run:
     run = finished_run.load(folder)
+    if run.labels is None:
+      raise UserError(f"--run={name}={folder}: a pretraining run, which has no "
+                      "labels: give a fine-tuned one")
     n = run.seq_length
     buckets = length_buckets.of(n, args.buckets and [
         b for b in args.buckets if b < n])

@@ -71,10 +71,9 @@ def test_shorter_batches_have_the_same_answers(folders):
   for one in br._contenders(args):
     found = np.concatenate(one.call(inputs, 2)())
     wanted = one.run.predict(inputs)
-    if len(one.buckets) > 1:
-      lengths = one.run.rows(inputs).rows(
-          np.arange(len(inputs)))["input_mask"].sum(1)
-      wanted = wanted[np.argsort(-lengths, kind="stable")]
+    lengths = one.run.rows(inputs).rows(
+        np.arange(len(inputs)))["input_mask"].sum(1)
+    wanted = wanted[np.argsort(-lengths, kind="stable")]
     np.testing.assert_allclose(found, wanted, atol=1e-5)
 
 
@@ -87,9 +86,14 @@ def test_rows_without_labels_are_timed_only(folders, tmp_path, capsys):
   assert "accuracy" not in capsys.readouterr().out
 
 
-def test_mistakes_are_one_line(folders, capsys):
+def test_mistakes_are_one_line(folders, capsys, monkeypatch):
   assert br.main([*folders, "--file=nowhere.tsv"]) == 2
   assert "nowhere.tsv: no such file" in capsys.readouterr().err
+  assert br.main([*folders, "--rows=0"]) == 2
+  assert "--rows and --batch_sizes: must be" in capsys.readouterr().err
+  monkeypatch.setattr(finished_run, "load", lambda folder: tiny.pretrainer())
+  assert br.main(folders) == 2
+  assert "--run=dense=a: a pretraining run" in capsys.readouterr().err
   with pytest.raises(SystemExit):
     br.main(["--run=a", "--file=b"])
   assert "give NAME=FOLDER" in capsys.readouterr().err
