@@ -28,12 +28,16 @@ class SentencePredictionDataConfig(cfg.DataConfig):
     seq_length: tokens a row; longer texts are cut.
     held_out_share: share of the training rows held out when there is nothing
       else to evaluate on.
+    group_by_length: whether the rows of a batch are of about equal length, and
+      padded to the longest of them; else all are padded to `seq_length`. None
+      is so, unless XLA or a TPU would compile a program for each length.
   """
   input_path: str = ""
   global_batch_size: int = 32
   is_training: Optional[bool] = True
   seq_length: int = 128
   held_out_share: float = 0.1
+  group_by_length: Optional[bool] = None
 
 
 @dataclasses.dataclass
@@ -155,3 +159,9 @@ class FineTuningConfig(cfg.ExperimentConfig):
       default_factory=FineTuningTrainerConfig)
   runtime: pretraining.PretrainingRuntimeConfig = dataclasses.field(
       default_factory=pretraining.PretrainingRuntimeConfig)
+
+
+def compiles_lengths(runtime) -> bool:
+  """Whether each length of rows costs a compilation: with XLA, on a TPU."""
+  return bool(runtime.enable_xla or runtime.tpu or "tpu" in (
+      runtime.accelerator, runtime.distribution_strategy))

@@ -1,8 +1,12 @@
 """Batch number `step` of a fine-tuning run, as a pure function."""
 
+import functools
+
 import numpy as np
 
 from official_style.data import counter_random
+from official_style.data import encoded_rows
+from official_style.data import length_groups
 from official_style.data import numbered_batches
 from official_style.errors import UserError
 
@@ -20,7 +24,12 @@ class ClassificationBatches(numbered_batches.NumberedBatches):
   may lie across two epochs. Evaluation: every row once, in order; the last
   batch is filled with rows of padding, which have no weight.
 
-  Letters: b rows asked for, c choices of a row, n sequence length.
+  By length: `length_groups` says which rows of a stretch of that stream share a
+  batch, and evaluation takes the shortest rows first. A batch is padded to its
+  longest row, or little more.
+
+  Letters: b rows asked for, c choices of a row, n tokens: the sequence length,
+  or by length what all rows of a batch fit.
 
   Args:
     source: `EncodedRows`.
@@ -32,13 +41,15 @@ class ClassificationBatches(numbered_batches.NumberedBatches):
       None is not.
     questions: int32[rows], the number of the question that a row is a candidate
       for the answer of; None where rows are judged one by one.
+    by_length: whether rows of a batch are of about equal length.
 
   Raises:
     UserError: if there are no rows.
   """
 
   def __init__(self, source, targets, *, global_batch_size, seed,
-               is_training=True, probabilities=None, questions=None):
+               is_training=True, probabilities=None, questions=None,
+               by_length=False):
     if source.num_rows < 1:
       raise UserError("there are no rows to "
                       f"{'train' if is_training else 'evaluate'} on")
@@ -48,6 +59,16 @@ class ClassificationBatches(numbered_batches.NumberedBatches):
     self.targets = np.asarray(targets)
     self.probabilities = probabilities
     self.questions = questions
+    self.by_length = by_length
+    if by_length:
+      self.of_any_length = encoded_rows.INPUTS
+      self._window_batches = length_groups.window_batches(
+          source.num_rows, global_batch_size)
+      self._lengths = length_groups.padded_lengths(
+          source.lengths, global_batch_size, source.seq_length)
+      self._sorted = np.argsort(source.lengths, kind="stable")
+      # Neighbouring batches are of one window.
+      self._window_rows = functools.lru_cache(4)(self._make_window)
 
   @property
   def num_rows(self):
@@ -76,15 +97,11 @@ class ClassificationBatches(numbered_batches.NumberedBatches):
       ValueError: if the step or the rows are outside what exists.
     """
     place = self._places(step, first, count)
-    rows = self.num_rows
-    row = step * self.global_batch_size + place
-    if self.is_training:
-      epoch, index = np.divmod(row, rows)
-      row = counter_random.permutation_index(index, rows, self._seed, epoch)
-    else:
-      row = np.where(row < rows, row, -1)
+    row = self._rows_of(step)
+    length = self._padded_length(row)
+    row = row[place]
     real = row >= 0
-    batch = self.source.rows(row)
+    batch = self.source.rows(row, length)
     batch["labels"] = (self.targets if self.probabilities is None
                        else self.probabilities)[row]
     batch["labels"][~real] = 0
@@ -101,11 +118,48 @@ class ClassificationBatches(numbered_batches.NumberedBatches):
         keys[:, 0] if self.source.num_choices == 1 else keys)
     return batch
 
+  def _rows_of(self, step):
+    """int64[global_batch_size]: numbers of the rows of a batch, -1 is none."""
+    size, rows = self.global_batch_size, self.num_rows
+    if not self.is_training:
+      place = step * size + np.arange(size)
+      row = np.where(place < rows, place, -1)
+      if self.by_length:
+        row = np.where(row < 0, -1, self._sorted[row])
+      return row
+    if not self.by_length:
+      return self._stream(step * size, size)
+    number, batch = divmod(step, self._window_batches)
+    return self._window_rows(number)[batch]
+
+  def _stream(self, start, count):
+    """int64[count]: rows of the endless shuffle, from one on."""
+    epoch, index = np.divmod(start + np.arange(count), self.num_rows)
+    return counter_random.permutation_index(
+        index, self.num_rows, self._seed, epoch)
+
+  def _make_window(self, number):
+    """int64[w global_batch_size]: rows of each batch of a window."""
+    count = self._window_batches * self.global_batch_size
+    rows = self._stream(number * count, count)
+    return rows[length_groups.window(
+        self.source.lengths[rows], self.global_batch_size, self._seed, number)]
+
+  def _padded_length(self, rows):
+    """What a batch of these rows is padded to."""
+    if not self.by_length:
+      return self.source.seq_length
+    longest = self.source.lengths[rows[rows >= 0]].max()
+    return int(self._lengths[np.searchsorted(self._lengths, longest)])
+
   def manifest(self):
     """Everything the batches depend on besides the rows, ready for JSON."""
-    return dict(rows=self.num_rows, seq_length=self.source.seq_length,
-                global_batch_size=self.global_batch_size,
-                is_training=self.is_training)
+    facts = dict(rows=self.num_rows, seq_length=self.source.seq_length,
+                 global_batch_size=self.global_batch_size,
+                 is_training=self.is_training)
+    if self.by_length:
+      facts["padded_to"] = self._lengths.tolist()
+    return facts
 
   def describe(self):
     """Returns one line for a human."""
@@ -117,6 +171,10 @@ class ClassificationBatches(numbered_batches.NumberedBatches):
     line += (f", at most {source.seq_length} tokens each; "
              f"{source.num_truncated:,} ({source.num_truncated / entries:.1%})"
              " are longer and are cut")
+    if self.by_length:
+      *others, last = map(str, self._lengths)
+      line += "; batches of like lengths are padded to " + " or ".join(
+          [*filter(None, [", ".join(others)]), last])
     unknown = source.num_unknown / max(1, source.num_tokens)
     if unknown > 0.01:
       line += f"; {unknown:.1%} of the tokens are [UNK]"

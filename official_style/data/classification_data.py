@@ -60,7 +60,7 @@ class ClassificationData:
 def prepare(task, folder: str, seed: int,
             say: Callable[[str], None] = lambda line: None,
             show: Callable[[str], None] = lambda line: None,
-            ) -> ClassificationData:
+            one_length: bool = False) -> ClassificationData:
   """Reads the rows, and makes what `folder` lacks.
 
   Args:
@@ -68,6 +68,8 @@ def prepare(task, folder: str, seed: int,
     folder: the run's data folder.
     seed: of order and dropout keys.
     say: takes lines worth keeping. show: takes passing ones.
+    one_length: whether all batches are of one length, unless the config says
+      otherwise.
 
   Raises:
     UserError: for anything wrong with rows or vocabulary, and if they are not
@@ -89,16 +91,18 @@ def prepare(task, folder: str, seed: int,
                      ("eval", task.validation_data),
                      ("test", task.validation_data)):
     rows = getattr(source, part)
-    made[part] = _batches(rows, source.labels, tokenizer, data, seed,
-                          part == "train", task.pair_separators
-                          ) if rows else None
+    made[part] = None
     if rows:
+      by_length = (not one_length if data.group_by_length is None
+                   else data.group_by_length)
+      made[part] = _batches(rows, source.labels, tokenizer, data, seed,
+                            part == "train", task.pair_separators, by_length)
       lines.append(f"{part}: {made[part].describe()}")
   return ClassificationData(vocabulary, source, lines=tuple(lines), **made)
 
 
 def _batches(rows, labels, tokenizer, data, seed, is_training,
-             pair_separators):
+             pair_separators, by_length):
   number = labels.kind == labelled_tasks.NUMBER
   targets = [labels.encode(row.label) for row in rows]
   # Rows of a test file may have none; nobody looks at theirs.
@@ -111,7 +115,8 @@ def _batches(rows, labels, tokenizer, data, seed, is_training,
       global_batch_size=data.global_batch_size, seed=seed,
       is_training=is_training,
       probabilities=_probabilities(rows, labels) if is_training else None,
-      questions=None if is_training else _questions(rows))
+      questions=None if is_training else _questions(rows),
+      by_length=by_length)
 
 
 def _questions(rows):

@@ -70,6 +70,7 @@ class EncodedRows:
 
   Attributes:
     num_rows, num_choices, seq_length: of them.
+    lengths: int64[num_rows], tokens of each, of its longest choice.
     num_truncated: entries that were longer than n.
     num_unknown, num_tokens: [UNK] among the tokens, and tokens.
   """
@@ -85,27 +86,30 @@ class EncodedRows:
     self._first = tokenizer.encode_flat([texts[0] for texts in entries])
     self._second = tokenizer.encode_flat(
         [texts[1] if len(texts) == 2 else "" for texts in entries])
-    budget = seq_length - num_specials(
-        2 if self._is_pair else 1, pair_separators)
+    specials = num_specials(2 if self._is_pair else 1, pair_separators)
+    budget = seq_length - specials
     lengths = [np.diff(offsets) for _, offsets in (self._first, self._second)]
     self._lengths = np.stack(truncated_lengths(*lengths, budget), axis=1)
+    self.lengths = specials + self._lengths.sum(axis=1).reshape(
+        self.num_rows, self.num_choices).max(axis=1)
     self.num_truncated = int((sum(lengths) > budget).sum())
     ids = [ids for ids, _ in (self._first, self._second)]
     self.num_tokens = sum(len(part) for part in ids)
     self.num_unknown = sum(
         int((part == self.vocabulary.unk_id).sum()) for part in ids)
 
-  def rows(self, indices):
+  def rows(self, indices, length=None):
     """Assembles rows.
 
     Args:
       indices: int[b], each in [0, num_rows), or -1 for a row of padding.
+      length: n, which the rows must fit; None is `seq_length`.
 
     Returns:
       `input_word_ids`, `input_mask`, `input_type_ids`, each int32[b n], or
       [b c n] in multiple choice.
     """
-    b, c, n = len(indices), self.num_choices, self.seq_length
+    b, c, n = len(indices), self.num_choices, length or self.seq_length
     ids = np.full((b * c, n), self.vocabulary.pad_id, np.int32)
     mask, types = np.zeros((2, b * c, n), np.int32)
     for i, index in enumerate(np.asarray(indices)):

@@ -39,7 +39,9 @@ def distribute(batches, strategy: tf.distribute.Strategy, start: int,
         f"{replicas} replicas: make it a multiple")
   rows = batches.global_batch_size // replicas
   signature = {
-      name: tf.TensorSpec((rows,) + x.shape[1:], x.dtype)
+      name: tf.TensorSpec(
+          (rows,) + x.shape[1:-1] + (None,) if name in batches.of_any_length
+          else (rows,) + x.shape[1:], x.dtype)
       for name, x in batches.batch(start, 0, rows).items()}
   names = sorted(signature)
 

@@ -11,7 +11,12 @@ class NumberedBatches:
     global_batch_size: rows of a batch, over all replicas.
     seed: Python int.
     is_training: whether there is no end.
+
+  Attributes:
+    of_any_length: names of tensors whose last axis differs between batches.
   """
+
+  of_any_length: tuple[str, ...] = ()
 
   def __init__(self, source, global_batch_size, seed, is_training):
     self.source = source

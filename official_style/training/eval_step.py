@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from official_style.tasks import any_budget
+from official_style.training import graph_per_shape
 
 
 class EvalStep:
@@ -54,7 +55,7 @@ class EvalStep:
       return tf.nest.map_structure(
           lambda x: strategy.experimental_local_results(x)[0], logs)
 
-    self._step = tf.function(step, autograph=False)
+    self._step = graph_per_shape.GraphPerShape(step)
 
   def __call__(self, batch):
     return self._step(batch)

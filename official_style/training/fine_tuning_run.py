@@ -2,6 +2,7 @@
 
 import dataclasses
 
+from official_style.configs import fine_tuning
 from official_style.configs import resolve
 from official_style.data import classification_data
 from official_style.errors import UserError
@@ -65,7 +66,8 @@ class FineTuningJob:
   def prepare(self, config, folder, say, show):
     """Returns `ClassificationData`."""
     return classification_data.prepare(
-        config.task, folder, config.trainer.seed, say, show)
+        config.task, folder, config.trainer.seed, say, show,
+        one_length=fine_tuning.compiles_lengths(config.runtime))
 
   def complete(self, config, data):
     """Fills in what depends on the number of rows and on the labels."""

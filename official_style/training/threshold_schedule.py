@@ -38,7 +38,8 @@ def write(run) -> str:
   rows = classification_batches.ClassificationBatches(
       run.data.train.source, run.data.train.targets,
       global_batch_size=task.validation_data.global_batch_size,
-      seed=run.config.trainer.seed, is_training=False)
+      seed=run.config.trainer.seed, is_training=False,
+      by_length=run.data.eval.by_length)
   collected = run_frame.collect(run, rows, "counting")
   real = np.concatenate(collected["example_ids"]) >= 0
   lengths = lengths_of(np.concatenate(collected["kept"])[real])

@@ -11,6 +11,7 @@ Axes: b rows a replica, v vocabulary.
 import tensorflow as tf
 
 from official_style.tasks import any_budget
+from official_style.training import graph_per_shape
 
 _SUM = tf.distribute.ReduceOp.SUM
 
@@ -66,11 +67,10 @@ class TrainStep:
 
   def trace(self, signature, token_keep_k=None, token_schedules=None):
     """Builds the graph for a dict of `tf.TensorSpec`, and runs nothing."""
-    self._function(token_keep_k, token_schedules).get_concrete_function(
-        signature)
+    self._function(token_keep_k, token_schedules).trace(signature)
 
   def _function(self, *static):
-    """A graph for one choice; shapes are static, so there are few."""
+    """Graphs for one choice; shapes are static, and few."""
     replica_step = lambda batch: self.replica_step(  # noqa: E731
         batch, *static)
     if self._jit_compile and self._strategy.num_replicas_in_sync == 1:
@@ -82,7 +82,7 @@ class TrainStep:
       return tf.nest.map_structure(
           lambda x: self._strategy.experimental_local_results(x)[0], logs)
 
-    return tf.function(step, autograph=False)
+    return graph_per_shape.GraphPerShape(step)
 
   def replica_step(self, batch, token_keep_k=None, token_schedules=None):
     """What one replica does with its share; see the class."""

@@ -125,6 +125,71 @@ def test_candidates_come_with_the_number_of_their_question():
   assert "question_ids" not in _batches().batch(0)
 
 
+def _by_length(rows=40, is_training=True, size=4, **changes):
+  """Row i has 1 + 3 i % 29 words."""
+  inputs = [((" ".join(["w1"] * (1 + 3 * i % 29)),),) for i in range(rows)]
+  return ClassificationBatches(
+      _source(inputs, 32), np.arange(rows, dtype=np.int32),
+      **(dict(global_batch_size=size, seed=3, is_training=is_training,
+              by_length=True) | changes))
+
+
+def test_by_length_an_epoch_still_has_each_row_once():
+  batches = _by_length()
+  seen = [batches.batch(i)["labels"] for i in range(20)]
+  for epoch in (seen[:10], seen[10:]):
+    assert sorted(np.concatenate(epoch)) == list(range(40))
+  assert [x.tolist() for x in seen[:10]] != [x.tolist() for x in seen[10:]]
+
+
+def test_by_length_neighbours_in_length_share_a_batch():
+  # 48 rows a window of 12 batches would be all; windows are quarters of it.
+  batches = _by_length(rows=48, size=4)
+  lengths = batches.source.lengths
+  window = [lengths[batches.batch(i)["labels"]] for i in range(3)]
+  np.testing.assert_array_equal(
+      np.sort(np.concatenate(window)),
+      np.concatenate(sorted(window, key=lambda x: x[0])))
+
+
+def test_by_length_a_batch_is_padded_to_what_all_its_rows_fit():
+  for is_training in (True, False):
+    batches = _by_length(is_training=is_training)
+    sizes = batches.manifest()["padded_to"]
+    assert len(sizes) > 1
+    for step in range(10):
+      batch = batches.batch(step)
+      n = batch["input_word_ids"].shape[1]
+      longest = batches.source.lengths[batch["example_ids"]].max()
+      assert n == min(x for x in sizes if x >= longest)
+      whole = batches.source.rows(batch["example_ids"])
+      for name in ("input_word_ids", "input_mask", "input_type_ids"):
+        np.testing.assert_array_equal(batch[name], whole[name][:, :n])
+        assert not whole[name][:, n:].any()
+
+
+def test_by_length_every_replica_has_the_length_of_the_global_batch():
+  one, other = _by_length(), _by_length()
+  for step in (0, 3, 7):
+    whole = one.batch(step)
+    parts = [other.batch(step, first, 2) for first in (0, 2)]
+    for name, x in whole.items():
+      np.testing.assert_array_equal(
+          x, np.concatenate([part[name] for part in parts]))
+
+
+def test_by_length_evaluation_sees_each_row_once_shortest_first():
+  batches = _by_length(rows=39, is_training=False)
+  ids = np.concatenate([batches.batch(i)["example_ids"] for i in range(10)])
+  assert ids[-1] == -1 and sorted(ids) == list(range(-1, 39))
+  assert (np.diff(batches.source.lengths[ids[:-1]]) >= 0).all()
+
+
+def test_by_length_choices_are_as_long_as_the_longest():
+  source = _source([(("w0", "w1"), ("w0", "w2 w3 w4")), (("w3", "w4"),) * 2])
+  assert source.lengths.tolist() == [7, 5]
+
+
 def test_numbers_stay_numbers():
   batches = ClassificationBatches(
       _source([(("w0",),)]), np.array([0.5], np.float32), seed=0,
