@@ -145,6 +145,10 @@ class ClassificationBatches(numbered_batches.NumberedBatches):
     return rows[length_groups.window(
         self.source.lengths[rows], self.global_batch_size, self._seed, number)]
 
+  def length_of(self, step):
+    """n of a batch."""
+    return self._padded_length(self._rows_of(step))
+
   def _padded_length(self, rows):
     """What a batch of these rows is padded to."""
     if not self.by_length:

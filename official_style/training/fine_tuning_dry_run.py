@@ -3,6 +3,7 @@
 Nothing of the run folder is written.
 """
 
+import collections
 import os
 import tempfile
 
@@ -19,6 +20,9 @@ from official_style.training import fine_tuning_run
 from official_style.training import initial_weights
 from official_style.training import machinery as machinery_lib
 from official_style.training import progress as progress_lib
+
+# Enough to know how long batches are.
+_STEPS_LOOKED_AT = 200
 
 
 def run(config, options) -> int:
@@ -65,35 +69,32 @@ def describe(config, data, machinery, placement) -> str:
   encoder = config.task.model.encoder.get()
   n = config.task.train_data.seq_length
   sizes = cost_model.sizes_of(encoder, encoder.vocab_size)
-  # The last layer works on [CLS] only.
-  passes = [(1.0, token_schedule.dense_plan(
-      encoder.num_layers).token_schedule(n, n, 1))]
-  kept = []
-  if isinstance(encoder, encoders.PyramidBertEncoderConfig):
-    budgets = retention.budget_lengths_of(encoder, n)
-    passes = [(share, retention_schedule.layer_counts(
-        lengths, n, retention.place_of(encoder), 1))
-              for share, lengths in (
-                  budget_draws.passes_of(tuple(budgets.values()))
-                  if budgets else [(1.0, encoder.token_schedule)])]
-    kept = retention.describe(encoder, n)
+  kept = (retention.describe(encoder, n)
+          if isinstance(encoder, encoders.PyramidBertEncoderConfig) else [])
   batch = config.task.train_data.global_batch_size
   rows = (batch // placement.strategy.num_replicas_in_sync
           // config.trainer.gradient_accumulation_steps)
   half = config.runtime.mixed_precision_dtype in ("float16", "bfloat16")
   choices = data.source.labels.num_choices
-  flops = sum(share * cost_model.step_flops(
-      sizes, schedule, n, 0, batch * choices) for share, schedule in passes)
+  lengths = collections.Counter(
+      data.train.length_of(step)
+      for step in range(min(config.trainer.train_steps, _STEPS_LOOKED_AT)))
+  steps = lengths.total()
+  flops = sum(
+      count / steps * share * cost_model.step_flops(
+          sizes, schedule, m, 0, batch * choices)
+      for m, count in lengths.items()
+      for share, schedule in _passes(encoder, n, m))
   memory = max(cost_model.training_memory(
       sizes, schedule, n, 0, rows * choices, 2 if half else 4)
-               for _, schedule in passes)
+               for _, schedule in _passes(encoder, n, n))
   weights = sum(int(tf.size(v)) for v in machinery.task.trained_variables(
       machinery.model))
   trainer = config.trainer
   return "\n".join([
       f"devices      {placement.describe()}",
       f"parameters   {weights:,} trained",
-      f"batch        {batch} rows of {n} tokens"
+      f"batch        {batch} rows of {_tokens(lengths, n)}"
       + (f" for each of {choices} choices" if choices > 1 else ""),
       *([f"attention    {encoder.attention}"]
         if encoder.attention != "softmax" else []),
@@ -104,3 +105,36 @@ def describe(config, data, machinery, placement) -> str:
       f"FLOPs a step {flops / 1e9:,.1f} G (matrix products, forward and "
       "backward)",
       f"memory       about {memory / 2**30:.2f} GiB a replica"])
+
+
+def _tokens(lengths, n) -> str:
+  """What rows are padded to: `lengths` counts batches by that."""
+  if set(lengths) == {n}:
+    return f"{n} tokens"
+  mean = sum(m * count for m, count in lengths.items()) / lengths.total()
+  return f"{mean:.0f} tokens on average, {n} at most"
+
+
+def _passes(encoder, n, m) -> list:
+  """Passes through the encoder that a step takes on rows of m tokens.
+
+  Args:
+    encoder: its configuration.
+    n: tokens of the rows its lists are for.
+    m: n at most.
+
+  Returns:
+    Of each the share of steps it is part of, and `(queries, keys, fed)` of each
+    layer; the last works on [CLS] only.
+  """
+  if not isinstance(encoder, encoders.PyramidBertEncoderConfig):
+    return [(1.0, token_schedule.dense_plan(
+        encoder.num_layers).token_schedule(m, m, 1))]
+  budgets = retention.budget_lengths_of(encoder, n)
+  lists = (budget_draws.passes_of(tuple(budgets.values())) if budgets
+           else [(1.0, encoder.token_schedule)])
+  if encoder.retention_relative:
+    lists = [(share, retention_schedule.scale_lengths(lengths, n, m))
+             for share, lengths in lists]
+  return [(share, retention_schedule.layer_counts(
+      lengths, m, retention.place_of(encoder), 1)) for share, lengths in lists]

@@ -1,0 +1,99 @@
+"""Fine-tuning runs whose batches are of several lengths."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from official_style.training import trainer as trainer_lib
+from tests.reference import tiny_fine_tuning as tiny
+from tests.reference import tiny_runs
+
+GIN = dict(SEQ_LENGTH=64, EPOCHS=3.0)
+
+
+@pytest.fixture(scope="module")
+def rows(tmp_path_factory):
+  """A file of texts of one to sixty words."""
+  draw = random.Random(0)
+  lines = ["text\tlabel"]
+  for i in range(96):
+    label = ("good", "bad")[i % 2]
+    words = [label] + draw.choices(("ba", "ke", "ti"), k=5 * (i % 12))
+    draw.shuffle(words)
+    lines.append(f"{' '.join(words)} {i}\t{label}")
+  path = tmp_path_factory.mktemp("rows") / "train.tsv"
+  path.write_text("\n".join(lines) + "\n")
+  return str(path)
+
+
+@pytest.fixture(scope="module")
+def whole(rows, tmp_path_factory):
+  """A run that nothing happened to."""
+  run = str(tmp_path_factory.mktemp("whole") / "run")
+  assert tiny.run(run, rows, **GIN) == 0
+  return run
+
+
+def test_batches_are_of_several_lengths(whole):
+  facts = json.loads(tiny_runs.read(whole, "run.json"))["data"]
+  assert len(facts["train"]["padded_to"]) >= 3
+  assert len(facts["eval"]["padded_to"]) >= 2
+
+
+def test_a_run_that_is_stopped_ends_with_the_same_bytes(
+    rows, whole, tmp_path, monkeypatch):
+  step = trainer_lib.Trainer._step
+
+  def told(self, state, *args):
+    if state.step == 5:
+      signal.raise_signal(signal.SIGTERM)
+    return step(self, state, *args)
+
+  monkeypatch.setattr(trainer_lib.Trainer, "_step", told)
+  run = str(tmp_path / "run")
+  assert tiny.run(run, rows, **GIN) == 75
+  monkeypatch.undo()
+  assert tiny.run(run, rows, **GIN) == 0
+  tiny_runs.assert_same_run(run, whole, 32)
+  assert tiny_runs.read(run, "predictions.tsv") == tiny_runs.read(
+      whole, "predictions.tsv")
+
+
+def test_padding_changes_nothing_that_is_evaluated(rows, whole, capsys):
+  said = []
+  for grouped in ("true", "false"):
+    key = "task.validation_data.group_by_length"
+    assert tiny.run(whole, rows, "--mode=eval", f"--allow_config_change={key}",
+                    params={key: grouped}, **GIN) == 0
+    said.append(capsys.readouterr().out)
+  assert said[0] == said[1] and "loss" in said[0]
+
+
+@pytest.mark.slow
+def test_two_replicas_learn_as_one_does(rows, whole, tmp_path):
+  process = subprocess.Popen(
+      [sys.executable, tiny_runs.PROGRAM, *tiny.flags(
+          tmp_path / "two", rows, "--num_replicas=2", **GIN)[1:]],
+      cwd=tiny_runs.ROOT, text=True, stdout=subprocess.PIPE,
+      stderr=subprocess.PIPE)
+  code, said = tiny_runs.finish(process)
+  assert code == 0, said
+  for a, b in zip(tiny_runs.metrics(whole, "eval"),
+                  tiny_runs.metrics(tmp_path / "two", "eval"), strict=True):
+    assert a["loss"] == pytest.approx(b["loss"], abs=1e-3)
+
+
+def test_one_length_where_one_is_asked_for(rows, tmp_path):
+  run = tmp_path / "run"
+  assert tiny.run(run, rows, params={
+      "task.train_data.group_by_length": "false",
+      "task.validation_data.group_by_length": "false"},
+                  **(GIN | dict(EPOCHS=0.1))) == 0
+  facts = json.loads(tiny_runs.read(run, "run.json"))["data"]
+  assert "padded_to" not in facts["train"] | facts["eval"]
+  assert os.path.exists(run / "predictions.tsv")
