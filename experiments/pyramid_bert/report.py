@@ -23,11 +23,11 @@ import jobs as jobs_lib  # noqa: E402
 _METRIC = "accuracy"
 
 
-def last_accuracy(folder: pathlib.Path) -> float:
+def last_accuracy(folder: pathlib.Path, metric: str = _METRIC) -> float:
   """Of the last step: which step was best is not chosen on these rows."""
   with (folder / "metrics.jsonl").open(encoding="utf-8") as f:
     rows = [json.loads(line) for line in f]
-  return [row for row in rows if row["split"] == "eval"][-1][_METRIC]
+  return [row for row in rows if row["split"] == "eval"][-1][metric]
 
 
 def collect(jobs, runs: pathlib.Path) -> list[dict]:
@@ -36,7 +36,11 @@ def collect(jobs, runs: pathlib.Path) -> list[dict]:
       task=job.task.name, kind=job.kind, seed=job.seed,
       learning_rate=job.learning_rate, computed_speedup=job.speedup or 1.0,
       selector=job.selector if job.speedup else None,
-      accuracy=last_accuracy(runs / job.name))
+      accuracy=last_accuracy(runs / job.name),
+      at_budgets={f"{budget:g}": last_accuracy(
+          runs / job.name, f"{_METRIC}_at_{budget:g}x")
+                  for budget in jobs_lib.BUDGETS}
+      if job.experiment.endswith("any_budget") else {})
       for job in jobs if job_queue.done_file(job, runs).exists()]
 
 
@@ -62,6 +66,24 @@ def table(results: list[dict]) -> str:
   return "\n".join(lines)
 
 
+def budget_table(results: list[dict]) -> str:
+  """One row a budget: one set of weights for all beside one for it alone."""
+  every = {r["seed"]: r["at_budgets"] for r in results if r["at_budgets"]}
+  lines = ["| computed | seeds | for this alone | for any | points lost |",
+           "|---" * 5 + "|"]
+  for budget in (f"{budget:g}" for budget in jobs_lib.BUDGETS):
+    alone = {r["seed"]: r["accuracy"] for r in results
+             if r["kind"] == f"only {budget}x"}
+    seeds = sorted(alone.keys() & every.keys())
+    if seeds:
+      pairs = [(alone[seed], every[seed][budget]) for seed in seeds]
+      lines.append(
+          f"| {budget}x | {len(seeds)} | {spread([a for a, _ in pairs])} | "
+          f"{spread([b for _, b in pairs])} | "
+          f"{spread([a - b for a, b in pairs])} |")
+  return "\n".join(lines)
+
+
 def main():
   parser = argparse.ArgumentParser(
       description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
@@ -77,6 +99,11 @@ def main():
     rows = [r for r in results if r["task"] == task.name]
     if rows:
       print(f"\n{task.name}, {task.seq_length} tokens\n\n{table(rows)}")
+  budgets = collect(jobs_lib.budget_jobs(), args.runs)
+  if budgets:
+    print(f"\nAny budget, {jobs_lib.TASKS[0].name}\n\n"
+          f"{budget_table(budgets)}")
+  results += budgets
   (HERE / "results.json").write_text(
       json.dumps(results, indent=1) + "\n", encoding="utf-8")
 

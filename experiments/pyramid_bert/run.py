@@ -23,7 +23,7 @@ import job_queue  # noqa: E402
 import jobs as jobs_lib  # noqa: E402
 
 STAGES = {"tuning": jobs_lib.tuning_jobs, "main": jobs_lib.main_jobs,
-          "rivals": jobs_lib.rival_jobs}
+          "rivals": jobs_lib.rival_jobs, "budgets": jobs_lib.budget_jobs}
 # Reviews, as many of either label.
 _REVIEWS = {"train": 4000, "test": 2500}
 
@@ -60,7 +60,7 @@ def main():
       help="the Hugging Face folder that fine-tuning starts from")
   add("--runs", type=lambda path: pathlib.Path(path).resolve(),
       default=ROOT / "runs" / "pyramid_bert_claim")
-  add("--stages", default="main,rivals", help="of " + ", ".join(STAGES))
+  add("--stages", default="main,rivals,budgets", help="of " + ", ".join(STAGES))
   add("--parallel", type=int, default=2)
   args = parser.parse_args()
   args.runs.mkdir(parents=True, exist_ok=True)
