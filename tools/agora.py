@@ -16,7 +16,6 @@ goes on where it was stopped.
 
 import argparse
 import os
-import shlex
 import sys
 
 _ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -118,9 +117,7 @@ def options_of(argv):
       sets=_sets(args), seed=args.loop_seed,
       generators=tuple(filter(None, args.generators.split(","))),
       provenance=dict(
-          command=shlex.join(["python", "tools/agora.py", *argv]),
-          machine=machine.describe(), versions=machine.versions(),
-          revision=machine.revision(_ROOT),
+          **machine.provenance(_ROOT, ["tools/agora.py", *argv]),
           environment=tensorflow_environment.settings()), **same)
   asked.check()
   if not any(word.lstrip("-").startswith("model_dir") for word in rest):

@@ -13,7 +13,6 @@ everything to --output.
 
 import argparse
 import os
-import shlex
 import sys
 
 _ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -21,6 +20,7 @@ if _ROOT not in sys.path:
   sys.path.insert(0, _ROOT)
 
 from benchmarking import classifiers  # noqa: E402
+from benchmarking import flag_types  # noqa: E402
 
 _EXPERIMENTS = {
     "BERT-large": ("bert/sentence_prediction", "gin/models/bert_large.gin"),
@@ -34,7 +34,7 @@ def parser() -> argparse.ArgumentParser:
   flags = argparse.ArgumentParser(
       description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
   add = flags.add_argument
-  add("--speedups", type=classifiers.list_of(float), default=(3.0,),
+  add("--speedups", type=flag_types.list_of(float), default=(3.0,),
       help="of pyramid Bort, computed; its lists of tokens are made of them")
   add("--num_layers", type=int, help="of each; those published if not given")
   classifiers.add_flags(flags, "benchmark_bort.json", batch_sizes=(1,))
@@ -68,7 +68,7 @@ def main(argv=None) -> int:
       lambda: [contender(args, name) for name in _EXPERIMENTS] + [
           contender(args, "Bort", speedup) for speedup in args.speedups],
       "a head of two labels", args,
-      shlex.join(["python", "tools/benchmark_bort.py", *argv]))
+      ["tools/benchmark_bort.py", *argv])
   return 0
 
 

@@ -13,7 +13,6 @@ writes everything to --output.
 import argparse
 import json
 import os
-import shlex
 import subprocess
 import sys
 
@@ -21,6 +20,7 @@ _ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 if _ROOT not in sys.path:
   sys.path.insert(0, _ROOT)
 
+from benchmarking import flag_types  # noqa: E402
 from benchmarking import machine  # noqa: E402
 from benchmarking import report  # noqa: E402
 from benchmarking import worker_process  # noqa: E402
@@ -34,18 +34,15 @@ CONTENDERS = (*_ATTENTIONS, *(f"pyramid_{name}" for name in _ATTENTIONS))
 MODES = ("forward", "train")
 
 
-def _list_of(kind):
-  return lambda text: tuple(kind(part) for part in text.split(","))
-
-
 def parser() -> argparse.ArgumentParser:
   flags = argparse.ArgumentParser(
       description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
   add = flags.add_argument
-  add("--contenders", type=_list_of(str), default=CONTENDERS,
+  add("--contenders", type=flag_types.list_of(str), default=CONTENDERS,
       help="of " + ", ".join(CONTENDERS))
-  add("--seq_lengths", type=_list_of(int), default=(512, 1024, 2048, 4096))
-  add("--modes", type=_list_of(str), default=MODES,
+  add("--seq_lengths", type=flag_types.list_of(int),
+      default=(512, 1024, 2048, 4096))
+  add("--modes", type=flag_types.list_of(str), default=MODES,
       help="of " + ", ".join(MODES))
   add("--tokens", type=int, default=4096, help="of a step")
   add("--num_layers", type=int, default=4)
@@ -141,9 +138,8 @@ def main(argv=None) -> int:
     print(error, file=sys.stderr)
     return 1
   report.write(args.output, dict(
-      command=shlex.join(["python", "tools/benchmark_memory.py", *argv]),
-      machine=machine.describe(), versions=machine.versions(),
-      revision=machine.revision(_ROOT), threads=args.threads,
+      **machine.provenance(_ROOT, ["tools/benchmark_memory.py", *argv]),
+      threads=args.threads,
       settings=tensorflow_environment.settings(), cases=measured))
   print(f"written to {args.output}")
   return 0

@@ -11,7 +11,6 @@ of those of the rounds. Prints a table and writes everything to --output.
 
 import argparse
 import os
-import shlex
 import statistics
 import sys
 
@@ -19,6 +18,7 @@ _ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 if _ROOT not in sys.path:
   sys.path.insert(0, _ROOT)
 
+from benchmarking import flag_types  # noqa: E402
 from benchmarking import in_turns  # noqa: E402
 from benchmarking import machine  # noqa: E402
 from benchmarking import report  # noqa: E402
@@ -29,23 +29,19 @@ _HEADER = (f"{'kernel':>12}{'rows':>6}{'own':>8}{'padded':>8}  GFLOP/s, "
            "ratio, min, max")
 
 
-def _shapes(text: str) -> tuple:
-  return tuple(tuple(int(size) for size in shape.split("x"))
-               for shape in text.split(","))
-
-
-def _counts(text: str) -> tuple:
-  return tuple(int(count) for count in text.split(","))
+def _shape(text: str) -> tuple:
+  return tuple(int(size) for size in text.split("x"))
 
 
 def parser() -> argparse.ArgumentParser:
   flags = argparse.ArgumentParser(
       description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
   add = flags.add_argument
-  add("--kernels", type=_shapes,
-      default=_shapes("768x768,768x3072,3072x768,1024x1024"),
+  add("--kernels", type=flag_types.list_of(_shape),
+      default=((768, 768), (768, 3072), (3072, 768), (1024, 1024)),
       help="inputs and outputs of each")
-  add("--rows", type=_counts, default=(16, 32, 64, 128, 256, 512, 1024))
+  add("--rows", type=flag_types.list_of(int),
+      default=(16, 32, 64, 128, 256, 512, 1024))
   add("--layers", type=int, default=12)
   add("--threads", type=int, default=machine.cores())
   add("--rounds", type=int, default=9)
@@ -110,9 +106,8 @@ def main(argv=None) -> int:
       cases.append(measure(shape, rows, args))
       print(line(cases[-1]), flush=True)
   report.write(args.output, dict(
-      command=shlex.join(["python", "tools/benchmark_padding.py", *argv]),
-      machine=machine.describe(), versions=machine.versions(),
-      revision=machine.revision(_ROOT), threads=args.threads,
+      **machine.provenance(_ROOT, ["tools/benchmark_padding.py", *argv]),
+      threads=args.threads,
       layers=args.layers, rounds=args.rounds,
       settings=tensorflow_environment.settings(), cases=cases))
   print(f"written to {args.output}")

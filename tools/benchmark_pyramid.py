@@ -14,7 +14,6 @@ Prints a table for each batch size and mode and writes everything to --output.
 
 import argparse
 import os
-import shlex
 import sys
 
 _ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -23,16 +22,17 @@ if _ROOT not in sys.path:
 
 from benchmarking import case as cases  # noqa: E402
 from benchmarking import classifiers  # noqa: E402
+from benchmarking import flag_types  # noqa: E402
 
 
 def parser() -> argparse.ArgumentParser:
   flags = argparse.ArgumentParser(
       description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
   add = flags.add_argument
-  add("--speedups", type=classifiers.list_of(float),
+  add("--speedups", type=flag_types.list_of(float),
       default=(1.5, 2.0, 3.0, 3.5),
       help="computed ones, of which the lists of tokens are made")
-  add("--selectors", type=classifiers.list_of(str), default=("coreset",))
+  add("--selectors", type=flag_types.list_of(str), default=("coreset",))
   add("--depth", type=int, default=None, help="layers that reduce; all if not "
       "given")
   add("--model", choices=cases.MODELS, default="base")
@@ -76,7 +76,7 @@ def main(argv=None) -> int:
           contender(args, speedup, selector)
           for selector in args.selectors for speedup in args.speedups],
       f"{args.model} blocks, {args.num_layers} layers", args,
-      shlex.join(["python", "tools/benchmark_pyramid.py", *argv]))
+      ["tools/benchmark_pyramid.py", *argv])
   return 0
 
 

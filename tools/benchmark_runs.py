@@ -18,7 +18,6 @@ size as tools/plot_speed_accuracy.py reads them.
 
 import argparse
 import os
-import shlex
 import statistics
 import sys
 
@@ -26,7 +25,7 @@ _ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 if _ROOT not in sys.path:
   sys.path.insert(0, _ROOT)
 
-from benchmarking import classifiers  # noqa: E402
+from benchmarking import flag_types  # noqa: E402
 from benchmarking import in_turns  # noqa: E402
 from benchmarking import machine  # noqa: E402
 from benchmarking import report  # noqa: E402
@@ -53,8 +52,8 @@ def parser() -> argparse.ArgumentParser:
   add("--file", required=True, help="rows as the first run's files have them")
   add("--rows", type=int, default=256,
       help="that are timed, every so manieth of the file")
-  add("--batch_sizes", type=classifiers.list_of(int), default=(32,))
-  add("--buckets", type=classifiers.list_of(int),
+  add("--batch_sizes", type=flag_types.list_of(int), default=(32,))
+  add("--buckets", type=flag_types.list_of(int),
       help="lengths; default 32, 64, ... and that of training")
   add("--threads", type=int, default=machine.cores())
   add("--rounds", type=int, default=5)
@@ -202,9 +201,8 @@ def _measure_all(args, argv):
     cases.append(measure(contenders, inputs, qualities, batch_size, args))
     print(table(cases[-1]), end="\n\n", flush=True)
   report.write(args.output, dict(
-      command=shlex.join(["python", "tools/benchmark_runs.py", *argv]),
-      machine=machine.describe(), versions=machine.versions(),
-      revision=machine.revision(_ROOT), threads=args.threads,
+      **machine.provenance(_ROOT, ["tools/benchmark_runs.py", *argv]),
+      threads=args.threads,
       settings=tensorflow_environment.settings(), labelled_rows=len(rows),
       points=points(cases[0]), cases=cases))
   print(f"written to {args.output}")

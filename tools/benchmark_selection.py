@@ -10,7 +10,6 @@ round. Prints a table and writes everything to --output.
 import argparse
 import math
 import os
-import shlex
 import statistics
 import sys
 
@@ -18,6 +17,7 @@ _ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 if _ROOT not in sys.path:
   sys.path.insert(0, _ROOT)
 
+from benchmarking import flag_types  # noqa: E402
 from benchmarking import in_turns  # noqa: E402
 from benchmarking import machine  # noqa: E402
 from benchmarking import report  # noqa: E402
@@ -32,18 +32,14 @@ _HEADS, _HIDDEN, _INNER = 12, 768, 3072
 _REPEATS = 4
 
 
-def _list_of(kind):
-  return lambda text: tuple(kind(part) for part in text.split(","))
-
-
 def parser() -> argparse.ArgumentParser:
   flags = argparse.ArgumentParser(
       description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
   add = flags.add_argument
-  add("--seq_lengths", type=_list_of(int), default=(128, 512))
-  add("--keep", type=_list_of(float), default=(0.5, 0.8),
+  add("--seq_lengths", type=flag_types.list_of(int), default=(128, 512))
+  add("--keep", type=flag_types.list_of(float), default=(0.5, 0.8),
       help="shares of the tokens that are kept")
-  add("--methods", type=_list_of(str), default=METHODS[:4],
+  add("--methods", type=flag_types.list_of(str), default=METHODS[:4],
       help="of " + ", ".join(METHODS))
   add("--batch_size", type=int, default=8)
   add("--threads", type=int, default=machine.cores())
@@ -150,9 +146,8 @@ def main(argv=None) -> int:
     cases.append(measure(n, args))
     print(table(cases[-1]), flush=True)
   report.write(args.output, dict(
-      command=shlex.join(["python", "tools/benchmark_selection.py", *argv]),
-      machine=machine.describe(), versions=machine.versions(),
-      revision=machine.revision(_ROOT), threads=args.threads, jit=args.jit,
+      **machine.provenance(_ROOT, ["tools/benchmark_selection.py", *argv]),
+      threads=args.threads, jit=args.jit,
       batch_size=args.batch_size, hidden_size=_HIDDEN, inner_dim=_INNER,
       num_attention_heads=_HEADS, rounds=args.rounds,
       settings=tensorflow_environment.settings(), cases=cases))

@@ -14,7 +14,6 @@ stopped. Training what is found:
 
 import argparse
 import os
-import shlex
 import sys
 
 _ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -135,10 +134,8 @@ def options_of(args, argv):
       lengths=_numbers(args, "lengths", int),
       timing=latency_measuring.Timing(args.rounds, 5),
       provenance=dict(
-          command=shlex.join(
-              ["python", "tools/extract_subarchitecture.py", *argv]),
-          machine=machine.describe(), versions=machine.versions(),
-          revision=machine.revision(_ROOT),
+          **machine.provenance(
+              _ROOT, ["tools/extract_subarchitecture.py", *argv]),
           environment=tensorflow_environment.settings()), **same)
 
 

@@ -12,7 +12,6 @@ Training with it: TOKEN_SCHEDULE_FILE of --experiment=pyramid_bert.
 
 import argparse
 import os
-import shlex
 import sys
 
 _ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -120,9 +119,7 @@ def options_of(args, argv):
       latency_table=args.latency_table, selection=given,
       timing=latency_measuring.Timing(args.rounds), restart=args.restart,
       provenance=dict(
-          command=shlex.join(["python", "tools/search_schedule.py", *argv]),
-          machine=machine.describe(), versions=machine.versions(),
-          revision=machine.revision(_ROOT),
+          **machine.provenance(_ROOT, ["tools/search_schedule.py", *argv]),
           environment=tensorflow_environment.settings()))
 
 

@@ -8,6 +8,7 @@ import os
 import statistics
 from typing import Callable, Sequence
 
+from benchmarking import flag_types
 from benchmarking import in_turns
 from benchmarking import machine
 from benchmarking import report
@@ -20,20 +21,15 @@ MODES = ("forward", "train", "litert", "litert_int8", "savedmodel", "onnx")
 _ONNX_FIRST = "{}, ONNX Runtime"
 
 
-def list_of(kind) -> Callable:
-  """For argparse: values with commas between them."""
-  return lambda text: tuple(kind(part) for part in text.split(","))
-
-
 def add_flags(flags: argparse.ArgumentParser, output: str, batch_sizes):
   """What every timing of classifiers takes."""
   add = flags.add_argument
-  add("--modes", type=list_of(str), default=("forward",),
+  add("--modes", type=flag_types.list_of(str), default=("forward",),
       help="of " + ", ".join(MODES))
   add("--baseline", choices=("same", "onnx"), default="same",
       help="the first model in the same mode, or in ONNX Runtime")
   add("--seq_length", type=int, default=128)
-  add("--batch_sizes", type=list_of(int), default=batch_sizes)
+  add("--batch_sizes", type=flag_types.list_of(int), default=batch_sizes)
   add("--threads", type=int, default=machine.cores())
   add("--rounds", type=int, default=9)
   add("--warm_up", type=int, default=2, help="rounds that are not counted")
@@ -240,7 +236,7 @@ def table(case: dict, title: str, args) -> str:
 
 
 def time_all(make: Callable[[], Sequence[Classifier]], title: str, args,
-             command: str):
+             command: Sequence[str]):
   """Prints a table for each mode and batch size, and writes all of them.
 
   Args:
@@ -261,8 +257,7 @@ def time_all(make: Callable[[], Sequence[Classifier]], title: str, args,
       measured.append(measure(contenders, mode, batch_size, args))
       print(table(measured[-1], title, args), end="\n\n", flush=True)
   report.write(args.output, dict(
-      command=command, machine=machine.describe(),
-      versions=machine.versions(), revision=machine.revision(_ROOT),
+      **machine.provenance(_ROOT, command),
       threads=args.threads, jit=args.jit,
       settings=tensorflow_environment.settings(), cases=measured))
   print(f"written to {args.output}")

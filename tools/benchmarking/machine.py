@@ -4,8 +4,10 @@ import ctypes
 import importlib.metadata
 import os
 import platform
+import shlex
 import subprocess
 import time
+from typing import Sequence
 
 _PACKAGES = ("tensorflow", "tf-keras", "tf-models-official", "torch",
              "transformers", "numpy", "onnxruntime")
@@ -129,6 +131,17 @@ def versions() -> dict[str, str]:
     except importlib.metadata.PackageNotFoundError:
       pass
   return found
+
+
+def provenance(folder: str, command: Sequence[str]) -> dict:
+  """What a measurement is to be judged by, ready for JSON.
+
+  Args:
+    folder: of the program.
+    command: what was called, from there, and its arguments.
+  """
+  return dict(command=shlex.join(["python", *command]), machine=describe(),
+              versions=versions(), revision=revision(folder))
 
 
 def revision(folder: str) -> dict:
