@@ -21,6 +21,7 @@ if _ROOT not in sys.path:
 
 from benchmarking import classifiers  # noqa: E402
 from benchmarking import flag_types  # noqa: E402
+from official_style.modeling import retention_schedule  # noqa: E402
 
 _EXPERIMENTS = {
     "BERT-large": ("bert/sentence_prediction", "gin/models/bert_large.gin"),
@@ -36,6 +37,11 @@ def parser() -> argparse.ArgumentParser:
   add = flags.add_argument
   add("--speedups", type=flag_types.list_of(float), default=(3.0,),
       help="of pyramid Bort, computed; its lists of tokens are made of them")
+  add("--selection_place", choices=retention_schedule.PLACES,
+      default=retention_schedule.POST_ATTENTION,
+      help="where in a layer pyramid Bort selects")
+  add("--depth", type=int, default=None, help="layers of it that reduce; all "
+      "if not given")
   add("--num_layers", type=int, help="of each; those published if not given")
   classifiers.add_flags(flags, "benchmark_bort.json", batch_sizes=(1,))
   return flags
@@ -51,6 +57,8 @@ def contender(args, name: str, speedup=None):
   if speedup is not None:
     experiment, name = "pyramid_bort", f"pyramid {name}, {speedup:g}x"
     given["RETENTION_SPEEDUP"] = speedup
+    given["SELECTION_PLACE"] = args.selection_place
+    given["pyramid_bert_encoder.retention_depth"] = args.depth
   if args.num_layers:
     given["NUM_LAYERS"] = args.num_layers
   task = resolve.resolve_unvalidated(command_line.parse([

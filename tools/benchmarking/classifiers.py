@@ -98,7 +98,8 @@ class Classifier:
         jit_compile=self._args.jit, autograph=False)
     self._kernels = padded_kernels.PaddedKernels()
     with self._kernels.in_use():
-      graph(batch)
+      # Asked for, it is not warned of: there is one for each classifier.
+      graph.get_concrete_function(batch)
     return lambda: graph(batch).numpy()
 
   def _classify(self):
