@@ -21,6 +21,7 @@ if _ROOT not in sys.path:
 
 from benchmarking import classifiers  # noqa: E402
 from benchmarking import flag_types  # noqa: E402
+
 from official_style.modeling import retention_schedule  # noqa: E402
 
 _EXPERIMENTS = {
