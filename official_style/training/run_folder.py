@@ -117,6 +117,9 @@ class RunFolder:
   def check_config(self, config: dict, allowed: tuple[str, ...]) -> bool:
     """Refuses to go on with a run under another configuration.
 
+    Before the first checkpoint there is nothing to go on with, and what is
+    asked for now holds.
+
     Returns:
       Whether anything that is written down has changed.
 
@@ -137,7 +140,7 @@ class RunFolder:
         if old.get(key) != new.get(key)
         and not (key.startswith(_FREE) and key not in _BOUND)
         and not key.startswith(allowed)]
-    if changed:
+    if changed and self.holds_checkpoints:
       raise UserError(
           f"{self.path}: the run there has another configuration: "
           f"{'; '.join(changed)}: undo the change, allow it with "

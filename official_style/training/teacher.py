@@ -4,6 +4,7 @@ import copy
 
 from official.nlp.configs import encoders as official_encoders
 
+from official_style.checkpoints import named_weights
 from official_style.checkpoints import weight_files
 from official_style.configs import pretraining
 from official_style.configs import teacher as teacher_config
@@ -22,11 +23,12 @@ def load(task, vocabulary) -> masked_lm_pretrainer.MaskedLMPretrainer:
     vocabulary: the student's `Vocabulary`.
 
   Returns:
-    A model of its own configuration, to be called with `training=False`.
+    A model of its own configuration, to be called with `training=False`. Where
+    no words are compared, its masked-LM head may be random.
 
   Raises:
     UserError: if it has another vocabulary, can't read the student's rows, or
-      is no masked language model.
+      is no masked language model and words are compared.
   """
   path = task.distillation.teacher
   source = teacher_config.source_of(path)
@@ -46,15 +48,18 @@ def load(task, vocabulary) -> masked_lm_pretrainer.MaskedLMPretrainer:
   model = maker.build_model()
   model(maker.example(), training=False)
   checkpoint = weight_files.checkpoint_of(path, teacher_config.TEACHER)
+  unread = () if task.distillation.logits_weight else (
+      f"^{named_weights.HEAD}",)
   try:
-    initial_weights.load(model, checkpoint)
+    initial_weights.load(model, checkpoint, unread)
   except UserError as error:
-    if "masked_lm/" not in str(error):
+    if named_weights.HEAD not in str(error):
       raise UserError(f"{teacher_config.TEACHER}={path}: {error}") from error
     raise UserError(
         f"{teacher_config.TEACHER}={path}: has no masked-LM head, so it says "
         "nothing of words: give a pretraining run, as the one it was "
-        "fine-tuned from") from error
+        "fine-tuned from, or learn its attention only, with "
+        "task.distillation.logits_weight=0 and relations_weight=1") from error
   model.trainable = False
   return model
 

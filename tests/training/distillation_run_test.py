@@ -147,6 +147,28 @@ def test_a_teacher_in_hugging_faces_layout_is_the_same_one(places, tmp_path):
         assert a[name] == pytest.approx(value, rel=1e-3), name
 
 
+def test_a_teacher_without_a_head_is_enough_where_no_words_are_compared(
+    places, tmp_path, capsys):
+  theirs = str(tmp_path / "hf")
+  conversion.convert(places[2], theirs, "huggingface", True, True,
+                     lambda line: None)
+  run = str(tmp_path / "run")
+  assert _run(run, places[1], theirs, **_SHORT) == 2
+  assert "logits_weight=0" in _error(capsys)
+  relations = {"task.distillation.logits_weight": 0.0,
+               "task.distillation.relations_weight": 1.0}
+  assert _run(run, places[1], theirs, params=relations, **_SHORT) == 0
+  whole = str(tmp_path / "whole")
+  assert _run(whole, *places[1:], params=relations, **_SHORT) == 0
+  for a, b in zip(tiny_runs.metrics(run), tiny_runs.metrics(whole),
+                  strict=True):
+    assert "teacher_divergence" not in a
+    for name, value in b.items():
+      if name != "split":
+        assert a[name] == pytest.approx(value, rel=1e-3), name
+  assert tiny_runs.metrics(run, "train")[0]["relations_divergence"] > 0
+
+
 def test_a_checkpoint_of_a_run_may_be_the_teacher(places, tmp_path):
   run = str(tmp_path / "run")
   path = os.path.join(places[2], "checkpoints", "ckpt-4", "ckpt")

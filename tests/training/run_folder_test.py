@@ -32,8 +32,12 @@ def _changed(**changes):
 
 @pytest.fixture
 def folder(tmp_path):
+  """Of a run with a checkpoint."""
   folder = RunFolder(str(tmp_path / "run"))
   folder.write_config(_yaml(CONFIG), "X = 1\n", dict(command=["train.py"]))
+  os.makedirs(folder.file("checkpoints", "ckpt-1"))
+  with open(folder.file("checkpoints", "ckpt-1", "commit.json"), "w") as f:
+    f.write("{}")
   yield folder
   folder.close()
 
@@ -68,6 +72,12 @@ def test_a_change_is_refused_with_its_name_and_values(folder, key, value):
       _changed(**{key: value}), (dotted.split(".")[0],))
   with pytest.raises(UserError):
     folder.check_config(_changed(**{key: value}), ("", "elsewhere"))
+
+
+def test_before_the_first_checkpoint_what_is_asked_for_now_holds(folder):
+  os.remove(folder.file("checkpoints", "ckpt-1", "commit.json"))
+  assert folder.check_config(_changed(trainer__train_steps=8), ())
+  assert not folder.check_config(CONFIG, ())
 
 
 @pytest.mark.parametrize("key, value", [
