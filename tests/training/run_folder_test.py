@@ -170,7 +170,9 @@ def test_half_written_files_go_with_the_next_start(folder):
   assert sorted(left) == sorted(mine)
 
 
-def test_checkpoints_are_seen(folder):
+def test_whole_checkpoints_are_seen(folder):
+  assert folder.holds_checkpoints
+  os.remove(folder.file("checkpoints", "ckpt-1", "commit.json"))
   assert not folder.holds_checkpoints
   os.makedirs(folder.file("checkpoints", "ckpt-3"))
   open(folder.file("checkpoints", "ckpt-3", "commit.json"), "w").close()
