@@ -1,0 +1,166 @@
+"""A small student with and without a sentence encoder beside it.
+
+    python experiments/bort/relations.py --corpus=novels.txt.gz --glue=glue \\
+        --teacher=all-MiniLM-L6-v2
+
+Pretrains students for as many steps, three seeds, half of them with the
+attention relations of the teacher's last layer (MiniLM,
+https://arxiv.org/abs/2012.15828) beside the masked words, and fine-tunes each
+on CoLA and SST-2; two runs at a time, a core each. Stopped at any moment, the
+same command goes on. With --report only prints the table of what is there, and
+writes relations.json beside itself.
+"""
+
+import argparse
+import dataclasses
+import json
+import os
+import pathlib
+import statistics
+import sys
+
+HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+sys.path.insert(0, str(HERE.parent))
+
+import job_queue  # noqa: E402
+
+SEEDS = (1, 2, 3)
+STEPS = 1000
+_STUDENT = ("HIDDEN_SIZE = 256", "INNER_DIM = 1024", "NUM_LAYERS = 3",
+            "SEQ_LENGTH = 128", "BATCH_SIZE = 16", "LEARNING_RATE = 5e-4",
+            "VALIDATION_STEPS = 64")
+# What differs. Both widths, 256 and the teacher's, are multiples of the heads.
+ARMS = {
+    "no teacher": ("DISTILL_WEIGHT = 0.0",),
+    "MLM + relations": (
+        "MLM_WEIGHT = 1.0", "DISTILL_WEIGHT = 1.0",
+        "distillation.logits_weight = 0.0",
+        "distillation.relations_weight = 1.0",
+        "distillation.relation_heads = 8"),
+}
+# CoLA four times; of SST-2's 67,000 rows three tenths, once.
+TASKS = {
+    "CoLA": ("matthews_correlation", ("EPOCHS = 4.0", "SEQ_LENGTH = 32")),
+    "SST-2": ("accuracy", ("EPOCHS = 0.3", "SEQ_LENGTH = 64"))}
+
+
+@dataclasses.dataclass(frozen=True)
+class Places:
+  """Where things are: text, folder of GLUE, teacher, the runs."""
+  corpus: str
+  glue: str
+  teacher: str
+  runs: pathlib.Path
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+  """One run of train.py: a student, or one that is fine-tuned on a task."""
+  arm: str
+  seed: int
+  task: str = ""
+
+  @property
+  def student(self) -> str:
+    return f"student-{list(ARMS).index(self.arm)}-{self.seed}"
+
+  @property
+  def name(self) -> str:
+    return f"{self.student}/{self.task}" if self.task else self.student
+
+  @property
+  def metric(self) -> str:
+    return TASKS[self.task][0] if self.task else "mlm_loss"
+
+  def arguments(self, places: Places) -> list[str]:
+    """Of train.py."""
+    if self.task:
+      return [
+          "--experiment=bert/sentence_prediction", f"--task_name={self.task}",
+          f"--train_data={places.glue}/{self.task}",
+          f"--init_checkpoint={places.runs / self.student}",
+          *(f"--gin_params={x}" for x in (
+              *TASKS[self.task][1], f"SEED = {self.seed}",
+              "LEARNING_RATE = 2e-4", "BATCH_SIZE = 32"))]
+    return [
+        "--experiment=bert_distill", f"--train_data={places.corpus}",
+        f"--teacher={places.teacher}",
+        f"--vocab_file={places.teacher}/vocab.txt",
+        *(f"--gin_params={x}" for x in (
+            *_STUDENT, *ARMS[self.arm], f"SEED = {self.seed}",
+            f"TRAIN_STEPS = {STEPS}", f"INTERVAL = {STEPS}"))]
+
+
+def jobs() -> list[Job]:
+  """Students, then what is fine-tuned of them, a seed after the other."""
+  students = [Job(arm, seed) for seed in SEEDS for arm in ARMS]
+  return students + [Job(s.arm, s.seed, task) for s in students
+                     for task in TASKS]
+
+
+def collect(runs: pathlib.Path) -> list[dict]:
+  """The metric of the last step of every finished job."""
+  found = []
+  for job in jobs():
+    if job_queue.done_file(job, runs).exists():
+      with open(runs / job.name / "metrics.jsonl", encoding="utf-8") as f:
+        rows = [x for x in map(json.loads, f) if x["split"] == "eval"]
+      found.append(dict(arm=job.arm, seed=job.seed, task=job.task or "words",
+                        metric=job.metric, value=rows[-1][job.metric]))
+  return found
+
+
+def table(results) -> str:
+  """A row a task: either arm, and what the teacher adds seed by seed."""
+  lines = [f"| | {' | '.join(ARMS)} | with a teacher, seed by seed |",
+           "|---|---|---|---|"]
+  for task in ("words", *TASKS):
+    values = {(r["arm"], r["seed"]): r for r in results if r["task"] == task}
+    seeds = [s for s in SEEDS if all((arm, s) in values for arm in ARMS)]
+    if not seeds:
+      continue
+    of_arms = [[values[arm, s]["value"] for s in seeds] for arm in ARMS]
+    gained = [f"{b - a:+.3f}" for a, b in zip(*of_arms)]
+    metric = values[next(iter(values))]["metric"].replace("_", " ")
+    lines.append(f"| {task}, {metric} | "
+                 + " | ".join(map(_spread, of_arms))
+                 + f" | {', '.join(gained)} |")
+  return "\n".join(lines)
+
+
+def _spread(values) -> str:
+  text = f"{statistics.mean(values):.3f}"
+  return (f"{text} ± {statistics.stdev(values):.3f}" if len(values) > 1
+          else text)
+
+
+def main():
+  parser = argparse.ArgumentParser(
+      description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+  add = parser.add_argument
+  add("--corpus", type=os.path.abspath, help="the text")
+  add("--glue", type=os.path.abspath, help="folder of CoLA and SST-2")
+  add("--teacher", type=os.path.abspath,
+      help="Hugging Face folder of a BERT, its vocabulary in it")
+  add("--runs", type=lambda path: pathlib.Path(path).resolve(),
+      default=ROOT / "runs" / "relations")
+  add("--parallel", type=int, default=len(os.sched_getaffinity(0)))
+  add("--report", action="store_true", help="only say what is there")
+  args = parser.parse_args()
+  if not args.report:
+    for name in ("corpus", "glue", "teacher"):
+      if not getattr(args, name):
+        parser.error(f"--{name}: has to be given")
+    job_queue.run_all(
+        jobs(), Places(args.corpus, args.glue, args.teacher, args.runs),
+        args.runs, args.parallel)
+  results = collect(args.runs)
+  print(table(results))
+  (HERE / "relations.json").write_text(
+      json.dumps(dict(steps=STEPS, results=results), indent=1) + "\n",
+      encoding="utf-8")
+
+
+if __name__ == "__main__":
+  main()
