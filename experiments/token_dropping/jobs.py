@@ -56,14 +56,14 @@ class Job:
 _ABLATIONS = {
     "importance: frequency": dict(gin=('TOKEN_STRATEGY = "frequency"',)),
     "importance: random": dict(gin=('TOKEN_STRATEGY = "random"',)),
-    "importance: hidden_norm": dict(gin=('TOKEN_STRATEGY = "hidden_norm"',)),
     "keep share 0.25": dict(gin=("TOKEN_KEEP_SHARE = 0.25",)),
-    "keep share 0.75": dict(gin=("TOKEN_KEEP_SHARE = 0.75",)),
     "dense in the last tenth": dict(
         gin=("keep_schedule.dense_finish_share = 0.1",)),
     "random-LTD": dict(experiment="random_ltd_bert"),
     "documents not packed": dict(
         overrides=("task.train_data.pack_sequences=false",)),
+    "importance: hidden_norm": dict(gin=('TOKEN_STRATEGY = "hidden_norm"',)),
+    "keep share 0.75": dict(gin=("TOKEN_KEEP_SHARE = 0.75",)),
 }
 
 
