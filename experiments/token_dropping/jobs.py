@@ -31,6 +31,7 @@ class Job:
     seed: of data order, masking, weights.
     gin: bindings that differ from sizes.gin.
     overrides: values for --params_override.
+    interval: steps between evaluations.
   """
   name: str
   kind: str
@@ -39,11 +40,12 @@ class Job:
   seed: int
   gin: tuple = ()
   overrides: tuple = ()
+  interval: int = 100
 
   def arguments(self, places: Places) -> list[str]:
     """Of train.py."""
     gin = (*self.gin, f"TRAIN_STEPS = {self.steps}", f"SEED = {self.seed}",
-           "INTERVAL = 100", "VALIDATION_STEPS = 64")
+           f"INTERVAL = {self.interval}", "VALIDATION_STEPS = 64")
     return [
         f"--experiment={self.experiment}",
         "--gin_file=experiments/token_dropping/sizes.gin",
@@ -135,5 +137,5 @@ def ablation_jobs() -> list[Job]:
   for i, (kind, changes) in enumerate(_ABLATIONS.items()):
     jobs.append(Job(**(dict(
         name=f"ablation-{i}", kind=kind, experiment="token_drop_bert",
-        steps=STEPS, seed=SEEDS[0]) | changes)))
+        steps=STEPS, seed=SEEDS[0], interval=400) | changes)))
   return jobs
