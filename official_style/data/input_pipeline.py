@@ -20,7 +20,7 @@ def distribute(batches, strategy: tf.distribute.Strategy, start: int,
   replicas and workers.
 
   Args:
-    batches: a `PretrainingBatches`.
+    batches: `NumberedBatches`.
     strategy: gives replicas and workers.
     start: first step.
     stop: step after the last.

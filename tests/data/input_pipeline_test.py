@@ -11,6 +11,7 @@ from official_style.errors import UserError
 class Batches:
   """Row r of batch s holds s and r."""
   global_batch_size = 8
+  of_any_length = ()
 
   def __init__(self, fails_at=None):
     self._fails_at = fails_at
@@ -47,6 +48,22 @@ def test_each_step_once_in_order_from_where_it_starts(strategy, start, stop):
     np.testing.assert_array_equal(batch["step"], [step] * 8)
     np.testing.assert_array_equal(batch["row"], np.arange(8))
     assert batch["weights"].dtype == np.float32
+
+
+class Growing(Batches):
+  """Batch s has s + 1 columns of weights."""
+  of_any_length = ("weights",)
+
+  def batch(self, step, first=0, count=None):
+    made = super().batch(step, first, count)
+    return made | dict(weights=made["weights"][:, [0] * (step + 1)])
+
+
+def test_a_batch_may_be_of_another_length_than_the_one_before(strategy):
+  dataset = input_pipeline.distribute(Growing(), strategy, 2, 5)
+  assert [batch["weights"].shape for batch in dataset] == [
+      [8, 3], [8, 4], [8, 5]]
+  assert dataset.element_spec["row"].shape == [8]
 
 
 def test_it_can_be_read_again(strategy):
