@@ -64,8 +64,6 @@ _ABLATIONS = {
     "random-LTD": dict(experiment="random_ltd_bert"),
     "documents not packed": dict(
         overrides=("task.train_data.pack_sequences=false",)),
-    "importance: hidden_norm": dict(gin=('TOKEN_STRATEGY = "hidden_norm"',)),
-    "keep share 0.75": dict(gin=("TOKEN_KEEP_SHARE = 0.75",)),
 }
 
 
