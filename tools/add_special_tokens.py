@@ -26,7 +26,6 @@ _OUTPUT = flags.DEFINE_string(
     "output", None, "the folder to make", required=True)
 
 
-
 def add():
   """Writes the folder; returns the `Vocabulary`."""
   from official_style import vocabulary_files
