@@ -14,7 +14,6 @@ import json
 import os
 import pathlib
 import platform
-import statistics
 import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -22,6 +21,7 @@ ROOT = HERE.parents[1]
 sys.path.insert(0, str(HERE.parent))
 
 import job_queue  # noqa: E402
+import run_results  # noqa: E402
 
 SEEDS = (1, 2, 3)
 TEACHER_STEPS, STEPS = 1500, 400
@@ -96,12 +96,9 @@ def table(results) -> str:
   for arm in (TEACHER, *ARMS):
     rows = [r for r in results if r["arm"] == arm]
     if rows:
-      cells = []
-      for name, scale, digits in (("loss", 1, 3), ("accuracy", 100, 1)):
-        values = [scale * r[name] for r in rows]
-        spread = (f" ± {statistics.stdev(values):.{digits}f}"
-                  if len(values) > 1 else "")
-        cells.append(f"{statistics.mean(values):.{digits}f}{spread}")
+      cells = [run_results.spread([r[name] for r in rows], scale, digits)
+               for name, scale, digits in (("loss", 1, 3),
+                                           ("accuracy", 100, 1))]
       lines.append(f"| {arm} | {len(rows)} | {cells[0]} | {cells[1]} % |")
   return "\n".join(lines)
 

@@ -16,7 +16,6 @@ import dataclasses
 import json
 import os
 import pathlib
-import statistics
 import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -24,6 +23,7 @@ ROOT = HERE.parents[1]
 sys.path.insert(0, str(HERE.parent))
 
 import job_queue  # noqa: E402
+import run_results  # noqa: E402
 
 SEEDS = (1, 2, 3)
 STEPS = 1000
@@ -104,10 +104,9 @@ def collect(runs: pathlib.Path) -> list[dict]:
   found = []
   for job in jobs():
     if job_queue.done_file(job, runs).exists():
-      with open(runs / job.name / "metrics.jsonl", encoding="utf-8") as f:
-        rows = [x for x in map(json.loads, f) if x["split"] == "eval"]
+      last = run_results.evaluations(runs / job.name)[-1]
       found.append(dict(arm=job.arm, seed=job.seed, task=job.task or "words",
-                        metric=job.metric, value=rows[-1][job.metric]))
+                        metric=job.metric, value=last[job.metric]))
   return found
 
 
@@ -124,15 +123,9 @@ def table(results) -> str:
     gained = [f"{b - a:+.3f}" for a, b in zip(*of_arms)]
     metric = values[next(iter(values))]["metric"].replace("_", " ")
     lines.append(f"| {task}, {metric} | "
-                 + " | ".join(map(_spread, of_arms))
+                 + " | ".join(map(run_results.spread, of_arms))
                  + f" | {', '.join(gained)} |")
   return "\n".join(lines)
-
-
-def _spread(values) -> str:
-  text = f"{statistics.mean(values):.3f}"
-  return (f"{text} ± {statistics.stdev(values):.3f}" if len(values) > 1
-          else text)
 
 
 def main():

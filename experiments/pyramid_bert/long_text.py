@@ -13,7 +13,6 @@ import gzip
 import json
 import os
 import pathlib
-import statistics
 import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -21,6 +20,7 @@ ROOT = HERE.parents[1]
 sys.path.insert(0, str(HERE.parent))
 
 import job_queue  # noqa: E402
+import run_results  # noqa: E402
 
 SEEDS = (1, 2, 3)
 STEPS = 600
@@ -118,11 +118,8 @@ def collect(runs: pathlib.Path, steps: int) -> list[dict]:
   """What is known of every finished job, on the last step."""
   found = []
   for job in all_jobs(TASKS):
-    path = runs / job.name / "metrics.jsonl"
-    rows = [json.loads(line) for line in open(path, encoding="utf-8")] if (
-        path.exists()) else []
-    last = [row for row in rows if row["split"] == "eval"
-            and row["step"] == steps]
+    last = [row for row in run_results.evaluations(runs / job.name)
+            if row["step"] == steps]
     if last:
       found.append(dataclasses.asdict(job) | dict(
           accuracy=last[-1]["accuracy"], loss=last[-1]["loss"]))
@@ -134,12 +131,11 @@ def table(results) -> str:
   lines = ["| task | model | seeds | accuracy |", "|---|---|---|---|"]
   for task in TASKS:
     for model in EXPERIMENTS:
-      values = [100 * r["accuracy"] for r in results
+      values = [r["accuracy"] for r in results
                 if (r["task"], r["model"]) == (task, model)]
       if values:
-        spread = f" ± {statistics.stdev(values):.1f}" * (len(values) > 1)
         lines.append(f"| {task} | {model} | {len(values)} | "
-                     f"{statistics.mean(values):.1f}{spread} |")
+                     f"{run_results.spread(values, 100, 1)} |")
   return "\n".join(lines)
 
 

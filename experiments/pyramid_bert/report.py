@@ -10,7 +10,6 @@ of the same seed.
 import argparse
 import json
 import pathlib
-import statistics
 import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -19,15 +18,14 @@ sys.path.insert(0, str(HERE.parent))
 
 import job_queue  # noqa: E402
 import jobs as jobs_lib  # noqa: E402
+import run_results  # noqa: E402
 
 _METRIC = "accuracy"
 
 
 def last_accuracy(folder: pathlib.Path, metric: str = _METRIC) -> float:
   """Of the last step: which step was best is not chosen on these rows."""
-  with (folder / "metrics.jsonl").open(encoding="utf-8") as f:
-    rows = [json.loads(line) for line in f]
-  return [row for row in rows if row["split"] == "eval"][-1][metric]
+  return run_results.evaluations(folder)[-1][metric]
 
 
 def collect(jobs, runs: pathlib.Path) -> list[dict]:
@@ -46,9 +44,7 @@ def collect(jobs, runs: pathlib.Path) -> list[dict]:
 
 def spread(values) -> str:
   """Mean and sample standard deviation, in points."""
-  text = f"{100 * statistics.mean(values):.2f}"
-  return (f"{text} ± {100 * statistics.stdev(values):.2f}"
-          if len(values) > 1 else text)
+  return run_results.spread(values, 100, 2)
 
 
 def table(results: list[dict]) -> str:

@@ -8,7 +8,6 @@ Prints two tables in Markdown; writes results.json and loss.png beside itself.
 import argparse
 import json
 import pathlib
-import statistics
 import sys
 
 import matplotlib
@@ -23,25 +22,10 @@ sys.path.insert(0, str(HERE.parent))
 
 import job_queue  # noqa: E402
 import jobs as jobs_lib  # noqa: E402
+import run_results  # noqa: E402
 
 _COLORS = {"dense": "tab:blue", "token dropping, equal steps": "tab:orange",
            "token dropping, equal time": "tab:red"}
-
-
-def evaluations(folder: pathlib.Path) -> list[dict]:
-  """Metrics of a run on held-out rows, in order; all tokens are kept."""
-  path = folder / "metrics.jsonl"
-  if not path.exists():
-    return []
-  rows = map(json.loads, path.open(encoding="utf-8"))
-  return [row for row in rows if row["split"] == "eval"]
-
-
-def spread(values) -> str:
-  """Mean and sample standard deviation."""
-  text = f"{statistics.mean(values):.3f}"
-  return (text + f" ± {statistics.stdev(values):.3f}" if len(values) > 1
-          else text)
 
 
 def collect(runs, seconds) -> list[dict]:
@@ -50,14 +34,14 @@ def collect(runs, seconds) -> list[dict]:
   ratio = seconds["token_dropping"] / seconds["dense"]
   for job in jobs_lib.main_jobs(ratio) + jobs_lib.ablation_jobs():
     curve = [(row["step"], row["mlm_loss"], row["mlm_accuracy"])
-             for row in evaluations(runs / job.name)]
+             for row in run_results.evaluations(runs / job.name)]
     if not curve or curve[-1][0] < job.steps:
       continue
     finetuned = {}
     for tuning in jobs_lib.fine_tunings([job]):
       if job_queue.done_file(tuning, runs).exists():
         finetuned[f"{tuning.task} {tuning.metric.replace('_', ' ')}"] = (
-            evaluations(runs / tuning.name)[-1][tuning.metric])
+            run_results.evaluations(runs / tuning.name)[-1][tuning.metric])
     found.append(dict(
         name=job.name, kind=job.kind, seed=job.seed, steps=job.steps,
         step_seconds=seconds[
@@ -77,11 +61,11 @@ def table(results, kinds) -> str:
     if not rows:
       continue
     cells = [kind, str(len(rows)), f"{rows[0]['steps']:,}",
-             spread([r["curve"][-1][1] for r in rows]),
-             spread([r["curve"][-1][2] for r in rows])]
+             run_results.spread([r["curve"][-1][1] for r in rows]),
+             run_results.spread([r["curve"][-1][2] for r in rows])]
     for task in tasks:
       values = [r["finetuned"][task] for r in rows if task in r["finetuned"]]
-      cells.append(spread(values) if values else "")
+      cells.append(run_results.spread(values) if values else "")
     lines.append("| " + " | ".join(cells) + " |")
   return "\n".join(lines)
 

@@ -1,0 +1,22 @@
+"""What runs of train.py reached, and how tables tell it."""
+
+import json
+import pathlib
+import statistics
+
+
+def evaluations(folder: pathlib.Path) -> list[dict]:
+  """Metrics of a run on held-out rows, in order; none where it has not run."""
+  path = folder / "metrics.jsonl"
+  if not path.exists():
+    return []
+  with path.open(encoding="utf-8") as f:
+    return [row for row in map(json.loads, f) if row["split"] == "eval"]
+
+
+def spread(values, scale: float = 1, digits: int = 3) -> str:
+  """Mean and, of several values, sample standard deviation."""
+  values = [scale * value for value in values]
+  text = f"{statistics.mean(values):.{digits}f}"
+  return (f"{text} ± {statistics.stdev(values):.{digits}f}"
+          if len(values) > 1 else text)
