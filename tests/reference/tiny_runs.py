@@ -14,6 +14,7 @@ import tf_keras
 from absl import flags as absl_flags
 
 from official_style import train
+from official_style.training import trainer
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(
     os.path.abspath(__file__))))
@@ -109,6 +110,20 @@ def tensors(model_dir, step) -> dict:
   return {name: reader.get_tensor(name)
           for name in reader.get_variable_to_shape_map()
           if name != "_CHECKPOINTABLE_OBJECT_GRAPH"}
+
+
+def tell_to_stop(
+    monkeypatch, step, where="_step", signals=(signal.SIGTERM,)):
+  """A trainer of this process is told to stop before that step's `where`."""
+  method = getattr(trainer.Trainer, where)
+
+  def told(self, state, *args):
+    if state.step == step:
+      for number in signals:
+        signal.raise_signal(number)
+    return method(self, state, *args)
+
+  monkeypatch.setattr(trainer.Trainer, where, told)
 
 
 def assert_same_run(one, other, step):

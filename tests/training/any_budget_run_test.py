@@ -1,12 +1,10 @@
 """One set of weights for several budgets, through the command line."""
 
 import os
-import signal
 
 import pytest
 import yaml
 
-from official_style.training import trainer as trainer_lib
 from tests.reference import tiny_fine_tuning as tiny
 from tests.reference import tiny_runs
 
@@ -63,14 +61,7 @@ def test_closing_words_have_a_line_for_each_budget(whole, capsys):
 @pytest.mark.slow
 def test_a_run_that_is_stopped_ends_with_the_same_bytes(
     whole, tmp_path, monkeypatch):
-  method = trainer_lib.Trainer._step
-
-  def told(self, state, *args):
-    if state.step == 3:
-      signal.raise_signal(signal.SIGTERM)
-    return method(self, state, *args)
-
-  monkeypatch.setattr(trainer_lib.Trainer, "_step", told)
+  tiny_runs.tell_to_stop(monkeypatch, 3)
   run = str(tmp_path / "run")
   assert _run(run, whole[1]) == 75
   monkeypatch.undo()

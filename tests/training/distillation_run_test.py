@@ -2,14 +2,12 @@
 
 import os
 import shutil
-import signal
 
 import pytest
 
 from official_style.checkpoints import conversion
 from official_style.data import teacher_cache_writer
 from official_style.training import finished_run
-from official_style.training import trainer as trainer_lib
 from tests.reference import tiny_runs
 
 cache_teacher = tiny_runs.tool("cache_teacher")
@@ -104,14 +102,7 @@ def test_a_run_that_is_stopped_ends_with_the_same_bytes(
   """With projections, which are no part of the model but of the run."""
   whole, other = str(tmp_path / "whole"), str(tmp_path / "other")
   assert _run(whole, *places[1:], params=ALL) == 0
-  method = trainer_lib.Trainer._step
-
-  def told(self, state, *args):
-    if state.step == 3:
-      signal.raise_signal(signal.SIGTERM)
-    return method(self, state, *args)
-
-  monkeypatch.setattr(trainer_lib.Trainer, "_step", told)
+  tiny_runs.tell_to_stop(monkeypatch, 3)
   assert _run(other, *places[1:], params=ALL) == 75
   monkeypatch.undo()
   assert _run(other, *places[1:], params=ALL) == 0

@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 
@@ -12,7 +11,6 @@ import pytest
 import yaml
 
 from official_style.data import embedded_labels
-from official_style.training import trainer as trainer_lib
 from tests.reference import slow_params
 from tests.reference import tiny_fine_tuning as tiny
 from tests.reference import tiny_runs
@@ -78,14 +76,7 @@ def test_closing_words_say_what_was_reached_and_where_it_lies(
     [("_evaluate", 14)], [("_step", 3), ("_evaluate", 14)]))
 def test_a_run_that_is_stopped_ends_with_the_same_bytes(
     whole, tmp_path, monkeypatch, where, step):
-  method = getattr(trainer_lib.Trainer, where)
-
-  def told(self, state, *args):
-    if state.step == step:
-      signal.raise_signal(signal.SIGTERM)
-    return method(self, state, *args)
-
-  monkeypatch.setattr(trainer_lib.Trainer, where, told)
+  tiny_runs.tell_to_stop(monkeypatch, step, where)
   run = str(tmp_path / "run")
   assert tiny.run(run, whole[1], EPOCHS=8.0) == 75
   monkeypatch.undo()

@@ -3,13 +3,11 @@
 import json
 import os
 import random
-import signal
 import subprocess
 import sys
 
 import pytest
 
-from official_style.training import trainer as trainer_lib
 from tests.reference import tiny_fine_tuning as tiny
 from tests.reference import tiny_runs
 
@@ -47,14 +45,7 @@ def test_batches_are_of_several_lengths(whole):
 
 def test_a_run_that_is_stopped_ends_with_the_same_bytes(
     rows, whole, tmp_path, monkeypatch):
-  step = trainer_lib.Trainer._step
-
-  def told(self, state, *args):
-    if state.step == 5:
-      signal.raise_signal(signal.SIGTERM)
-    return step(self, state, *args)
-
-  monkeypatch.setattr(trainer_lib.Trainer, "_step", told)
+  tiny_runs.tell_to_stop(monkeypatch, 5)
   run = str(tmp_path / "run")
   assert tiny.run(run, rows, **GIN) == 75
   monkeypatch.undo()

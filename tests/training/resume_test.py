@@ -8,7 +8,6 @@ import time
 import pytest
 
 from official_style.training import checkpoints
-from official_style.training import trainer as trainer_lib
 from tests.reference import slow_params
 from tests.reference import tiny_runs
 
@@ -184,25 +183,12 @@ def test_eval_mode_needs_a_run(tmp_path, whole, capsys):
   assert "no run to evaluate" in capsys.readouterr().err
 
 
-def _signal_when(monkeypatch, name, step, times=1):
-  """Signals come as `Trainer.<name>` begins at a step."""
-  method = getattr(trainer_lib.Trainer, name)
-
-  def told(self, state, *args):
-    if state.step == step:
-      for _ in range(times):
-        signal.raise_signal(signal.SIGTERM)
-        signal.raise_signal(signal.SIGINT)
-    return method(self, state, *args)
-
-  monkeypatch.setattr(trainer_lib.Trainer, name, told)
-
-
 @pytest.mark.parametrize("where, step", slow_params.all_but(
     [("_step", 2)], [("_step", 2), ("_evaluate", 4)]))
 def test_sigterm_saves_and_the_run_ends_as_if_it_had_not_come(
     whole, tmp_path, monkeypatch, capsys, where, step):
-  _signal_when(monkeypatch, where, step, times=2)
+  tiny_runs.tell_to_stop(monkeypatch, step, where,
+                         (signal.SIGTERM, signal.SIGINT) * 2)
   save = checkpoints.CheckpointFolder.save
 
   def told_again(self, *args):
