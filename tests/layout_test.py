@@ -17,6 +17,7 @@ LEVELS = {
     "official_style": 0,
     "official_style.command_end": 0,
     "official_style.errors": 0,
+    "official_style.command_words": 0,
     "official_style.files": 0,
     "official_style.vocabulary_files": 0,
     "official_style.yaml_files": 0,

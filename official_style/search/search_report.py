@@ -1,9 +1,9 @@
 """What a search has found: for the file, and for a terminal."""
 
 import dataclasses
-import shlex
 from typing import Any, Mapping, Optional, Sequence
 
+from official_style import command_words
 from official_style.configs import schedule_file
 from official_style.modeling import retention_schedule
 from official_style.search import budgets
@@ -15,8 +15,8 @@ LATENCY = "latency.json"
 _TITLES = dict(dense="all tokens", found="found",
                exponential="best exponential", uniform="the same in all layers")
 # Of the command a run was trained with, what another run's does not take over.
-_NOT_TAKEN = ("--experiment", "--model_dir", "--restart", "--mode", "--dry_run",
-              "--allow_config_change")
+_NOT_TAKEN = ("experiment", "model_dir", "restart", "mode", "dry_run",
+              "allow_config_change")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -187,14 +187,13 @@ class SearchReport:
     return a < b if self.run.higher_is_better else a > b
 
   def _next(self) -> list[str]:
-    words = self.run.command
-    given = [] if words is None else [
-        word for word in words[1:] if not word.startswith(_NOT_TAKEN)]
+    given = command_words.repeated(self.run.command or (), _NOT_TAKEN)
     binding = f'TOKEN_SCHEDULE_FILE = "{self.options.output}"'
     command = ["python", "train.py", "--experiment=pyramid_bert", *given,
                f"--gin_params={binding}", *self._selection_flags()]
     return ["", f"written to   {self.options.output}", "",
-            "What to run next, to train with it:", f"  {shlex.join(command)}"]
+            "What to run next, to train with it:",
+            f"  {command_words.line(command)}"]
 
   def _selection_flags(self) -> list[str]:
     """What the list was searched for, where it isn't what a run has anyway."""

@@ -2,6 +2,7 @@
 
 import os
 
+from official_style import command_words
 from official_style.tasks import any_budget
 from official_style.training import progress
 from official_style.training import threshold_schedule
@@ -81,18 +82,11 @@ def _next(run) -> list[str]:
     lines = [f"{command} --train_data=my.tsv --text_columns=text "
              "--label_column=label --model_dir=runs/mine"]
   else:
-    given = [word for word in options.argv[1:]
-             if not word.startswith(("--model_dir", "--seeds", "--restart"))]
-    words = " ".join(_quoted(word) for word in given)
+    words = command_words.line(command_words.repeated(
+        options.argv, ("model_dir", "seeds", "restart")))
     folder = os.path.normpath(options.model_dir) + "-seeds"
     lines = [f"  python train.py {words} --seeds=3 --model_dir={folder}"]
   if not config.task.init_checkpoint:
     lines.append("  python train.py --experiment=token_drop_bert"
                  "   weights to start from; they are found where they are")
   return lines
-
-
-def _quoted(word: str) -> str:
-  flag, equals, value = word.partition("=")
-  odd = set(value) & set(" *?'\"$&;|<>()#")
-  return f"{flag}={value!r}" if equals and odd else word

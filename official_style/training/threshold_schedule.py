@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 
+from official_style import command_words
 from official_style.configs import schedule_file
 from official_style.data import classification_batches
 from official_style.modeling import cost_model
@@ -12,6 +13,9 @@ from official_style.training import run_frame
 
 NAME = "token_schedule.json"
 SELECTOR, PLACE = "attention", retention_schedule.POST_ATTENTION
+# Of the command that learnt the list, what the next one has otherwise.
+_NOT_TAKEN = ("experiment", "model_dir", "restart", "init_checkpoint",
+              "seeds", "folds")
 
 
 def lengths_of(kept) -> tuple[int, ...]:
@@ -56,12 +60,12 @@ def write(run) -> str:
 
 def next_command(run) -> list[str]:
   """What trains and runs with the list."""
-  lengths = list(schedule_file.read(run.folder.file(NAME)).token_schedule)
-  data = run.config.task.train_data.input_path
-  return [
-      "  python train.py --experiment=pyramid_bert "
-      + (f"--train_data={data} " if data else "")
-      + f"--init_checkpoint={run.folder.path} "
-      f"--gin_params='TOKEN_SCHEDULE = {lengths}' "
-      f"--gin_params='TOKEN_SELECTOR = \"{SELECTOR}\"'",
-      "                    an encoder that keeps so many, fine-tuned so"]
+  folder = run.folder
+  command = ["python", "train.py", "--experiment=pyramid_bert",
+             *command_words.repeated(
+                 run.options.argv, _NOT_TAKEN, ("THRESHOLD_SPEEDUP",)),
+             f"--init_checkpoint={folder.path}",
+             f'--gin_params=TOKEN_SCHEDULE_FILE = "{folder.file(NAME)}"',
+             f'--gin_params=TOKEN_SELECTOR = "{SELECTOR}"']
+  return [f"  {command_words.line(command)}",
+          "                    an encoder that keeps so many, fine-tuned so"]
