@@ -90,7 +90,9 @@ def main():
     if job_queue.done_file(job, args.runs).exists():
       print(f"{job.name}: {last_accuracy(args.runs / job.name):.4f} on rows "
             "held out of those for training")
-  results = collect(jobs_lib.main_jobs() + jobs_lib.rival_jobs(), args.runs)
+  results = collect(
+      jobs_lib.main_jobs() + jobs_lib.rival_jobs() + jobs_lib.variant_jobs(),
+      args.runs)
   for task in jobs_lib.TASKS:
     rows = [r for r in results if r["task"] == task.name]
     if rows:

@@ -23,9 +23,10 @@ import job_queue  # noqa: E402
 import jobs as jobs_lib  # noqa: E402
 
 STAGES = {"tuning": jobs_lib.tuning_jobs, "main": jobs_lib.main_jobs,
-          "rivals": jobs_lib.rival_jobs, "budgets": jobs_lib.budget_jobs}
+          "rivals": jobs_lib.rival_jobs, "budgets": jobs_lib.budget_jobs,
+          "variants": jobs_lib.variant_jobs}
 # Reviews, as many of either label.
-_REVIEWS = {"train": 4000, "test": 2500}
+_REVIEWS = {"train": 3000, "test": 2000}
 
 
 def draw_reviews(imdb: pathlib.Path, runs: pathlib.Path):
@@ -60,7 +61,8 @@ def main():
       help="the Hugging Face folder that fine-tuning starts from")
   add("--runs", type=lambda path: pathlib.Path(path).resolve(),
       default=ROOT / "runs" / "pyramid_bert_claim")
-  add("--stages", default="main,rivals,budgets", help="of " + ", ".join(STAGES))
+  add("--stages", default=",".join(STAGES),
+      help="some of them")
   add("--parallel", type=int, default=2)
   args = parser.parse_args()
   args.runs.mkdir(parents=True, exist_ok=True)

@@ -5,9 +5,14 @@ special token's or a byte's. There are BERT's five special tokens, so byte i is
 id 5 + i and the vocabulary has 261; ByT5's three give other ids.
 """
 
+import itertools
+import unicodedata
+
 import numpy as np
 
 from official_style.data import vocabulary as vocabulary_lib
+
+_SPACE, _WORD = "space", "word"
 
 
 class ByteTokenizer:
@@ -51,9 +56,40 @@ class ByteTokenizer:
     ids, offsets = self.encode_flat(texts)
     return [ids[start:end] for start, end in zip(offsets, offsets[1:])]
 
+  def words(self, text):
+    """Yields where each word of a text is, and its ids.
+
+    All ids in order are those of `encode_batch`: those of the spaces before a
+    word come with it, and spaces at the end are a word. A word's place is
+    without the spaces. Letters, digits and their accents make words, anything
+    else is one of its own.
+
+    Args:
+      text: a `str`.
+
+    Yields:
+      (start, end, int32[t]): the word is `text[start:end]`.
+    """
+    text = text.encode("utf-8", "replace").decode()
+    first = 0
+    for kind, group in itertools.groupby(enumerate(text), _kind):
+      places = [place for place, _ in group]
+      start, end = places[0], places[-1] + 1
+      if kind != _SPACE or end == len(text):
+        yield start, end, self.encode_flat([text[first:end]])[0]
+        first = end
+
   @staticmethod
   def decode(ids) -> str:
     """The text of ids, without special tokens."""
     ids = np.asarray(ids)
     kept = ids[ids >= vocabulary_lib.FIRST_BYTE] - vocabulary_lib.FIRST_BYTE
     return kept.astype(np.uint8).tobytes().decode("utf-8", "replace")
+
+
+def _kind(placed_character):
+  """Equal for neighbours that are of one word."""
+  place, character = placed_character
+  if character.isspace():
+    return _SPACE
+  return _WORD if unicodedata.category(character)[0] in "LMN" else place

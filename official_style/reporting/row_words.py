@@ -28,7 +28,8 @@ class Word:
     part: 0 of the first text, 1 of the second; None of a special token.
     start, end: where it is in its text.
     first, last: its pieces are at these places of the row, last excluded.
-    kind: one of `KINDS`. `rare` is what the vocabulary has in pieces only.
+    kind: one of `KINDS`. `rare` is what the vocabulary has in pieces only;
+      none is of bytes.
     after_space: whether something stood between it and the word before.
   """
   text: str
@@ -89,7 +90,9 @@ def of(texts, tokenizer, seq_length: int,
       *(counts + [0])[:2], seq_length - encoded_rows.num_specials(
           len(texts), pair_separators))
   special = tokenizer.vocabulary.tokens.__getitem__
-  unknown = tokenizer.vocabulary.unk_id
+  # Where every word is in pieces, that says nothing.
+  unknown = (None if tokenizer.vocabulary.is_bytes
+             else tokenizer.vocabulary.unk_id)
   words = [_special(special(tokenizer.vocabulary.cls_id), 0)]
   place, num_cut = 1, 0
   for part, (text, pieces, room) in enumerate(zip(texts, found, kept)):
@@ -120,4 +123,6 @@ def _kind(text, ids, unknown) -> str:
     return PUNCTUATION
   if text.lower() in _STOP_WORDS:
     return STOP
+  if unknown is None:
+    return OTHER
   return RARE if len(ids) > 1 or ids[0] == unknown else OTHER

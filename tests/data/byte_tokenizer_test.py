@@ -83,3 +83,21 @@ def test_rows_are_cut_between_bytes():
   assert batch["input_word_ids"].tolist() == [
       [2, *(5 + b for b in "caf\u00e9".encode()[:4]), 3]]
   assert rows.num_truncated == 1 and rows.num_unknown == 0
+
+
+@pytest.mark.parametrize("text", [*NASTY, " a, b ", "it's\u3000\ud800"],
+                         ids=repr)
+def test_words_have_the_ids_of_the_text(text):
+  found = list(TOKENIZER.words(text))
+  assert np.concatenate([np.zeros([0], np.int32)] + [
+      ids for _, _, ids in found]).tolist() == (
+          TOKENIZER.encode_batch([text])[0].tolist())
+  ends = [end for _, end, _ in found]
+  assert all(start < end for start, end, _ in found)
+  assert all(start >= end for (start, _, _), end in zip(found[1:], ends))
+
+
+def test_words_are_letters_with_their_accents_and_other_characters():
+  text = " caf\u00e9s e\u0301te\u0301, 2x_y  "
+  assert [text[start:end] for start, end, _ in TOKENIZER.words(text)] == [
+      "caf\u00e9s", "e\u0301te\u0301", ",", "2x", "_", "y", "  "]

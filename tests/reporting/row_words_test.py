@@ -98,3 +98,15 @@ def test_an_ellipsis_is_one_word():
   row = row_words.of(("json… the",), _tokenizer(), 16)
   assert [word.text for word in row.written] == ["json", "…", "the"]
   assert len(row.written[1].places) == 1
+
+
+def test_words_of_bytes_have_their_bytes_and_none_is_rare():
+  tokenizer = tokenizer_lib.tokenizer_of(vocabulary_lib.of_bytes())
+  row = row_words.of(("the caf\u00e9, json",), tokenizer, 13)
+  assert [(word.text, word.first, word.last, word.kind)
+          for word in row.written] == [
+              ("the", 1, 4, row_words.STOP),
+              ("caf\u00e9", 4, 10, row_words.OTHER),
+              (",", 10, 11, row_words.PUNCTUATION),
+              ("json", 11, 12, row_words.OTHER)]
+  assert row.num_tokens == 13 and row.num_cut == 0

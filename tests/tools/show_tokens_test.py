@@ -40,6 +40,15 @@ def test_without_a_text_it_shows_what_the_run_was_evaluated_on(run, capsys):
   assert "3 sentences together" in out
 
 
+@pytest.mark.slow
+def test_words_of_a_run_on_bytes_are_shown(tmp_path, capsys):
+  path = str(tmp_path / "run")
+  assert tiny.run(path, tiny.classes(tmp_path), experiment="pyramid_bert",
+                  EPOCHS=1.0, RETENTION_SPEEDUP=1.3, TOKENIZER="bytes") == 0
+  assert _show(f"--model_dir={path}", "--text=good caf\u00e9") == 0
+  assert "caf\u00e9" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("name, content, count", [
     ("texts.txt", "good ban\n\nbad kel\r\n", 2),
     ("rows.tsv", "text\tlabel\ngood ban\tGOOD\nbad\tBAD\nodd\tODD\n", 3),
