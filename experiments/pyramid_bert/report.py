@@ -4,7 +4,7 @@
 
 Prints a table for each task in Markdown and writes results.json beside itself:
 accuracy on rows nothing was chosen on, and points lost against the dense model
-of the same seed.
+of the same seed. What results.json knows of runs that are not there stays.
 """
 
 import argparse
@@ -80,6 +80,15 @@ def budget_table(results: list[dict]) -> str:
   return "\n".join(lines)
 
 
+def with_known(jobs, results: list[dict], known: list[dict]) -> list[dict]:
+  """Results in the order of the jobs; those of `results` win."""
+  found = {}
+  for result in known + results:
+    found[result["task"], result["kind"], result["seed"]] = result
+  keys = [(job.task.name, job.kind, job.seed) for job in jobs]
+  return [found[key] for key in keys if key in found]
+
+
 def main():
   parser = argparse.ArgumentParser(
       description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
@@ -90,20 +99,22 @@ def main():
     if job_queue.done_file(job, args.runs).exists():
       print(f"{job.name}: {last_accuracy(args.runs / job.name):.4f} on rows "
             "held out of those for training")
-  results = collect(
-      jobs_lib.main_jobs() + jobs_lib.rival_jobs() + jobs_lib.variant_jobs(),
-      args.runs)
+  file = HERE / "results.json"
+  known = json.loads(file.read_text("utf-8")) if file.exists() else []
+  jobs = (jobs_lib.main_jobs() + jobs_lib.rival_jobs()
+          + jobs_lib.variant_jobs() + jobs_lib.budget_jobs())
+  results = with_known(jobs, collect(jobs, args.runs), known)
+  of_budgets = {job.kind for job in jobs_lib.budget_jobs()}
   for task in jobs_lib.TASKS:
-    rows = [r for r in results if r["task"] == task.name]
+    rows = [r for r in results
+            if r["task"] == task.name and r["kind"] not in of_budgets]
     if rows:
       print(f"\n{task.name}, {task.seq_length} tokens\n\n{table(rows)}")
-  budgets = collect(jobs_lib.budget_jobs(), args.runs)
+  budgets = [r for r in results if r["kind"] in of_budgets]
   if budgets:
     print(f"\nAny budget, {jobs_lib.TASKS[0].name}\n\n"
           f"{budget_table(budgets)}")
-  results += budgets
-  (HERE / "results.json").write_text(
-      json.dumps(results, indent=1) + "\n", encoding="utf-8")
+  file.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -81,6 +81,14 @@ def layout_of(task_name: str, text_columns: str, label_column: str,
   return Layout(texts, label, choices, header)
 
 
+def layout_for(task) -> Layout:
+  """As `layout_of`, of a task's configuration; what it lacks stays open."""
+  columns = [getattr(task, name, "") for name in (
+      "task_name", "text_columns", "label_column", "choice_columns")]
+  return layout_of(*columns, getattr(task, "has_header", None),
+                   getattr(task, "single_sequence", False))
+
+
 def _columns(text: str) -> tuple:
   names = [part.strip() for part in text.split(",") if part.strip()]
   return tuple(int(n) if n.isdigit() else n for n in names)

@@ -110,9 +110,7 @@ def check_settings(task):
   if task.choice_columns and task.label_type == labelled_tasks.NUMBER:
     raise UserError("--choice_columns: choices are classes, not numbers: drop "
                     "--label_type")
-  labelled_files.layout_of(
-      task.task_name, task.text_columns, task.label_column,
-      task.choice_columns, task.has_header, task.single_sequence)
+  labelled_files.layout_for(task)
 
 
 def _named(task):
@@ -133,9 +131,7 @@ def _kind(task, named) -> str:
 
 def _read(task, named, reports) -> dict:
   """{part: rows} of the files."""
-  layout = labelled_files.layout_of(
-      task.task_name, task.text_columns, task.label_column,
-      task.choice_columns, task.has_header, task.single_sequence)
+  layout = labelled_files.layout_for(task)
   wanted = dict(train=task.train_data.input_path,
                 eval=task.validation_data.input_path, test=task.test_path)
   if os.path.isdir(wanted["train"]) and not (

@@ -73,12 +73,8 @@ def of_file(run: finished_run.FinishedRun, path: str, limit: int) -> list:
     rows = [(((line,),), None) for line in _lines(path)][:limit]
   elif path.lower().endswith(table_files.EXTENSIONS):
     task, report = run.config.task, labelled_report.LabelledReport()
-    columns = [getattr(task, name, "") for name in (
-        "task_name", "text_columns", "label_column", "choice_columns")]
     found = labelled_files.read_rows(
-        [path], labelled_files.layout_of(
-            *columns, getattr(task, "has_header", None),
-            getattr(task, "single_sequence", False)), report)
+        [path], labelled_files.layout_for(task), report)
     rows = [(row.inputs, row.label) for row in found[:limit]]
   else:
     raise UserError(f"--file={path}: give texts in a .txt, one a line, or "
