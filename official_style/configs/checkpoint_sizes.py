@@ -155,7 +155,8 @@ def source_of(path: str, flag: str = "--init_checkpoint"
 def _take(task, source: Source):
   encoder = task.model.encoder.get()
   _agree(encoder, source.encoder, source.place,
-         getattr(task, "extend_positions", False))
+         getattr(task, "extend_positions", False),
+         getattr(task, "drop_top_layers", None))
   # Softmax is what nobody chose; weights of another run with any attention.
   if encoder.attention == "softmax":
     for name in _ATTENTION:
@@ -231,7 +232,8 @@ def _read(run: str) -> Source:
                 task.get("tokenizer", "wordpiece"))
 
 
-def _agree(encoder, theirs: dict, run: str, extends: bool):
+def _agree(encoder, theirs: dict, run: str, extends: bool,
+           drops: Optional[bool]):
   default = encoders.FastBertEncoderConfig()
   for name in _SHAPES + _BEHAVIOUR:
     ours, value = getattr(encoder, name), theirs.get(name)
@@ -245,6 +247,12 @@ def _agree(encoder, theirs: dict, run: str, extends: bool):
             f"task.model.encoder.any.{name}={ours}: the weights of {run} have "
             f"{value}: give --params_override=task.extend_positions=true to "
             "repeat their table, or leave it out for rows of at most that")
+    elif name == "num_layers" and 0 < ours < value and drops is not None:
+      if not drops:
+        raise UserError(
+            f"task.model.encoder.any.{name}={ours}: the weights of {run} have "
+            f"{value}: give --params_override=task.drop_top_layers=true to "
+            f"begin with the first {ours}, or leave it out")
     elif ours and ours != value:
       raise UserError(
           f"task.model.encoder.any.{name}={ours}: the weights of {run} have "

@@ -95,6 +95,9 @@ class SentencePredictionTaskConfig(cfg.TaskConfig):
     pair_separators: [SEP] between the two texts of a pair: 1, or RoBERTa's 2.
     extend_positions: whether a position table that is too short for the rows
       is repeated until it is not.
+    drop_top_layers: whether a checkpoint may have more layers than the model:
+      its first ones are begun with (Sajjad et al., 2020,
+      https://arxiv.org/abs/2004.03844, top-layer dropping).
   """
   model: SentencePredictionModelConfig = dataclasses.field(
       default_factory=SentencePredictionModelConfig)
@@ -122,6 +125,7 @@ class SentencePredictionTaskConfig(cfg.TaskConfig):
   trained_vocab_size: int = 4000
   pair_separators: int = 1
   extend_positions: bool = False
+  drop_top_layers: bool = False
 
 
 @dataclasses.dataclass

@@ -60,6 +60,21 @@ def test_another_size_is_an_error_with_both(run, sizes, parts):
     assert part in str(caught.value)
 
 
+def test_fewer_layers_have_to_be_asked_for(run):
+  task = _task(str(run), num_layers=2)
+  with pytest.raises(UserError, match="num_layers=2: .* have 3: give "
+                     "--params_override=task.drop_top_layers=true"):
+    checkpoint_sizes.fill(task)
+  task.drop_top_layers = True
+  checkpoint_sizes.fill(task)
+  encoder = task.model.encoder.get()
+  assert (encoder.num_layers, encoder.hidden_size) == (2, 48)
+  task = _task(str(run), num_layers=4)
+  task.drop_top_layers = True
+  with pytest.raises(UserError, match="num_layers=4"):
+    checkpoint_sizes.fill(task)
+
+
 def test_the_same_size_said_again_is_none(run):
   checkpoint_sizes.fill(_task(str(run), hidden_size=48))
 

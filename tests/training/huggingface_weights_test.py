@@ -30,9 +30,10 @@ def _rows(vocab_size=len(reference.VOCAB), n=9, types=2):
   return dict(input_word_ids=ids, input_mask=mask, input_type_ids=segments)
 
 
-def _classifier(folder, **sizes):
+def _classifier(folder, drop_top_layers=False, **sizes):
   """A fine-tuning task and its model, of the sizes of the folder."""
-  task = fine_tuning.SentencePredictionTaskConfig(init_checkpoint=folder)
+  task = fine_tuning.SentencePredictionTaskConfig(
+      init_checkpoint=folder, drop_top_layers=drop_top_layers)
   task.model.encoder.any = encoders.FastBertEncoderConfig(**(UNSET | sizes))
   task.train_data.seq_length = 8
   checkpoint_sizes.fill(task)
@@ -95,6 +96,20 @@ def test_fine_tuning_gives_the_numbers_of_the_folder(tmp_path, prefix):
   assert not report.missing and not report.unused
   _assert_states(model, {}, arrays)
   assert task.vocab_file == f"{folder}/vocab.txt"
+
+
+def test_the_first_layers_are_those_of_the_folder(tmp_path):
+  folder, arrays = reference.write(tmp_path)
+  _, model = _classifier(folder, drop_top_layers=True, num_layers=1)
+  report = initial_weights.load(model, folder)
+  assert not report.missing and any("layer.1" in n for n in report.unused)
+  rows = _rows()
+  states = reference.forward({}, arrays, *rows.values())[0]
+  ours = model.encoder_network(
+      {name: tf.constant(x) for name, x in rows.items()})["encoder_outputs"]
+  real = rows["input_mask"] > 0
+  assert len(ours) == 1 < len(states) - 1
+  np.testing.assert_allclose(ours[0].numpy()[real], states[1][real], atol=1e-5)
 
 
 def test_the_two_gelus_are_told_apart(tmp_path):
@@ -169,6 +184,7 @@ def test_sizes_vocabulary_and_case_come_from_the_folder(tmp_path):
 @pytest.mark.parametrize("given, word", [
     (dict(hidden_size=24), "hidden_size=24"),
     (dict(num_layers=3), "num_layers=3"),
+    (dict(num_layers=1), "num_layers=1"),
     (dict(norm_epsilon=1e-5), "norm_epsilon=1e-05"),
     (dict(type_vocab_size=4), "type_vocab_size=4")])
 def test_what_contradicts_is_named(tmp_path, given, word):
