@@ -1,7 +1,8 @@
 """Runs of train.py, one a core, in order, until all are done; resumable.
 
-A job has a `name`, of its folder, and `arguments(places)` of train.py. What is
-finished has a file `<name>.done`; stopped at any moment, the same call goes on.
+A job has a `name`, of its folder, and `arguments(places)` of train.py, or of
+another `program`. What is finished has a file `<name>.done`; stopped at any
+moment, the same call goes on.
 """
 
 import os
@@ -68,8 +69,8 @@ def _start(job, core, places, runs):
   environment = os.environ | {
       "OMP_NUM_THREADS": "1", "TF_NUM_INTRAOP_THREADS": "1",
       "TF_NUM_INTEROP_THREADS": "1"}
-  command = [sys.executable, "train.py", *job.arguments(places),
-             f"--model_dir={runs / job.name}"]
+  command = [sys.executable, getattr(job, "program", "train.py"),
+             *job.arguments(places), f"--model_dir={runs / job.name}"]
   with open(_log(job, runs), "ab") as log:
     process = subprocess.Popen(
         command, cwd=ROOT, env=environment, stdout=log, stderr=log)
