@@ -1,0 +1,63 @@
+"""Times the claim's models on the rows they are reported on, and draws them.
+
+    python experiments/pyramid_bert/measure.py --glue=glue \\
+        --task="SST-2 of 128"
+
+Every finished run of the task in jobs.py, dense and core-set, in turns in one
+process, padded and sorted by length: tools/benchmark_runs.py, whose table it
+prints. Writes clock_TASK.json and clock_TASK.png beside itself.
+"""
+
+import argparse
+import os
+import pathlib
+import subprocess
+import sys
+
+HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+sys.path.insert(0, str(HERE.parent))
+
+import job_queue  # noqa: E402
+import jobs as jobs_lib  # noqa: E402
+
+
+def main():
+  parser = argparse.ArgumentParser(
+      description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+  add = parser.add_argument
+  add("--glue", default="glue", help="as run.py had it")
+  add("--runs", type=os.path.abspath,
+      default=str(ROOT / "runs" / "pyramid_bert_claim"))
+  add("--task", choices=[task.name for task in jobs_lib.TASKS],
+      default=jobs_lib.TASKS[0].name)
+  add("--rows", type=int, default=128, help="that are timed")
+  add("--batch_size", type=int, default=32)
+  add("--rounds", type=int, default=5)
+  add("--threads", type=int, default=1)
+  args = parser.parse_args()
+  done = [job for job in jobs_lib.main_jobs() + jobs_lib.variant_jobs()
+          if job.task.name == args.task
+          and job_queue.done_file(job, pathlib.Path(args.runs)).exists()]
+  if not done:
+    parser.error(f"--runs={args.runs}: holds no finished run of {args.task}: "
+                 "run run.py first")
+  place = HERE.relative_to(ROOT) / f"clock_{args.task.replace(' ', '_')}"
+  # As they are told in what is written, relative to the project.
+  runs, glue = (os.path.relpath(path, ROOT) for path in (args.runs, args.glue))
+  rows = done[0].task.eval_file.format(glue=glue, runs=runs)
+  for command in (
+      ["tools/benchmark_runs.py",
+       *(f"--run={job.kind}={os.path.join(runs, job.name)}" for job in done),
+       f"--file={rows}", f"--rows={args.rows}",
+       f"--batch_sizes={args.batch_size}", f"--rounds={args.rounds}",
+       f"--threads={args.threads}", f"--output={place}.json"],
+      ["tools/plot_speed_accuracy.py", f"{place}.json",
+       f"--output={place}.png"]):
+    process = subprocess.run([sys.executable, *command], cwd=ROOT, check=False)
+    if process.returncode:
+      raise SystemExit(process.returncode)
+
+
+if __name__ == "__main__":
+  main()
