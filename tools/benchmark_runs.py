@@ -29,6 +29,7 @@ from benchmarking import flag_types  # noqa: E402
 from benchmarking import in_turns  # noqa: E402
 from benchmarking import machine  # noqa: E402
 from benchmarking import report  # noqa: E402
+from benchmarking import time_left  # noqa: E402
 
 from official_style import command_end  # noqa: E402
 from official_style import tensorflow_environment  # noqa: E402
@@ -193,9 +194,11 @@ def _measure_all(args, argv):
   contenders = _contenders(args)
   rows, inputs = _rows(contenders[0].run, args)
   qualities = {}
-  for one in contenders:
-    if one.run.path not in qualities:
-      qualities[one.run.path] = _quality(one.run, rows)
+  runs = {one.run.path: one.run for one in contenders}
+  left = time_left.TimeLeft("quality of run", len(runs))
+  for path, run in runs.items():
+    qualities[path] = _quality(run, rows)
+    left.one_is_done()
   cases = []
   for batch_size in args.batch_sizes:
     cases.append(measure(contenders, inputs, qualities, batch_size, args))

@@ -7,6 +7,8 @@ are ratios within a round.
 import os
 import time
 
+from benchmarking import time_left
+
 
 def pin(threads: int):
   """Holds this process to as many cores as TensorFlow has threads."""
@@ -27,6 +29,7 @@ def seconds(calls: dict, warm_up: int, rounds: int,
     least_seconds: short functions are called again until so much has passed.
   """
   measured = {name: [] for name in calls}
+  left = time_left.TimeLeft("round", warm_up + rounds)
   for number in range(warm_up + rounds):
     for name, (call, pieces) in calls.items():
       done, start = 0, time.perf_counter()
@@ -35,4 +38,5 @@ def seconds(calls: dict, warm_up: int, rounds: int,
         done += pieces
       if number >= warm_up:
         measured[name].append((time.perf_counter() - start) / done)
+    left.one_is_done()
   return measured
