@@ -10,6 +10,9 @@ _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
 _MARKERS = "osD^vPX*"
 _DENSE, _SOFT = "#444444", "#767676"
 _NAME = dict(fontsize=9, fontweight="bold")
+# More names than this stand beside the picture: among the points they would
+# cover each other.
+_MOST_NAMES = 6
 
 
 def draw(found: measured_points.Measurements, file_format: str = "png",
@@ -18,7 +21,7 @@ def draw(found: measured_points.Measurements, file_format: str = "png",
 
   Means over seeds with bars of one standard deviation; the Pareto front in
   rings, joined; the dense model as cross hairs. Names stand where the fastest
-  point of a method is.
+  point of a method is, or, of many, beside the picture, the best first.
 
   Args:
     found: what was measured.
@@ -28,13 +31,18 @@ def draw(found: measured_points.Measurements, file_format: str = "png",
   Raises:
     UserError: if matplotlib isn't there.
   """
-  with agg_figure.new(7.2, 4.6) as made:
+  many = len(found.methods) - (baseline in found.methods) > _MOST_NAMES
+  with agg_figure.new(9.6 if many else 7.2, 4.6) as made:
     axes = made.subplots()
     _draw_front(axes, found)
     labels = list(filter(None, [
         _draw_method(axes, found, number, method, baseline)
         for number, method in enumerate(found.methods)]))
     _draw_axes(axes, found)
+    if many:
+      _write_legend(axes, found, labels)
+      _write_budgets(made, axes, found, baseline)
+      return agg_figure.saved(made, file_format, dpi=160)
     made.canvas.draw()  # Fixes where everything is.
     _make_room(made, axes, labels)
     _write_labels(made, axes, labels)
@@ -58,7 +66,7 @@ def _draw_method(axes, found, number, method, baseline):
   groups = found.of(method)
   is_dense = method == baseline
   colour = _DENSE if is_dense else _COLOURS[number % len(_COLOURS)]
-  axes.errorbar(
+  drawn = axes.errorbar(
       [g.time for g in groups], [g.quality for g in groups],
       xerr=[g.time_spread for g in groups],
       yerr=[g.quality_spread for g in groups], color=colour,
@@ -74,6 +82,7 @@ def _draw_method(axes, found, number, method, baseline):
         xytext=(8, 8), textcoords="offset points", color=colour,
         fontweight="bold")
     return None
+  drawn.set_label(shortened(visible(method), 40))
   return shortened(visible(method), 30), colour, groups[0]
 
 
@@ -96,6 +105,18 @@ def _draw_axes(axes, found):
       "; small: budget" if budgets else ""), fontsize=8, color=_SOFT,
                  loc="left")
   axes.margins(x=0.16, y=0.12)
+
+
+def _write_legend(axes, found, labels):
+  """Names to the right of the picture, in the order of quality."""
+  handles, names = axes.get_legend_handles_labels()
+  ways = 1 if found.lower_is_better else -1
+  order = sorted(range(len(labels)),
+                 key=lambda i: ways * labels[i][2].quality)
+  axes.legend([handles[i] for i in order], [names[i] for i in order],
+              loc="center left", bbox_to_anchor=(1.02, 0.5), frameon=False,
+              fontsize=8, title="best first")
+  axes.set_xlim(left=max(0.0, axes.get_xlim()[0]))
 
 
 def _width(made, text, **font) -> float:

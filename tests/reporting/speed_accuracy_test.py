@@ -167,3 +167,14 @@ class TestResultsPage:
     (tmp_path / name).write_bytes(content)
     with pytest.raises(UserError, match=said):
       results_page.text_of(str(tmp_path))
+
+
+@pytest.mark.parametrize("count, said", [(6, False), (7, True)])
+def test_many_names_stand_beside_the_picture_the_best_first(count, said):
+  pytest.importorskip("matplotlib")
+  points = [_point("dense", 30.0, 0.9)] + [
+      _point(f"method {i}", 10.0 + i, 0.7 + i / 100) for i in range(count)]
+  picture = speed_accuracy.draw(_read(points), "svg").decode()
+  assert ("best first" in picture) is said
+  order = [picture.index(f"<!-- method {i} -->") for i in range(count)]
+  assert not said or order == sorted(order, reverse=True)
