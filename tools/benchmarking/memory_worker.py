@@ -7,11 +7,10 @@ TensorFlow, the weights, the optimizer's slots and the graph, has taken one step
 and does nothing. What is reported is how far the high-water mark of its memory
 gets above that in the next steps.
 
-Where TensorFlow's allocator counts what is in use (`counted: allocator`; on
-CPUs with oneDNN, and on GPUs), those are bytes of tensors: that allocator keeps
-what was freed, and the process looks as large as it ever was. Elsewhere it is
-memory of the process (`counted: process`), with what was freed given back to
-the system.
+Where TensorFlow's allocator counts what is in use (`counted: allocator`; with
+oneDNN), those are bytes of tensors: that allocator keeps what was freed, and
+the process looks as large as it ever was. Elsewhere it is memory of the process
+(`counted: process`), with what was freed given back to the system.
 """
 
 import json
@@ -23,6 +22,7 @@ import numpy as np
 from benchmarking import machine
 
 _SHORT = 16
+_DEVICE = "CPU:0"
 
 
 def _config(case):
@@ -71,7 +71,7 @@ def _calls(case):
   from official_style.training import optimizers
   from official_style.training import train_step
   task = sentence_prediction.SentencePredictionTask(_config(case))
-  strategy = tf.distribute.OneDeviceStrategy("CPU:0")
+  strategy = tf.distribute.OneDeviceStrategy(_DEVICE)
   with strategy.scope():
     model = task.build_model()
     model(task.example())
@@ -98,7 +98,7 @@ class _AllocatorMark:
 
   def __init__(self):
     import tensorflow as tf
-    self._device = tf.config.list_logical_devices()[-1].name
+    self._device = _DEVICE
     self._memory = tf.config.experimental
     self._memory.get_memory_info(self._device)
 
