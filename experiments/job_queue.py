@@ -14,6 +14,20 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 
 
+def add_flags(add, name: str, parallel: int | None = None):
+  """Flags of an experiment: where its runs are, and how many at a time.
+
+  Args:
+    add: `add_argument` of a parser.
+    name: of the folder of all runs.
+    parallel: default number of cores; None is all there are.
+  """
+  add("--runs", type=lambda path: pathlib.Path(path).resolve(),
+      default=ROOT / "runs" / name)
+  add("--parallel", type=int,
+      default=parallel or len(os.sched_getaffinity(0)))
+
+
 def done_file(job, runs: pathlib.Path) -> pathlib.Path:
   return runs / f"{job.name.replace('/', '-')}.done"
 

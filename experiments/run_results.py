@@ -14,6 +14,22 @@ def evaluations(folder: pathlib.Path) -> list[dict]:
     return [row for row in map(json.loads, f) if row["split"] == "eval"]
 
 
+def with_known(keys, results: list[dict], file: pathlib.Path,
+               names: tuple) -> list[dict]:
+  """Results, and those a file knows of runs that are not there.
+
+  Args:
+    keys: values of `names` of every run, in order.
+    results: of runs that are there; they win.
+    file: JSON, a list of results; it may be missing.
+    names: which fields tell runs apart.
+  """
+  known = json.loads(file.read_text("utf-8")) if file.exists() else []
+  found = {tuple(result[name] for name in names): result
+           for result in known + results}
+  return [found[key] for key in keys if key in found]
+
+
 def spread(values, scale: float = 1, digits: int = 3) -> str:
   """Mean and, of several values, sample standard deviation."""
   values = [scale * value for value in values]

@@ -103,15 +103,11 @@ def jobs() -> list[Job]:
       Job(task, arm, seed) for seed in SEEDS for task in TASKS for arm in ARMS]
 
 
-def collect(runs: pathlib.Path, known: list[dict]) -> list[dict]:
-  """What every finished job reached; `known` where a job is not there."""
-  found = {(r["task"], r["arm"], r["seed"]): r for r in known}
-  for job in jobs():
-    if job_queue.done_file(job, runs).exists():
-      found[job.task, job.arm, job.seed] = dataclasses.asdict(job) | dict(
-          metric=TASKS[job.task][0], value=job.value(runs))
-  keys = [(job.task, job.arm, job.seed) for job in jobs()]
-  return [found[key] for key in keys if key in found]
+def collect(runs: pathlib.Path) -> list[dict]:
+  """What every finished job reached."""
+  return [dataclasses.asdict(job) | dict(
+      metric=TASKS[job.task][0], value=job.value(runs))
+          for job in jobs() if job_queue.done_file(job, runs).exists()]
 
 
 def table(results) -> str:
@@ -143,9 +139,7 @@ def main():
       help="folder of " + ", ".join(TASKS))
   add("--encoder", type=os.path.abspath,
       help="Hugging Face folder of a BERT, its vocabulary in it")
-  add("--runs", type=lambda path: pathlib.Path(path).resolve(),
-      default=ROOT / "runs" / "agora_table")
-  add("--parallel", type=int, default=len(os.sched_getaffinity(0)))
+  job_queue.add_flags(add, "agora_table")
   add("--report", action="store_true", help="only say what is there")
   args = parser.parse_args()
   if not args.report:
@@ -155,8 +149,9 @@ def main():
     job_queue.run_all(jobs(), Places(args.glue, args.encoder, args.runs),
                       args.runs, args.parallel)
   file = HERE / "agora_table.json"
-  known = json.loads(file.read_text("utf-8")) if file.exists() else []
-  results = collect(args.runs, known)
+  results = run_results.with_known(
+      [(job.task, job.arm, job.seed) for job in jobs()], collect(args.runs),
+      file, ("task", "arm", "seed"))
   print(table(results))
   file.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
 

@@ -11,7 +11,6 @@ itself.
 import argparse
 import dataclasses
 import json
-import os
 import pathlib
 import platform
 import sys
@@ -107,9 +106,7 @@ def main():
   parser = argparse.ArgumentParser(
       description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
   add = parser.add_argument
-  add("--runs", type=lambda path: pathlib.Path(path).resolve(),
-      default=ROOT / "runs" / "distillation")
-  add("--parallel", type=int, default=len(os.sched_getaffinity(0)))
+  job_queue.add_flags(add, "distillation")
   add("--report", action="store_true", help="only say what is there")
   args = parser.parse_args()
   if not args.report:

@@ -136,9 +136,7 @@ def main():
   add("--glue", type=os.path.abspath, help="folder of CoLA and SST-2")
   add("--teacher", type=os.path.abspath,
       help="Hugging Face folder of a BERT, its vocabulary in it")
-  add("--runs", type=lambda path: pathlib.Path(path).resolve(),
-      default=ROOT / "runs" / "relations")
-  add("--parallel", type=int, default=len(os.sched_getaffinity(0)))
+  job_queue.add_flags(add, "relations")
   add("--report", action="store_true", help="only say what is there")
   args = parser.parse_args()
   if not args.report:

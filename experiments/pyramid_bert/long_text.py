@@ -147,9 +147,7 @@ def main():
       help="folder of basic_train.tsv.gz and basic_test.tsv.gz")
   add("--imdb", type=os.path.abspath,
       help="folder of train.tsv.gz and test.tsv.gz")
-  add("--runs", type=lambda path: pathlib.Path(path).resolve(),
-      default=ROOT / "runs" / "long_text")
-  add("--parallel", type=int, default=2)
+  job_queue.add_flags(add, "long_text", parallel=2)
   add("--steps", type=int, default=STEPS)
   add("--report", action="store_true", help="only say what is there")
   args = parser.parse_args()

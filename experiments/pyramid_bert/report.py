@@ -80,15 +80,6 @@ def budget_table(results: list[dict]) -> str:
   return "\n".join(lines)
 
 
-def with_known(jobs, results: list[dict], known: list[dict]) -> list[dict]:
-  """Results in the order of the jobs; those of `results` win."""
-  found = {}
-  for result in known + results:
-    found[result["task"], result["kind"], result["seed"]] = result
-  keys = [(job.task.name, job.kind, job.seed) for job in jobs]
-  return [found[key] for key in keys if key in found]
-
-
 def main():
   parser = argparse.ArgumentParser(
       description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
@@ -100,10 +91,11 @@ def main():
       print(f"{job.name}: {last_accuracy(args.runs / job.name):.4f} on rows "
             "held out of those for training")
   file = HERE / "results.json"
-  known = json.loads(file.read_text("utf-8")) if file.exists() else []
   jobs = (jobs_lib.main_jobs() + jobs_lib.rival_jobs()
           + jobs_lib.variant_jobs() + jobs_lib.budget_jobs())
-  results = with_known(jobs, collect(jobs, args.runs), known)
+  results = run_results.with_known(
+      [(job.task.name, job.kind, job.seed) for job in jobs],
+      collect(jobs, args.runs), file, ("task", "kind", "seed"))
   of_budgets = {job.kind for job in jobs_lib.budget_jobs()}
   for task in jobs_lib.TASKS:
     rows = [r for r in results

@@ -59,11 +59,9 @@ def main():
       help="folder with train.tsv.gz and test.tsv.gz")
   add("--encoder", required=True, type=os.path.abspath,
       help="the Hugging Face folder that fine-tuning starts from")
-  add("--runs", type=lambda path: pathlib.Path(path).resolve(),
-      default=ROOT / "runs" / "pyramid_bert_claim")
+  job_queue.add_flags(add, "pyramid_bert_claim", parallel=2)
   add("--stages", default=",".join(STAGES),
       help="some of them")
-  add("--parallel", type=int, default=2)
   args = parser.parse_args()
   args.runs.mkdir(parents=True, exist_ok=True)
   draw_reviews(args.imdb, args.runs)

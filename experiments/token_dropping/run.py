@@ -48,9 +48,7 @@ def main():
   add("--corpus", required=True, type=os.path.abspath, help="the text")
   add("--glue", required=True, type=os.path.abspath,
       help="folder of CoLA and SST-2, as GLUE has them")
-  add("--runs", type=lambda path: pathlib.Path(path).resolve(),
-      default=ROOT / "runs" / "token_dropping_claim")
-  add("--parallel", type=int, default=2)
+  job_queue.add_flags(add, "token_dropping_claim", parallel=2)
   args = parser.parse_args()
   ratio = prepare(args)
   print(f"a token-dropping step takes {ratio:.3f} of a dense one", flush=True)
