@@ -11,6 +11,10 @@ trained on, and on rows of like length together, padded to the next of
 to the first, round by round. Labelled rows give the run's metric too, on all
 rows of the file, whatever number is timed.
 
+--runtimes=onnx,tensorflow,litert_int8 has the same weights in ONNX Runtime and
+LiteRT, too, which answers the rows of a batch one by one; the metric is that of
+each runtime's own answers.
+
 Runs of one name are repetitions with several seeds. Prints a table for each
 batch size and writes everything to --output, with the points of the first batch
 size as tools/plot_speed_accuracy.py reads them.
@@ -29,6 +33,7 @@ from benchmarking import flag_types  # noqa: E402
 from benchmarking import in_turns  # noqa: E402
 from benchmarking import machine  # noqa: E402
 from benchmarking import report  # noqa: E402
+from benchmarking import run_contender  # noqa: E402
 from benchmarking import time_left  # noqa: E402
 
 from official_style import command_end  # noqa: E402
@@ -44,6 +49,15 @@ def _named(text: str) -> tuple[str, str]:
   return name, folder
 
 
+def _runtimes(text: str) -> tuple[str, ...]:
+  names = flag_types.list_of(str)(text)
+  for name in names:
+    if name not in run_contender.RUNTIMES:
+      raise argparse.ArgumentTypeError(
+          f"{name!r}: choose of {', '.join(run_contender.RUNTIMES)}")
+  return names
+
+
 def parser() -> argparse.ArgumentParser:
   flags = argparse.ArgumentParser(
       description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
@@ -56,6 +70,9 @@ def parser() -> argparse.ArgumentParser:
   add("--batch_sizes", type=flag_types.list_of(int), default=(32,))
   add("--buckets", type=flag_types.list_of(int),
       help="lengths; default 32, 64, ... and that of training")
+  add("--runtimes", type=_runtimes, default=("tensorflow",),
+      help="of " + ", ".join(run_contender.RUNTIMES) + "; all but tensorflow "
+      "on padded rows only")
   add("--threads", type=int, default=machine.cores())
   add("--rounds", type=int, default=5)
   add("--warm_up", type=int, default=1, help="rounds that are not counted")
@@ -63,56 +80,14 @@ def parser() -> argparse.ArgumentParser:
   return flags
 
 
-class _Contender:
-  """A run, and how its batches are padded.
-
-  Attributes:
-    name: in tables.
-    run: the `FinishedRun`.
-    buckets: lengths, in order.
-  """
-
-  def __init__(self, name, run, buckets):
-    from official_style.modeling.ops import padded_kernels
-    self.name, self.run, self.buckets = name, run, buckets
-    self._kernels = padded_kernels.PaddedKernels()
-    self._graphs = {}
-
-  def call(self, inputs, batch_size: int):
-    """Classifies all rows, without the time that it takes to make ids."""
-    import numpy as np
-    import tensorflow as tf
-
-    from official_style.serving.scoring import length_batches
-    rows = self.run.rows(inputs)
-    encoded = rows.rows(np.arange(rows.num_rows))
-    lengths = encoded["input_mask"].sum(-1).reshape([rows.num_rows, -1]).max(1)
-    batches = []
-    for index in length_batches.of(
-        lengths, self.buckets, batch_size * self.buckets[-1], batch_size):
-      n = next(n for n in self.buckets if n >= lengths[index].max())
-      batches.append((self._graph(n, encoded), {
-          name: tf.constant(x[index][..., :n]) for name, x in encoded.items()}))
-    return lambda: [graph(**batch).numpy() for graph, batch in batches]
-
-  def _graph(self, n, encoded):
-    import tensorflow as tf
-    if n not in self._graphs:
-      graph = tf.function(lambda **rows: self.run.model(
-          rows, training=False)["logits"], autograph=False)
-      with self._kernels.in_use():
-        self._graphs[n] = graph.get_concrete_function(**{
-            name: tf.TensorSpec([None, *x.shape[1:-1], n], tf.int32, name)
-            for name, x in encoded.items()})
-    return self._graphs[n]
-
-
-def _contenders(args) -> list[_Contender]:
+def _contenders(args) -> list:
+  """Every run, in every runtime, padded and by length."""
   from official_style.errors import UserError
   from official_style.serving import length_buckets
   from official_style.training import finished_run
   if min(args.rows, *args.batch_sizes) < 1:
     raise UserError("--rows and --batch_sizes: must be 1 or more")
+  left = time_left.TimeLeft("model", len(args.run) * len(args.runtimes))
   found = []
   for name, folder in args.run:
     run = finished_run.load(folder)
@@ -120,10 +95,15 @@ def _contenders(args) -> list[_Contender]:
       raise UserError(f"--run={name}={folder}: a pretraining run, which has no "
                       "labels: give a fine-tuned one")
     n = run.seq_length
-    buckets = length_buckets.of(n, args.buckets and [
-        b for b in args.buckets if b < n])
-    found.append(_Contender(name, run, (n,)))
-    found.append(_Contender(_BY_LENGTH.format(name), run, buckets))
+    for runtime in args.runtimes:
+      its = name if runtime == "tensorflow" else f"{name}, {runtime}"
+      found.append(run_contender.RunContender(
+          its, run, (n,), runtime, args.threads))
+      if runtime == "tensorflow":
+        found.append(run_contender.RunContender(
+            _BY_LENGTH.format(name), run, length_buckets.of(
+                n, args.buckets and [b for b in args.buckets if b < n])))
+      left.one_is_done()
   return found
 
 
@@ -138,20 +118,34 @@ def _rows(run, args):
   return rows, [rows[i][0] for i in timed]
 
 
-def _quality(run, rows) -> tuple:
+def _quality(one, rows) -> tuple:
   """Name and value of the deciding metric; None where there are no labels."""
   import numpy as np
 
   from official_style.search import quality
+  run = one.run
   labelled = [(inputs, run.labels.encode(label)) for inputs, label in rows]
   labelled = [row for row in labelled if row[1] is not None]
   if not labelled:
     return None, None
   inputs, targets = zip(*labelled)
-  metrics = quality.measure(run.task, run.predict(inputs), np.array(targets))
+  metrics = quality.measure(run.task, one.logits(inputs), np.array(targets))
   name = run.config.trainer.best_checkpoint_eval_metric
   name = name if name in metrics else run.task.metric_names[0]
   return name, metrics[name]
+
+
+def _qualities(contenders, rows) -> dict:
+  """Of each run in each runtime; padding changes nothing."""
+  found = {}
+  left = time_left.TimeLeft("quality of model", len(
+      {(one.run.path, one.runtime) for one in contenders}))
+  for one in contenders:
+    key = one.run.path, one.runtime
+    if key not in found:
+      found[key] = _quality(one, rows)
+      left.one_is_done()
+  return found
 
 
 def measure(contenders, inputs, qualities, batch_size: int, args) -> dict:
@@ -159,13 +153,15 @@ def measure(contenders, inputs, qualities, batch_size: int, args) -> dict:
   calls = {i: (one.call(inputs, batch_size), len(inputs))
            for i, one in enumerate(contenders)}
   seconds = in_turns.seconds(calls, args.warm_up, args.rounds)
-  return dict(batch_size=batch_size, rows=len(inputs), contenders=[dict(
-      name=one.name, folder=one.run.path, seed=one.run.config.trainer.seed,
-      buckets=list(one.buckets), seconds=seconds[i],
-      measured=report.spread(
-          a / b for a, b in zip(seconds[0], seconds[i])),
-      metric=qualities[one.run.path][0], quality=qualities[one.run.path][1])
-      for i, one in enumerate(contenders)])
+  found = []
+  for i, one in enumerate(contenders):
+    metric, value = qualities[one.run.path, one.runtime]
+    found.append(dict(
+        name=one.name, folder=one.run.path, runtime=one.runtime,
+        seed=one.run.config.trainer.seed, buckets=list(one.buckets),
+        seconds=seconds[i], metric=metric, quality=value,
+        measured=report.spread(a / b for a, b in zip(seconds[0], seconds[i]))))
+  return dict(batch_size=batch_size, rows=len(inputs), contenders=found)
 
 
 def table(case: dict) -> str:
@@ -193,13 +189,7 @@ def points(case: dict) -> list[dict]:
 def _measure_all(args, argv):
   contenders = _contenders(args)
   rows, inputs = _rows(contenders[0].run, args)
-  qualities = {}
-  runs = {one.run.path: one.run for one in contenders}
-  left = time_left.TimeLeft("quality of run", len(runs))
-  for path, run in runs.items():
-    qualities[path] = _quality(run, rows)
-    left.one_is_done()
-  cases = []
+  qualities, cases = _qualities(contenders, rows), []
   for batch_size in args.batch_sizes:
     cases.append(measure(contenders, inputs, qualities, batch_size, args))
     print(table(cases[-1]), end="\n\n", flush=True)

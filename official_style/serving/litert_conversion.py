@@ -27,8 +27,9 @@ def to_litert(model, call, signature: dict, quantize: bool) -> bytes:
     Exception: of the converter, where an operation has no built-in kernel;
       there is no fall-back to TensorFlow's own ("Flex").
   """
+  # The variables and not the model, of which each layer would be traced anew.
   module = tf.Module()
-  module.model, module.call = model, call
+  module.weights = list(model.variables)
   with tempfile.TemporaryDirectory() as folder, _quiet():
     tf.saved_model.save(
         module, folder, signatures=call.get_concrete_function(**signature))

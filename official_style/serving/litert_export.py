@@ -46,7 +46,7 @@ def write(folder: str, run: finished_run.FinishedRun, buckets, kinds,
     encoded = file_answers.fitting(run, rows, n)
     for kind in kinds:
       name = f"ids_{n}{'' if kind == FLOAT else '_int8'}.tflite"
-      content = _converted(run, n, kind)
+      content = converted(run, n, kind)
       with open(os.path.join(folder, FOLDER, name), "wb") as f:
         f.write(content)
       facts = _compared(run, content, encoded)
@@ -56,7 +56,12 @@ def write(folder: str, run: finished_run.FinishedRun, buckets, kinds,
   return found
 
 
-def _converted(run, n, kind) -> bytes:
+def converted(run: finished_run.FinishedRun, n: int, kind: str) -> bytes:
+  """A file for one row of n tokens, of one of `KINDS`.
+
+  Raises:
+    UserError: where an operation has no LiteRT kernel.
+  """
   c = run.num_choices
   shape = [1, n] if c == 1 else [1, c, n]
   try:

@@ -37,13 +37,12 @@ def write(folder: str, run: finished_run.FinishedRun, buckets,
   Raises:
     UserError: where an operation has no counterpart, or answers differ.
   """
-  _refuse_random(run)
   os.makedirs(os.path.join(folder, FOLDER), exist_ok=True)
   rows = verification_cases.rows_of(run, None, _ROWS, is_pair)
   found = []
   for n in buckets:
     encoded = file_answers.fitting(run, rows, n)
-    name, content = f"ids_{n}.onnx", _converted(run, n)
+    name, content = f"ids_{n}.onnx", converted(run, n)
     with open(os.path.join(folder, FOLDER, name), "wb") as f:
       f.write(content)
     running = onnx_conversion.session(content)
@@ -57,7 +56,13 @@ def write(folder: str, run: finished_run.FinishedRun, buckets,
   return found
 
 
-def _converted(run, n) -> bytes:
+def converted(run: finished_run.FinishedRun, n: int) -> bytes:
+  """A file for any number of rows of n tokens.
+
+  Raises:
+    UserError: where an operation has no counterpart, or packages are missing.
+  """
+  _refuse_random(run)
   shape = [None, n] if run.num_choices == 1 else [None, run.num_choices, n]
   try:
     return onnx_conversion.to_onnx(

@@ -69,12 +69,38 @@ def test_shorter_batches_have_the_same_answers(folders):
   args = br.parser().parse_args(folders[1:])
   inputs = [((text,),) for text in TEXTS]
   for one in br._contenders(args):
+    np.testing.assert_allclose(
+        one.logits(inputs, 2), one.run.predict(inputs), atol=1e-5)
     found = np.concatenate(one.call(inputs, 2)())
     wanted = one.run.predict(inputs)
     lengths = one.run.rows(inputs).rows(
         np.arange(len(inputs)))["input_mask"].sum(1)
     wanted = wanted[np.argsort(-lengths, kind="stable")]
     np.testing.assert_allclose(found, wanted, atol=1e-5)
+
+
+@pytest.mark.parametrize("runtime", ["onnx", "litert", "litert_int8"])
+def test_other_runtimes_answer_with_the_same_weights(folders, runtime):
+  if runtime == "onnx":
+    pytest.importorskip("tf2onnx")
+  args = br.parser().parse_args([folders[1], *folders[2:],
+                                 f"--runtimes=tensorflow,{runtime}"])
+  padded, by_length, other = br._contenders(args)
+  assert [one.name for one in (padded, by_length, other)] == [
+      "pyramid", "pyramid, by length", f"pyramid, {runtime}"]
+  inputs = [((text,),) for text in TEXTS]
+  np.testing.assert_allclose(
+      other.logits(inputs), padded.logits(inputs),
+      atol=0.1 if runtime == "litert_int8" else 1e-4)
+  rows = [(row, "good") for row in inputs]
+  assert br._qualities((padded, by_length, other), rows).keys() == {
+      ("b", "tensorflow"), ("b", runtime)}
+
+
+def test_an_unknown_runtime_is_named(folders, capsys):
+  with pytest.raises(SystemExit):
+    br.main([*folders, "--runtimes=tensorflow,torch"])
+  assert "'torch': choose of tensorflow, onnx" in capsys.readouterr().err
 
 
 def test_rows_without_labels_are_timed_only(folders, tmp_path, capsys):

@@ -129,11 +129,11 @@ class Classifier:
 
     from official_style.modeling.ops import padded_kernels
     module = tf.Module()
-    module.model, module.call = self._model, self._classify()
+    module.weights = list(self._model.variables)
     specs = _specs(batch, [None, self._args.seq_length])
     kernels = padded_kernels.PaddedKernels()
     with kernels.in_use():
-      signature = module.call.get_concrete_function(**specs)
+      signature = self._classify().get_concrete_function(**specs)
     module.padded_kernels = kernels.variables
     with tempfile.TemporaryDirectory() as folder:
       tf.saved_model.save(module, folder, signatures=signature)
