@@ -20,7 +20,8 @@ KEY = "_CHECKPOINTABLE_OBJECT_GRAPH"
 # Where an encoder, or a head, lies in checkpoints of several trainers.
 PATHS = {"encoder": (("encoder",), ("model", "encoder_network"),
                      ("model", "encoder")),
-         "masked_lm": (("masked_lm",), ("model", "masked_lm"))}
+         "masked_lm": (("masked_lm",), ("model", "masked_lm")),
+         "classifier": (("classifier",), ("model", "classifier"))}
 
 
 def find_checkpoint(path: str, flag: str = "--init_checkpoint") -> str:

@@ -16,6 +16,7 @@ from official_style.checkpoints import named_weights
 from official_style.checkpoints import object_graph
 from official_style.checkpoints import stranger_files
 from official_style.checkpoints import tensor_layouts
+from official_style.checkpoints import weight_files
 from official_style.errors import UserError
 from official_style.errors import first_line
 
@@ -39,7 +40,7 @@ def read(path: str) -> named_weights.NamedWeights:
     UserError: for anything that is not as it has to be.
   """
   run = _run_folder(path)
-  prefix = object_graph.find_checkpoint(path, "--input")
+  prefix = weight_files.checkpoint_of(path, "--input")
   reader, shapes, graph = object_graph.read(prefix)
   sizes = _sizes(prefix, graph, shapes)
   vocab_file, lower_case = None, None
@@ -63,7 +64,7 @@ def read(path: str) -> named_weights.NamedWeights:
       for name in original})
   reachable = set().union(*(
       object_graph.keys_below(graph, object_graph.top(graph, item))
-      for item in object_graph.PATHS))
+      for item in ("encoder", "masked_lm")))
   unused = tuple(sorted(
       key.removesuffix("/.ATTRIBUTES/VARIABLE_VALUE")
       for key in reachable - set(original.values())))

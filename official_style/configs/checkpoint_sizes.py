@@ -135,7 +135,7 @@ def fill_pretraining(task, unsaid):
 def source_of(path: str, flag: str = "--init_checkpoint"
               ) -> Optional[Source]:
   """What the checkpoint at a path says about itself, if it does."""
-  run = _run_folder(path)
+  run = run_folder_of(path)
   if run:
     return _read(run)
   if not path or not huggingface_reader.is_folder(path):
@@ -188,14 +188,14 @@ def _begun_from(model_dir: str, tokenizer: str) -> str:
     if model_dir and os.path.exists(path):
       return _load(path).get("task", {}).get("init_checkpoint", "")
   pointer = os.path.join(_MAIN_JOB, "checkpoints", "checkpoint")
-  if not os.path.exists(pointer) or not _run_folder(_MAIN_JOB):
+  if not os.path.exists(pointer) or not run_folder_of(_MAIN_JOB):
     return ""
   # Bytes have no use for the weights of WordPieces.
   fits = tokenizer == "wordpiece" or _read(_MAIN_JOB).tokenizer == tokenizer
   return _MAIN_JOB if fits else ""
 
 
-def _run_folder(path: str) -> Optional[str]:
+def run_folder_of(path: str) -> Optional[str]:
   """The run folder that a checkpoint is in, at most three levels up."""
   if not path:
     return None

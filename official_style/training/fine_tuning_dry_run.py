@@ -57,7 +57,7 @@ def run(config, options) -> int:
   if config.task.init_checkpoint:
     report = initial_weights.load(
         machinery.model, config.task.init_checkpoint, options.allow_missing,
-        config.task.extend_positions)
+        config.task.extend_positions, job.labels)
     progress.say(f"{config.task.init_checkpoint}: {report.describe()}")
   print(text)
   print(describe(config, data, machinery, placement))

@@ -1,15 +1,17 @@
 """Starting from the weights of another run, with nothing missed in silence.
 
 A model takes what it has in common with the checkpoint: the encoder, and a
-masked-LM head if it has one; a classifier's own head starts anew. Reads
+masked-LM head if it has one. A classifier's own head starts anew, but from a
+run that was fine-tuned on the same labels. Reads
 TensorFlow checkpoints of this project and of Model Garden, whose objects have
 the same names below `encoder` and `masked_lm`, and Hugging Face folders.
 """
 
 import collections
 import dataclasses
+import os
 import re
-from typing import Sequence
+from typing import Optional, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -17,6 +19,10 @@ import tensorflow as tf
 from official_style.checkpoints import huggingface_reader
 from official_style.checkpoints import named_weights
 from official_style.checkpoints import object_graph
+from official_style.checkpoints import weight_files
+from official_style.configs import checkpoint_sizes
+from official_style.data import json_files
+from official_style.data import label_sets
 from official_style.errors import UserError
 from official_style.errors import first_line
 
@@ -50,17 +56,18 @@ class LoadReport:
 
 
 def load(model, path: str, allow_missing: Sequence[str] = (),
-         extend_positions: bool = False) -> LoadReport:
-  """Sets the weights of encoder and masked-LM head from a checkpoint.
+         extend_positions: bool = False,
+         labels: Optional[label_sets.LabelSet] = None) -> LoadReport:
+  """Sets the weights of encoder and head from a checkpoint.
 
   Args:
     model: built; its `encoder_network` is filled, and its `masked_lm` if any.
-    path: see `object_graph.find_checkpoint`; or a folder that
-      `huggingface_reader.is_folder`.
+    path: see `weight_files.checkpoint_of`.
     allow_missing: regular expressions of names that may be missing.
     extend_positions: whether a position table of fewer rows than the model's
       is repeated, as Longformer's was (Beltagy et al., 2020,
       https://arxiv.org/abs/2004.05150, section 5).
+    labels: of a classifier, which takes the head of one with the same labels.
 
   Raises:
     UserError: for a variable that is missing or of another shape, or a file
@@ -69,9 +76,9 @@ def load(model, path: str, allow_missing: Sequence[str] = (),
   if huggingface_reader.is_folder(path):
     return load_named(model, huggingface_reader.read(path), allow_missing,
                       extend_positions)
-  path = object_graph.find_checkpoint(path)
+  given, path = path, weight_files.checkpoint_of(path, "--init_checkpoint")
   reader, shapes, graph = object_graph.read(path)
-  matches, reachable = _match(model, graph)
+  matches, reachable = _match(_items(model), graph)
   plan, missing = {}, []
   for name, (variable, key) in matches.items():
     if key is None:
@@ -89,6 +96,10 @@ def load(model, path: str, allow_missing: Sequence[str] = (),
   if not any(name.startswith(named_weights.POOLER) for name in plan):
     allow_missing = [*allow_missing, f"^{named_weights.POOLER}"]
   _refuse_missing(path, missing, len(matches), allow_missing)
+  said = []
+  if labels is not None:
+    head, said = _head(model, given, labels, shapes, graph)
+    plan |= head
   try:
     values = {name: reader.get_tensor(key)
               for name, (_, key) in plan.items()}
@@ -100,7 +111,7 @@ def load(model, path: str, allow_missing: Sequence[str] = (),
   used = {key for _, key in plan.values()}
   return LoadReport(tuple(plan), tuple(missing), tuple(sorted(
       key.removesuffix("/.ATTRIBUTES/VARIABLE_VALUE")
-      for key in reachable - used)) if used else (), tuple(notes))
+      for key in reachable - used)) if used else (), (*notes, *said))
 
 
 def _extends(name, variable, shape, extend_positions: bool) -> bool:
@@ -130,7 +141,7 @@ def load_named(model, weights: named_weights.NamedWeights,
   start anew, and the report says so. A masked-LM head has to be allowed to.
   """
   ours = {name: variable for name, (variable, _) in _match(
-      model, object_graph.empty())[0].items()}
+      _items(model), object_graph.empty())[0].items()}
   missing = [name for name in ours if name not in weights.original]
   anew = [_TABLE] + [named_weights.POOLER] * (
       not weights.has(named_weights.POOLER))
@@ -153,20 +164,44 @@ def load_named(model, weights: named_weights.NamedWeights,
                     (*others, *weights.unused), (*weights.notes, *notes))
 
 
-def _match(model, graph):
+def _head(model, path, labels, shapes, graph) -> tuple[dict, list[str]]:
+  """A classifier's head, where the checkpoint's is for these labels.
+
+  Returns:
+    {name: (variable, key)}, and what there is to say of it.
+  """
+  folder = checkpoint_sizes.run_folder_of(path)
+  file = folder and os.path.join(folder, "data", "labels.json")
+  if not file or not os.path.exists(file):
+    return {}, []
+  if json_files.load_object(file, "bring it back") != labels.to_dict():
+    return {}, ["it was trained for other labels, so the head starts anew"]
+  matches, _ = _match([("classifier", model.classifier)], graph)
+  if any(key is None or list(variable.shape) != list(shapes[key])
+         for variable, key in matches.values()):
+    return {}, ["its head has other parts, so this one starts anew"]
+  return matches, ["head included, which was trained for the same labels"]
+
+
+def _items(model) -> list:
+  """What is loaded of a model, by name."""
+  items = [("encoder", model.encoder_network)]
+  if hasattr(model, "masked_lm"):
+    items.append(("masked_lm", model.masked_lm))
+  return items
+
+
+def _match(items, graph):
   """Finds each variable's key by walking model and checkpoint side by side.
 
   A key is whichever path the saver came along first, so it can't be guessed;
   and a variable may be reached in several ways, of which one is enough.
 
   Returns:
-    `{name: (variable, key or None)}` and the set of keys below encoder and
-    head of the checkpoint.
+    `{name: (variable, key or None)}` and the set of keys below these items of
+    the checkpoint.
   """
   names, found, reachable = {}, {}, set()
-  items = [("encoder", model.encoder_network)]
-  if hasattr(model, "masked_lm"):
-    items.append(("masked_lm", model.masked_lm))
   for item, ours in items:
     top = object_graph.top(graph, item)
     reachable |= object_graph.keys_below(graph, top)

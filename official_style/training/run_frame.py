@@ -114,7 +114,7 @@ def execute(job, config, options, interruption, placement):
     checkpoints.remove_unfinished()
     run = Run(config, options, placement, folder, progress, data, machinery,
               checkpoints)
-    state = _restore(run)
+    state = _restore(run, getattr(job, "labels", None))
     if options.mode == "eval":
       return _evaluate_only(job, run, state)
     trainer = _trainer(run, state, interruption)
@@ -168,7 +168,7 @@ def _wait_for_data(folder):
     time.sleep(0.5)
 
 
-def _restore(run: Run) -> trainer_lib.RunState:
+def _restore(run: Run, labels) -> trainer_lib.RunState:
   """The state to go on from: the newest whole checkpoint, or the start."""
   restored = run.checkpoints.restore(run.progress.say)
   if restored is not None:
@@ -186,7 +186,7 @@ def _restore(run: Run) -> trainer_lib.RunState:
   if path:
     report = initial_weights.load(
         run.machinery.model, path, run.options.allow_missing,
-        getattr(run.config.task, "extend_positions", False))
+        getattr(run.config.task, "extend_positions", False), labels)
     run.progress.say(f"{path}: {report.describe()}")
   return trainer_lib.RunState()
 

@@ -193,6 +193,46 @@ def test_a_run_starts_from_the_weights_of_pretraining(
     np.testing.assert_allclose(before[name], after[name], atol=1e-6)
 
 
+def _goes_on(run, data, source, *more, **gin):
+  """A step that changes nothing, from the weights of another run."""
+  return tiny.run(run, data, f"--init_checkpoint={source}", *more,
+                  **(SIZES | dict(LEARNING_RATE=1e-30, EPOCHS=0.1) | gin))
+
+
+def test_a_pyramid_goes_on_from_a_fine_tuned_run_with_its_head(
+    whole, tmp_path, capsys):
+  run, data = whole
+  # As many tokens as there are: what it predicts is what the dense one does.
+  assert _goes_on(tmp_path / "on", data, run, experiment="pyramid_bert",
+                  TOKEN_SCHEDULE=[16, 16]) == 0
+  assert "head included, which was trained for the same labels" in (
+      capsys.readouterr().err)
+  for before, after in zip(tiny.table(run, "predictions.tsv"),
+                           tiny.table(tmp_path / "on", "predictions.tsv"),
+                           strict=True):
+    assert before["prediction"] == after["prediction"]
+    assert float(before["probability"]) == pytest.approx(
+        float(after["probability"]), abs=1e-4)
+
+
+def test_a_head_for_other_labels_starts_anew(whole, tmp_path, capsys):
+  run, data = whole
+  other = tmp_path / "other.tsv"
+  with open(data, encoding="utf-8") as f:
+    other.write_text(f.read().replace("\tODD", "\tNEW"), encoding="utf-8")
+  assert _goes_on(tmp_path / "on", other, run) == 0
+  assert "other labels, so the head starts anew" in capsys.readouterr().err
+  before, after = (
+      tiny_runs.tensors(folder, step) for folder, step in (
+          (run, 54), (str(tmp_path / "on"), 1)))
+  heads = [name for name in before.keys() & after.keys()
+           if name.startswith("classifier/") and "kernel" in name
+           and "SLOT" not in name]
+  assert heads
+  for name in heads:
+    assert np.abs(before[name] - after[name]).max() > 0.01
+
+
 @pytest.mark.parametrize("flags, gin, said", [
     (["--init_checkpoint={pretrained}"], dict(HIDDEN_SIZE=32), "have 16"),
     (["--init_checkpoint={pretrained}", "--vocab_file={data}"], {},
