@@ -1,7 +1,7 @@
 """Runs of train.py, one a core, in order, until all are done; resumable.
 
 A job has a `name`, of its folder, and `arguments(places)` of train.py, or of
-another `program`. What is finished has a file `<name>.done`; stopped at any
+another `program`; where `after` names another job, it waits for that. What is finished has a file `<name>.done`; stopped at any
 moment, the same call goes on.
 """
 
@@ -29,15 +29,18 @@ def add_flags(add, name: str, parallel: int | None = None):
 
 
 def done_file(job, runs: pathlib.Path) -> pathlib.Path:
-  return runs / f"{job.name.replace('/', '-')}.done"
+  return _done(job.name, runs)
+
+
+def _done(name, runs):
+  return runs / f"{name.replace('/', '-')}.done"
 
 
 def run_all(jobs, places, runs: pathlib.Path, parallel: int):
   """Runs what is not done yet, each job with one thread on a core of its own.
 
   Args:
-    jobs: in order; a later one may start from an earlier one's weights only
-      if that is done before it begins.
+    jobs: in order, but for those that wait for another.
     places: handed to `arguments`.
     runs: folder of all folders.
     parallel: cores, at most.
@@ -53,8 +56,13 @@ def run_all(jobs, places, runs: pathlib.Path, parallel: int):
   try:
     while waiting or running:
       for core in cores:
-        if core not in running and waiting:
-          running[core] = _start(waiting.pop(0), core, places, runs)
+        job = None if core in running else _next(waiting, runs)
+        if job is not None:
+          waiting.remove(job)
+          running[core] = _start(job, core, places, runs)
+      if not running:
+        raise SystemExit(f"{waiting[0].name}: waits for {waiting[0].after}, "
+                         "which is not done")
       time.sleep(2)
       for core, (job, process) in list(running.items()):
         if process.poll() is None:
@@ -73,6 +81,15 @@ def run_all(jobs, places, runs: pathlib.Path, parallel: int):
       process.terminate()
     for _, process in running.values():
       process.wait()
+
+
+def _next(waiting, runs):
+  """The first job that need not wait for another; None if there is none."""
+  for job in waiting:
+    after = getattr(job, "after", "")
+    if not after or _done(after, runs).exists():
+      return job
+  return None
 
 
 def _log(job, runs):

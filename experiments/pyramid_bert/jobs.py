@@ -7,11 +7,13 @@ compares it with; and one set of weights for several lists beside one for each.
 """
 
 import dataclasses
+import os
 
 SEEDS = (1, 2, 3)
 # Another than any seed of a run that is reported.
 _TUNING_SEED = 100
 _LEARNING_RATES = (5e-5, 1e-4, 2e-4)
+_SECOND_RATES = (2e-5, 5e-5, 1e-4)
 _RIVALS = ("attention", "average_pool", "first_k", "input_first_k", "random",
            "bipartite_merge")
 # Computed ones that one set of weights is trained for.
@@ -51,7 +53,8 @@ class Task:
     eval_file: whose rows are reported on, and nothing else.
     seq_length: tokens of a row.
     epochs: how often rows are seen.
-    learning_rates: dense, and with few tokens; chosen by `tuning_jobs`.
+    learning_rates: dense, with few tokens, and with few tokens from a dense
+      model that is fine-tuned already; chosen by `tuning_jobs`.
     speedups: computed ones of the lists, by the measured one that a batch of
       32 gains with them at least; see speed_*.json.
   """
@@ -61,21 +64,21 @@ class Task:
   eval_file: str
   seq_length: int
   epochs: float
-  learning_rates: tuple[float, float]
+  learning_rates: tuple[float, float, float]
   speedups: dict
 
 
 # Of SST-2's 67,000 rows 10,000, once, with places for its longest sentences and
 # with as many as are usual; of IMDB 3,000 reviews, once.
 _SST_2 = Task("SST-2", ("--task_name=SST-2",), "{glue}/SST-2/train.tsv",
-              "{glue}/SST-2/test-labeled.tsv", 64, 0.15, (1e-4, 2e-4),
+              "{glue}/SST-2/test-labeled.tsv", 64, 0.15, (1e-4, 2e-4, 5e-5),
               {3.0: 3.4, 3.5: 4.0})
 TASKS = (
     _SST_2,
     dataclasses.replace(_SST_2, name="SST-2 of 128", seq_length=128),
     Task("IMDB", ("--text_columns=text", "--label_column=label"),
          "{runs}/imdb_train.tsv", "{runs}/imdb_test.tsv", 256, 1.0,
-         (1e-4, 2e-4), {3.0: 3.4, 3.5: 4.0}))
+         (1e-4, 2e-4, 5e-5), {3.0: 3.4, 3.5: 4.0}))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,6 +105,8 @@ class Job:
       for training.
     bindings: more of them.
     experiment: of train.py; empty is what the speed-up asks for.
+    after: the name of the job whose weights it starts from; empty is the
+      encoder that all start from.
   """
   task: Task
   kind: str
@@ -112,6 +117,7 @@ class Job:
   tunes: bool = False
   bindings: tuple = ()
   experiment: str = ""
+  after: str = ""
 
   @property
   def name(self) -> str:
@@ -135,7 +141,8 @@ class Job:
     arguments = [
         f"--experiment={experiment}", *task.arguments,
         f"--train_data={task.train_file.format(**where)}",
-        f"--init_checkpoint={places.encoder}",
+        "--init_checkpoint=" + (os.path.join(places.runs, self.after)
+                                if self.after else places.encoder),
         *(f"--gin_params={binding}" for binding in gin)]
     if not self.tunes:
       arguments.append(f"--eval_data={task.eval_file.format(**where)}")
@@ -158,9 +165,17 @@ def tuning_jobs() -> list[Job]:
   rates = [Job(task, "dense" if computed is None else "coreset",
                _TUNING_SEED, rate, computed, tunes=True)
            for rate in _LEARNING_RATES for computed in (None, speedup)]
-  return rates + [
+  variants = [
       _job(task, f"coreset, {name}", _TUNING_SEED, speedup, tunes=True,
            bindings=bindings) for name, bindings in VARIANTS.items()]
+  (first,) = (job.name for job in rates if job.kind == "dense"
+              and job.learning_rate == task.learning_rates[0])
+  again = [Job(task, f"{kind}, from dense", _TUNING_SEED, rate, computed,
+               tunes=True, after=first, bindings=bindings)
+           for rate in _SECOND_RATES for kind, computed, bindings in (
+               ("dense", None, ()),
+               (f"coreset, {_BEST}", speedup, VARIANTS[_BEST]))]
+  return rates + variants + again
 
 
 def main_jobs() -> list[Job]:
@@ -186,6 +201,25 @@ def rival_jobs() -> list[Job]:
   least, computed = min(task.speedups.items())
   return [_job(task, f"{selector} {least:g}x", seed, computed,
                selector=selector) for seed in SEEDS for selector in _RIVALS]
+
+
+def second_jobs() -> list[Job]:
+  """Once more over the same rows, from the dense model of the same seed.
+
+  With the better selection at both speed-ups, and dense, of the first task, to
+  tell what the second time alone is worth.
+  """
+  jobs = []
+  for seed in SEEDS:
+    for task in TASKS:
+      rate, first = task.learning_rates[2], _job(task, "dense", seed).name
+      jobs += [Job(task, f"coreset, {_BEST}, from dense {measured:g}x", seed,
+                   rate, computed, after=first, bindings=VARIANTS[_BEST])
+               for measured, computed in task.speedups.items()]
+    jobs.append(Job(TASKS[0], "dense, from dense", seed,
+                    TASKS[0].learning_rates[2],
+                    after=_job(TASKS[0], "dense", seed).name))
+  return jobs
 
 
 def variant_jobs() -> list[Job]:

@@ -91,7 +91,7 @@ def main():
       print(f"{job.name}: {last_accuracy(args.runs / job.name):.4f} on rows "
             "held out of those for training")
   file = HERE / "results.json"
-  jobs = (jobs_lib.main_jobs() + jobs_lib.rival_jobs()
+  jobs = (jobs_lib.main_jobs() + jobs_lib.second_jobs() + jobs_lib.rival_jobs()
           + jobs_lib.variant_jobs() + jobs_lib.budget_jobs())
   results = run_results.with_known(
       [(job.task.name, job.kind, job.seed) for job in jobs],
