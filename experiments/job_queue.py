@@ -1,8 +1,8 @@
 """Runs of train.py, one a core, in order, until all are done; resumable.
 
 A job has a `name`, of its folder, and `arguments(places)` of train.py, or of
-another `program`; where `after` names another job, it waits for that. What is finished has a file `<name>.done`; stopped at any
-moment, the same call goes on.
+another `program`; where `after` names another job, it waits for that. What is
+finished has a file `<name>.done`; stopped at any moment, the same call goes on.
 """
 
 import os
