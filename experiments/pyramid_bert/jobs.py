@@ -206,15 +206,17 @@ def rival_jobs() -> list[Job]:
 def second_jobs() -> list[Job]:
   """Once more over the same rows, from the dense model of the same seed.
 
-  With the better selection at both speed-ups, and dense, of the first task, to
-  tell what the second time alone is worth.
+  With the selection that changes least of what a dense model says, see
+  training_free.py, at both speed-ups; and dense, of the first task, to tell
+  what the second time alone is worth.
   """
   jobs = []
   for seed in SEEDS:
     for task in TASKS:
       rate, first = task.learning_rates[2], _job(task, "dense", seed).name
-      jobs += [Job(task, f"coreset, {_BEST}, from dense {measured:g}x", seed,
-                   rate, computed, after=first, bindings=VARIANTS[_BEST])
+      jobs += [Job(task, f"attention coreset, {_BEST}, from dense "
+                   f"{measured:g}x", seed, rate, computed, "attention_coreset",
+                   after=first, bindings=VARIANTS[_BEST])
                for measured, computed in task.speedups.items()]
     jobs.append(Job(TASKS[0], "dense, from dense", seed,
                     TASKS[0].learning_rates[2],

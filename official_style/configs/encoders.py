@@ -99,10 +99,11 @@ class PyramidBertEncoderConfig(FastBertEncoderConfig):
   """A BERT that keeps fewer tokens from layer to layer, for whole-row tasks.
 
   Attributes:
-    token_selector: `coreset`, `attention`, `average_pool`, `first_k`,
-      `input_first_k`, `random` or `bipartite_merge`.
+    token_selector: `coreset`, `attention_coreset`, `attention`,
+      `average_pool`, `first_k`, `input_first_k`, `random` or
+      `bipartite_merge`.
     selection_place: `post_attention`, `pre_layer` or `query_only`.
-    coreset_m: centers a round of `coreset`; None is about eight rounds, 1 the
+    coreset_m: centers a round of core-sets; None is about eight rounds, 1 the
       best cover, and any number of at least k - 1 a single round.
     coreset_metric: `euclidean` or `cosine`.
     merge_tokens: whether kept tokens become means of those they stand for.

@@ -13,7 +13,7 @@ def distance(a, b, metric="euclidean"):
   return float(np.linalg.norm(a - b))
 
 
-def select(x, real, k, m, metric="euclidean"):
+def select(x, real, k, m, metric="euclidean", weights=None):
   """Positions of the k tokens kept of one row, ascending.
 
   Args:
@@ -22,6 +22,7 @@ def select(x, real, k, m, metric="euclidean"):
     k: tokens kept.
     m: centers of a round.
     metric: "euclidean" or "cosine".
+    weights: n numbers that squared distances are multiplied by, or None.
   """
   n = len(x)
   chosen = [0]
@@ -31,6 +32,8 @@ def select(x, real, k, m, metric="euclidean"):
       if j in chosen:
         continue
       gap = min(distance(x[c], x[j], metric) for c in chosen)
+      if weights is not None:
+        gap = weights[j] * gap**2
       gaps.append((-gap if real[j] else math.inf, j))
     # Farthest first, padding last, ties by position.
     gaps.sort()

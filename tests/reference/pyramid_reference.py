@@ -11,9 +11,11 @@ def _choose(name, x, k, m, weights):
   n = len(x)
   if name == "coreset":
     return coreset_reference.select(x, [True] * n, k, m)
+  received = weights[0].numpy().astype(np.float64).sum((0, 1))
+  if name == "attention_coreset":
+    return coreset_reference.select(x, [True] * n, k, m, weights=received)
   if name == "attention":
-    received = weights[0].numpy().astype(np.float64).sum((0, 1))[1:]
-    return sorted([0] + (1 + np.argsort(-received)[:k - 1]).tolist())
+    return sorted([0] + (1 + np.argsort(-received[1:])[:k - 1]).tolist())
   if name == "first_k":
     return list(range(k))
   raise ValueError(name)

@@ -20,14 +20,13 @@ from official_style.modeling.ops import first_k_select
 from official_style.modeling.ops import random_select
 from official_style.modeling.ops import token_selection
 
-SELECTORS = ("coreset", "attention", "average_pool", "first_k",
-             "input_first_k", "random", "bipartite_merge")
-# Those that say which kept token stands for a dropped one,
-_CLUSTERING = ("coreset", "average_pool", "bipartite_merge")
-# and those that are nothing without the means of the clusters.
+SELECTORS = ("coreset", "attention_coreset", "attention", "average_pool",
+             "first_k", "input_first_k", "random", "bipartite_merge")
+# Those that choose round by round, by distances,
+_CORESETS = ("coreset", "attention_coreset")
+# and those that are nothing without the means of the clusters. The others rank
+# tokens, and can keep another number of each row.
 _MERGING = ("average_pool", "bipartite_merge")
-# Those that rank tokens can keep another number of each row.
-_RANKING = ("coreset", "attention", "first_k", "input_first_k", "random")
 METRICS = coreset_distances.METRICS
 
 # Tells draws of layers apart, and from those of dropout.
@@ -82,11 +81,12 @@ class TokenSelector:
 
   Attributes:
     name: one of `SELECTORS`.
-    m: centers a round of `coreset`; None is about an eighth of those to
+    m: centers a round of core-sets; None is about an eighth of those to
       choose, and k - 1 or more is a single round.
-    metric: of `coreset`, one of `METRICS`.
-    merge_tokens: whether a kept token becomes the mean of those it stands for.
-      Always so where the selector is a merge. [CLS] stays itself.
+    metric: of core-sets, one of `METRICS`.
+    merge_tokens: whether a kept token becomes the mean of those it stands for:
+      dropped ones it is the nearest to. Always so where the selector is a
+      merge. [CLS] stays itself.
     proportional_attention: whether a token that stands for s others is looked
       at as s tokens would be: log(s) is added to its logit.
 
@@ -108,19 +108,18 @@ class TokenSelector:
             f"{field}={value!r}: must be one of {', '.join(allowed)}")
     if self.m is not None and self.m < 1:
       raise ValueError(f"coreset_m={self.m}: at least one center a round")
-    if self.m is not None and self.name != "coreset":
+    if self.m is not None and self.name not in _CORESETS:
       raise ValueError(f"coreset_m={self.m}: token_selector={self.name} has "
                        "no rounds: leave it out")
-    for field in ("merge_tokens", "proportional_attention"):
-      if getattr(self, field) and self.name not in _CLUSTERING:
-        raise ValueError(
-            f"{field}=True: token_selector={self.name} does not say which "
-            "token stands for a dropped one; choose of "
-            f"{', '.join(_CLUSTERING)}")
 
   @property
   def merges(self) -> bool:
     return self.merge_tokens or self.name in _MERGING
+
+  @property
+  def clusters(self) -> bool:
+    """Whether it matters which kept token stands for a dropped one."""
+    return self.merges or self.proportional_attention
 
   @property
   def least(self) -> int:
@@ -130,11 +129,11 @@ class TokenSelector:
   @property
   def ranks(self) -> bool:
     """Whether it can keep another number of each row."""
-    return self.name in _RANKING
+    return self.name not in _MERGING
 
   @property
   def reads_attention(self) -> bool:
-    return self.name == "attention"
+    return self.name in ("attention", "attention_coreset")
 
   def bias(self, tokens: Tokens) -> tf.Tensor:
     """float32[b 1 1 n]: the attention bias of these tokens as keys."""
@@ -158,6 +157,9 @@ class TokenSelector:
         the choice is made by; not where tokens are merged.
     """
     selection = self._selection(tokens, kept, layer, row_keys, attention)
+    if self.clusters:
+      selection = token_selection.with_clusters(
+          tokens.states, tokens.mask, selection)
     states = token_selection.gather_tokens(
         tokens.states if carried is None else carried, selection)
     if self.merges:
@@ -166,7 +168,7 @@ class TokenSelector:
           tokens.states, selection, tokens.sizes)
       states = tf.concat([states[:, :1], merged[:, 1:]], axis=1)
     sizes = None
-    if self.merges or self.proportional_attention:
+    if self.clusters:
       sizes = token_selection.merge_sizes(selection, tokens.sizes)
     return Tokens(
         states, selection.mask,
@@ -175,11 +177,12 @@ class TokenSelector:
 
   def _selection(self, tokens, kept, layer, row_keys, attention):
     x, mask, k, counts = tokens.states, tokens.mask, kept.slots, kept.counts
-    if self.name == "coreset":
+    if self.name in _CORESETS:
       return coreset_select.coreset_select(
           x, mask, k, m=self.m, metric=self.metric,
-          with_clusters=self.merges or self.proportional_attention,
-          counts=counts, listed=kept.listed)
+          with_clusters=self.clusters, counts=counts, listed=kept.listed,
+          weights=attention_select.received(attention, mask, tokens.sizes)
+          if self.reads_attention else None)
     if self.name == "attention":
       return attention_select.attention_select(x, mask, k, attention, counts)
     if self.name == "random":

@@ -32,7 +32,22 @@ def attention_select(x: tf.Tensor, mask: tf.Tensor, k: int,
     ValueError: if `k` is out of range.
   """
   token_selection.check_count(k, x.shape[1])
-  real = tf.cast(mask, tf.float32)[:, tf.newaxis, :, tf.newaxis]
-  received = tf.reduce_sum(
-      tf.cast(tf.stop_gradient(attention), tf.float32) * real, axis=[1, 2])
-  return token_selection.select_top_k(received, mask, k, counts)
+  return token_selection.select_top_k(
+      received(attention, mask), mask, k, counts)
+
+
+def received(attention: tf.Tensor, mask: tf.Tensor,
+             sizes: Optional[tf.Tensor] = None) -> tf.Tensor:
+  """float32[b n]: the attention that each token gets, summed over heads.
+
+  Args:
+    attention: float[b h n n], the weights of queries over keys, after softmax.
+    mask: int[b n], 1 for real tokens; what padding looks at does not count.
+    sizes: float[b n], how many tokens each query stands for; None is one.
+  """
+  looks = tf.cast(mask, tf.float32)
+  if sizes is not None:
+    looks *= tf.stop_gradient(sizes)
+  return tf.reduce_sum(
+      tf.cast(tf.stop_gradient(attention), tf.float32)
+      * looks[:, tf.newaxis, :, tf.newaxis], axis=[1, 2])

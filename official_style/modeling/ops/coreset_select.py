@@ -40,6 +40,7 @@ def coreset_select(
     operand_dtype: Optional[tf.DType] = None, with_clusters: bool = False,
     projection_size: int = coreset_distances.PROJECTION_SIZE,
     counts: Optional[tf.Tensor] = None, listed: Optional[int] = None,
+    weights: Optional[tf.Tensor] = None,
 ) -> token_selection.TokenSelection:
   """Keeps [CLS] and, round by round, the m tokens farthest from the kept.
 
@@ -73,6 +74,10 @@ def coreset_select(
       be with k. See `token_selection.select_top_k`.
     listed: the k that what is left open follows from, at least k: rows of which
       no more than k are ever kept choose as they do among longer ones.
+    weights: float[b n], positive, how much each token matters: farthest is
+      what has the largest product with the squared distance, as in weighted
+      k-center (Dyer and Frieze, 1985, https://doi.org/10.1016/
+      0167-6377(85)90002-1). None is one each.
 
   Returns:
     `TokenSelection`. Ties go to the earlier position; where fewer than k
@@ -98,11 +103,12 @@ def coreset_select(
   if rounds > 1 or with_clusters:
     distances = _distances(vectors, listed, rounds, method, projection_size)
   if rounds and counts is not None:
-    ranks = _ranks(vectors, distances if rounds > 1 else None, mask, k, m)
+    ranks = _ranks(vectors, distances if rounds > 1 else None, mask, k, m,
+                   weights)
     selection = token_selection.select_top_k(-ranks, mask, k, counts)
   else:
     if rounds:
-      indices = _greedy(vectors, distances, mask, k, m)
+      indices = _greedy(vectors, distances, mask, k, m, weights)
     selection = token_selection.from_indices(indices[:, :k], mask)
   return _cluster(selection, distances, mask) if with_clusters else selection
 
@@ -138,7 +144,16 @@ def _distances(vectors, k, rounds, method, projection_size):
   return getattr(coreset_distances, exact)(vectors)
 
 
-def _greedy(vectors, distances, mask, k, m):
+def _weighted(gaps, weights):
+  """What tokens are taken by, the largest first: float32[b n]."""
+  if weights is None:
+    return gaps
+  # What is chosen, or padding, is below zero and stays as it is.
+  weights = tf.cast(tf.stop_gradient(weights), tf.float32)
+  return tf.where(gaps > 0, gaps * weights, gaps)
+
+
+def _greedy(vectors, distances, mask, k, m, weights):
   """int32[b k]: greedy k-center from position 0, ascending."""
   first = tf.zeros_like(mask[:, :1], tf.int32)
   if distances is None or k - 1 <= m:
@@ -149,7 +164,7 @@ def _greedy(vectors, distances, mask, k, m):
   gaps = tf.minimum(gaps, tf.where(mask > 0, tf.float32.max, _PADDING))
 
   def one_round(gaps):
-    farthest = tf.math.top_k(gaps, m).indices
+    farthest = tf.math.top_k(_weighted(gaps, weights), m).indices
     return tf.minimum(gaps, distances.to_nearest(farthest))
 
   # The last round only adds the farthest, and is part of the choice below.
@@ -162,11 +177,12 @@ def _greedy(vectors, distances, mask, k, m):
         lambda i, _: i < num_updates,
         lambda i, gaps: (i + 1, one_round(gaps)),
         (tf.constant(0), gaps), parallel_iterations=1)
-  chosen_first = tf.where(gaps < 2 * _PADDING, tf.float32.max, gaps)
+  chosen_first = tf.where(gaps < 2 * _PADDING, tf.float32.max,
+                          _weighted(gaps, weights))
   return tf.sort(tf.math.top_k(chosen_first, k).indices, axis=1)
 
 
-def _ranks(vectors, distances, mask, k, m):
+def _ranks(vectors, distances, mask, k, m, weights):
   """int32[b n]: when greedy k-center takes each token; k if it doesn't.
 
   As `_greedy` takes them, whose last round may take only part of this one's.
@@ -180,7 +196,7 @@ def _ranks(vectors, distances, mask, k, m):
   taken = min(m, n)
 
   def one_round(i, gaps, ranks):
-    farthest = tf.math.top_k(gaps, taken).indices
+    farthest = tf.math.top_k(_weighted(gaps, weights), taken).indices
     hit = farthest[:, :, tf.newaxis] == tf.range(n)  # [b m n]
     slots = 1 + i * m + tf.range(taken)[:, tf.newaxis]
     ranks = tf.minimum(ranks, tf.reduce_min(tf.where(hit, slots, k), axis=1))

@@ -202,6 +202,23 @@ def stands_for(x: tf.Tensor, mask: tf.Tensor,
   return tf.where(mask > 0, slots, -1)
 
 
+def with_clusters(x: tf.Tensor, mask: tf.Tensor,
+                  selection: TokenSelection) -> TokenSelection:
+  """A selection with clusters: as it is, or those of the nearest kept state.
+
+  Args:
+    x: float[b n d], what was selected of.
+    mask: int[b n], 1 for real tokens.
+    selection: of the same n.
+  """
+  if selection.cluster_ids is not None:
+    return selection
+  ids = stands_for(x, mask, selection)
+  return dataclasses.replace(
+      selection, cluster_ids=ids,
+      cluster_sizes=cluster_sizes(ids, int(selection.indices.shape[1])))
+
+
 def log_sizes(sizes: tf.Tensor) -> tf.Tensor:
   """What proportional attention adds to the logits of keys.
 

@@ -109,12 +109,14 @@ class TestSelection:
 
   @pytest.mark.parametrize("name, place", slow_params.all_but(
       [("coreset", place) for place in PLACES] + [
+          ("attention_coreset", "post_attention"),
           ("attention", "post_attention"), ("first_k", "query_only")],
-      itertools.product(["coreset", "attention", "first_k"], PLACES)))
+      itertools.product(["coreset", "attention_coreset", "attention",
+                         "first_k"], PLACES)))
   @pytest.mark.parametrize("lengths, norm_first", [
       ((7, 5, 3), False), ((7, 7, 2), False), ((10, 4, 1), True)])
   def test_each_sentence_is_as_by_hand(self, name, place, lengths, norm_first):
-    settings = dict(coreset_m=2) if name == "coreset" else {}
+    settings = dict(coreset_m=2) if "coreset" in name else {}
     encoder = _pyramid(name, place, lengths, settings, norm_first=norm_first)
     inputs = tiny_models.rows(3, N, padding=4)
     outputs = encoder(inputs)
@@ -206,10 +208,10 @@ class TestPadding:
 
   @pytest.mark.parametrize("name, place, settings", slow_params.all_but(
       [(*one, {}) for one in EACH_ONCE] + [
-          ("coreset", "post_attention", MERGED)],
+          ("coreset", "post_attention", MERGED),
+          ("attention_coreset", "post_attention", MERGED)],
       [(name, place, settings) for place in PLACES
-       for settings in ({}, MERGED) for name in (
-           token_selector._CLUSTERING if settings else SELECTORS)]))
+       for settings in ({}, MERGED) for name in SELECTORS]))
   def test_a_longer_bucket_changes_neither_kept_tokens_nor_logits(
       self, name, place, settings):
     encoder = _pyramid(name, place, (9, 5, 3), settings)
@@ -330,7 +332,7 @@ class TestMerging:
         bias[0, 0, 0], np.log(tokens.sizes[0].numpy()), rtol=1e-6)
 
   def test_cls_stays_itself(self):
-    for name in token_selector._CLUSTERING:
+    for name in ("coreset", "first_k", "average_pool", "bipartite_merge"):
       selector = token_selector.TokenSelector(name, merge_tokens=True)
       tokens = token_selector.Tokens(
           tf.random.stateless_normal([2, N, 16], [0, 1]),
@@ -473,8 +475,7 @@ class TestVariables:
     ((3, 2, 1), dict(selection_place="above"), "selection_place='above'"),
     ((3, 2, 1), dict(coreset_metric="l1"), "coreset_metric='l1'"),
     ((3, 2, 1), dict(coreset_m=0), "coreset_m=0"),
-    ((3, 2, 1), dict(coreset_m=2, token_selector="random"), "no rounds"),
-    ((3, 2, 1), dict(merge_tokens=True, token_selector="first_k"), "stands")])
+    ((3, 2, 1), dict(coreset_m=2, token_selector="random"), "no rounds")])
 def test_settings_that_do_not_fit_are_refused(lengths, settings, named):
   with pytest.raises(ValueError, match=named):
     pyramid_bert_encoder.PyramidBertEncoder(

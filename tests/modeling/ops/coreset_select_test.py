@@ -35,9 +35,9 @@ def _indices(x, mask, k, **kwargs):
       tf.constant(x), tf.constant(mask), k, **kwargs).indices.numpy()
 
 
-def _expected(x, mask, k, m, metric="euclidean"):
-  return np.array([coreset_reference.select(row, real, k, m, metric)
-                   for row, real in zip(x, mask)])
+def _expected(x, mask, k, m, metric="euclidean", weights=(None,) * B):
+  return np.array([coreset_reference.select(row, real, k, m, metric, own)
+                   for row, real, own in zip(x, mask, weights)])
 
 
 class TestAgainstTheReference:
@@ -65,6 +65,27 @@ class TestAgainstTheReference:
     np.testing.assert_array_equal(
         kept, _expected(x, mask, 12, m, "cosine"))
     assert (kept != _indices(x, mask, 12, m=m, method=method)).any()
+
+  @pytest.mark.parametrize("method", EXACT)
+  @pytest.mark.parametrize("m", [1, 3, 11])
+  def test_weighted_distances(self, m, method):
+    x, mask = _states(), _mask()
+    weights = np.random.default_rng(1).gamma(0.5, size=(B, N)) + 1e-3
+    kept = _indices(x, mask, 12, m=m, method=method,
+                    weights=tf.constant(weights, tf.float32))
+    np.testing.assert_array_equal(
+        kept, _expected(x, mask, 12, m, weights=weights))
+    assert (kept != _indices(x, mask, 12, m=m, method=method)).any()
+    # Other numbers of each row are the first of those rounds.
+    counts = [12, 7, 2]
+    some = cs.coreset_select(
+        tf.constant(x), tf.constant(mask), 12, m=m, method=method,
+        weights=tf.constant(weights, tf.float32), counts=tf.constant(counts))
+    for row, count in enumerate(counts):
+      np.testing.assert_array_equal(
+          some.indices[row, :count],
+          coreset_reference.select(x[row], mask[row], count, m,
+                                   weights=weights[row])[:count])
 
   @pytest.mark.parametrize("method", EXACT)
   @pytest.mark.parametrize("metric", ["euclidean", "cosine"])

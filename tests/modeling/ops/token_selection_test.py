@@ -57,6 +57,19 @@ def test_the_gradient_is_that_of_gather(rank):
   assert np.abs(gradients[0]).sum() > 0
 
 
+def test_what_has_no_clusters_gets_those_of_the_nearest_kept():
+  x = _states()
+  mask = tf.constant([[1, 1, 1, 1, 1], [1, 1, 0, 0, 0]])
+  got = ts.with_clusters(x, mask, _selection())
+  for row, indices in enumerate(((0, 2, 4), (0, 1))):
+    for j, real in enumerate(mask[row].numpy()):
+      gaps = [np.linalg.norm(x[row, j] - x[row, i]) for i in indices]
+      assert got.cluster_ids[row, j] == (np.argmin(gaps) if real else -1)
+  np.testing.assert_array_equal(
+      got.cluster_sizes, ts.cluster_sizes(got.cluster_ids, 3))
+  assert ts.with_clusters(x, mask, got) is got
+
+
 def test_merged_states_are_the_means_of_clusters():
   x = _states()
   merged = ts.merge_tokens(x, _selection(IDS)).numpy()

@@ -1,0 +1,74 @@
+"""The queue that experiments run in: order, waiting, going on, failing."""
+
+import dataclasses
+import pathlib
+import sys
+
+import pytest
+
+EXPERIMENTS = pathlib.Path(__file__).resolve().parents[2] / "experiments"
+sys.path.insert(0, str(EXPERIMENTS))
+
+import job_queue  # noqa: E402
+
+# Appends its name to a log; fails where it is told to.
+_PROGRAM = """
+import sys
+with open(sys.argv[1], "a") as f:
+  f.write(sys.argv[2] + "\\n")
+sys.exit(int(sys.argv[3]))
+"""
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+  name: str
+  program: str
+  after: str = ""
+  code: int = 0
+
+  def arguments(self, places):
+    return [str(places), self.name, str(self.code)]
+
+
+@pytest.fixture(name="world")
+def _world(tmp_path, monkeypatch):
+  """Makes jobs; runs them one at a time; reads what ran."""
+  monkeypatch.setattr(job_queue.time, "sleep", lambda seconds: None)
+  program = tmp_path / "program.py"
+  program.write_text(_PROGRAM)
+  log = tmp_path / "log"
+
+  def run(*jobs):
+    job_queue.run_all([Job(jobs_name, str(program), **more)
+                       for jobs_name, more in jobs], log, tmp_path / "runs", 1)
+
+  return run, lambda: log.read_text().split() if log.exists() else []
+
+
+def test_jobs_run_in_order_but_for_those_that_wait(world):
+  run, ran = world
+  run(("task/b", dict(after="task/a")), ("c", {}), ("task/a", {}), ("d", {}))
+  assert ran() == ["c", "task/a", "task/b", "d"]
+
+
+def test_what_is_done_is_not_run_again(world, capsys):
+  run, ran = world
+  run(("a", {}))
+  run(("a", {}), ("b", dict(after="a")))
+  assert ran() == ["a", "b"]
+  assert "1 of 2 jobs are done" in capsys.readouterr().out
+
+
+def test_a_failure_names_job_and_log_and_is_run_again(world):
+  run, ran = world
+  with pytest.raises(SystemExit, match="^a: exit code 3, see .*a.log"):
+    run(("a", dict(code=3)), ("b", {}))
+  run(("a", {}), ("b", {}))
+  assert ran() == ["a", "a", "b"]
+
+
+def test_what_waits_for_nothing_that_will_come_is_named(world):
+  run, _ = world
+  with pytest.raises(SystemExit, match="^b: waits for a, which is not done"):
+    run(("b", dict(after="a")))
