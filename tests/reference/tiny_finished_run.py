@@ -27,7 +27,7 @@ def vocab() -> vocabulary.Vocabulary:
 
 
 def classifier(lengths=(9, 6, 4), kind="class", selector="coreset",
-               place="post_attention", seed=0, **sizes
+               place="post_attention", seed=0, means=False, **sizes
                ) -> finished_run.FinishedRun:
   """A Pyramid-BERT that tells good from bad; a plain BERT without lengths."""
   words, sizes = vocab(), _SIZES | sizes
@@ -36,7 +36,8 @@ def classifier(lengths=(9, 6, 4), kind="class", selector="coreset",
   else:
     encoder = encoders.PyramidBertEncoderConfig(
         vocab_size=words.size, token_schedule=lengths, token_selector=selector,
-        selection_place=place, **sizes)
+        selection_place=place, merge_tokens=means,
+        proportional_attention=means, **sizes)
   config = fine_tuning.FineTuningConfig()
   config.task.model.encoder = official_encoders.EncoderConfig(
       type="any", any=encoder)

@@ -26,8 +26,8 @@ def test_a_selector_that_draws_is_refused(tmp_path):
                       False)
 
 
-@pytest.mark.parametrize("settings", slow_params.all_but(["coreset"], [
-    "coreset", "dense", "attention", "average_pool", "bipartite_merge",
+@pytest.mark.parametrize("settings", slow_params.all_but(["means"], [
+    "means", "coreset", "dense", "attention", "average_pool", "bipartite_merge",
     "first_k", "input_first_k", "choice", "number", "pretrainer"]))
 def test_a_file_answers_as_its_checkpoint(tmp_path, settings):
   pytest.importorskip("tf2onnx")
@@ -37,6 +37,8 @@ def test_a_file_answers_as_its_checkpoint(tmp_path, settings):
     run = tiny.pretrainer()
   elif settings in ("choice", "number"):
     run = tiny.classifier(kind=settings)
+  elif settings == "means":
+    run = tiny.classifier(selector="attention_coreset", means=True)
   elif settings == "bipartite_merge":
     run = tiny.classifier(selector=settings, place="pre_layer")
   else:

@@ -108,7 +108,8 @@ def test_a_choice_is_the_number_of_it():
 
 
 @pytest.mark.parametrize("settings", [
-    dict(selector="attention"),
+    dict(selector="attention_coreset", means=True),
+    pytest.param(dict(selector="attention"), marks=pytest.mark.slow),
     pytest.param(dict(selector="average_pool"), marks=pytest.mark.slow),
     pytest.param(dict(selector="random"), marks=pytest.mark.slow),
     pytest.param(dict(place="query_only"), marks=pytest.mark.slow),

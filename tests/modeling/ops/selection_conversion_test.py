@@ -21,6 +21,10 @@ def _coreset(**settings):
       x, mask, K, with_clusters=True, projection_size=8, **settings)
 
 
+def _attention(x):
+  return tf.nn.softmax(tf.matmul(x, x, transpose_b=True))[:, None]
+
+
 SELECTIONS = {
     "gram": _coreset(method="gram"),
     "incremental": _coreset(method="incremental"),
@@ -29,8 +33,12 @@ SELECTIONS = {
     "a_loop_without_gram": _coreset(method="incremental", m=1),
     "one_round": _coreset(m=K - 1),
     "cosine": _coreset(metric="cosine"),
-    "attention": lambda x, mask: attention_select.attention_select(
-        x, mask, K, tf.nn.softmax(tf.matmul(x, x, transpose_b=True))[:, None]),
+    "weighted": lambda x, mask: _coreset(
+        method="gram", weights=attention_select.received(
+            _attention(x), mask))(x, mask),
+    "attention": lambda x, mask: token_selection.with_clusters(
+        x, mask, attention_select.attention_select(
+            x, mask, K, _attention(x))),
     "first_k": lambda x, mask: first_k_select.first_k_select(x, mask, K),
     "input_first_k": lambda x, mask: first_k_select.input_first_k_select(
         x, mask, K),
