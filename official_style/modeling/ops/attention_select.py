@@ -48,6 +48,8 @@ def received(attention: tf.Tensor, mask: tf.Tensor,
   looks = tf.cast(mask, tf.float32)
   if sizes is not None:
     looks *= tf.stop_gradient(sizes)
-  return tf.reduce_sum(
-      tf.cast(tf.stop_gradient(attention), tf.float32)
-      * looks[:, tf.newaxis, :, tf.newaxis], axis=[1, 2])
+  # A product, which reads the weights once: multiplied and summed they take a
+  # tenth of a whole encoder's time on rows of 256 tokens.
+  by_head = tf.matmul(looks[:, tf.newaxis, tf.newaxis],
+                      tf.cast(tf.stop_gradient(attention), tf.float32))
+  return tf.reduce_sum(by_head, axis=[1, 2])
