@@ -233,7 +233,7 @@ def test_a_list_that_was_filled_in_is_scaled_to_another_length(tmp_path):
     ([_ENCODER + "retention_share=1.5"], ["retention_share=1.5"]),
     ([_ENCODER + "retention_depth=5"], ["retention_depth=5", "at most 4"]),
     (["--gin_params=TOKEN_SELECTOR = 'first_k'",
-      _ENCODER + "merge_tokens=true"], ["merge_tokens=True", "coreset"]),
+      _ENCODER + "coreset_m=2"], ["coreset_m=2", "first_k", "no rounds"]),
     (["--gin_params=TOKEN_SELECTOR = 'bipartite_merge'",
       "--gin_params=TOKEN_SCHEDULE = [9, 6, 5, 1]"], ["at least 2"]),
     (["--gin_params=NUM_LAYERS = -1"], ["num_layers=-1"])])

@@ -126,7 +126,8 @@ def test_our_own_comes_back_whole(tmp_path):
 
 def test_every_variable_is_asked_for_once():
   model = _dropping()
-  matches, _ = initial_weights._match(model, object_graph.empty())
+  matches, _ = initial_weights._match(
+      initial_weights._items(model), object_graph.empty())
   assert sorted(id(v) for v, _ in matches.values()) == sorted(
       id(v) for v in model.variables)
 
