@@ -108,7 +108,8 @@ _GROUPS = {
               "or a Hugging Face BERT folder"),
         _Flag("teacher", "string",
               "for experiments that distill: a run folder, a checkpoint in "
-              "one, or a Hugging Face BERT folder"),
+              "one, or a Hugging Face BERT folder; for fine-tuning: a "
+              "fine-tuned run with the same labels"),
         _Flag("allow_missing", "multi",
               "regular expression of variables that --init_checkpoint may "
               "lack; repeatable"),

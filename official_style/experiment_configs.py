@@ -20,6 +20,7 @@ the dataclass a function returns, so a default is written once, there.
                                            or @pyramid_bert_encoder()
         sentence_prediction_task.train_data = @train/labelled_data()
         sentence_prediction_task.validation_data = @eval/labelled_data()
+        sentence_prediction_task.distillation = @sentence_distillation()
       fine_tuning.trainer = @fine_tuning_trainer()
         fine_tuning_trainer.optimizer_config = @pretraining_optimizer()
       fine_tuning.runtime = @pretraining_runtime()
@@ -200,6 +201,13 @@ def labelled_data(
     **fields) -> fine_tuning_configs.SentencePredictionDataConfig:
   """Training rows in the scope `train`, evaluation rows in `eval`."""
   return fine_tuning_configs.SentencePredictionDataConfig(**fields)
+
+
+@gin_evaluation.configurable
+def sentence_distillation(
+    **fields) -> fine_tuning_configs.SentenceDistillationConfig:
+  """A teacher beside the labels, if any."""
+  return fine_tuning_configs.SentenceDistillationConfig(**fields)
 
 
 @gin_evaluation.configurable

@@ -13,7 +13,7 @@ SEEDS = (1, 2, 3)
 # Another than any seed of a run that is reported.
 _TUNING_SEED = 100
 _LEARNING_RATES = (5e-5, 1e-4, 2e-4)
-_SECOND_RATES = (2e-5, 5e-5, 1e-4)
+_SECOND_RATES = (2e-5, 5e-5, 1e-4, 2e-4)
 _RIVALS = ("attention", "average_pool", "first_k", "input_first_k", "random",
            "bipartite_merge")
 # Computed ones that one set of weights is trained for.
@@ -27,6 +27,7 @@ def _layers(**settings) -> tuple[str, ...]:
 
 
 _BEST, _BEFORE = "cluster means", "before the first layer, cluster means"
+_SECOND = f"attention coreset, {_BEST}, from dense"
 _MEANS = dict(proportional_attention=True, merge_tokens=True)
 # Beyond the paper; lists of the same FLOPs that fall in few layers are faster
 # on one text at a time.
@@ -170,11 +171,11 @@ def tuning_jobs() -> list[Job]:
            bindings=bindings) for name, bindings in VARIANTS.items()]
   (first,) = (job.name for job in rates if job.kind == "dense"
               and job.learning_rate == task.learning_rates[0])
-  again = [Job(task, f"{kind}, from dense", _TUNING_SEED, rate, computed,
-               tunes=True, after=first, bindings=bindings)
-           for rate in _SECOND_RATES for kind, computed, bindings in (
-               ("dense", None, ()),
-               (f"coreset, {_BEST}", speedup, VARIANTS[_BEST]))]
+  again = [Job(task, kind, _TUNING_SEED, rate, *selection, tunes=True,
+               after=first, bindings=VARIANTS[_BEST] if selection else ())
+           for kind, selection in (
+               (_SECOND, (speedup, "attention_coreset")),
+               ("dense, from dense", ())) for rate in _SECOND_RATES]
   return rates + variants + again
 
 
@@ -214,9 +215,9 @@ def second_jobs() -> list[Job]:
   for seed in SEEDS:
     for task in TASKS:
       rate, first = task.learning_rates[2], _job(task, "dense", seed).name
-      jobs += [Job(task, f"attention coreset, {_BEST}, from dense "
-                   f"{measured:g}x", seed, rate, computed, "attention_coreset",
-                   after=first, bindings=VARIANTS[_BEST])
+      jobs += [Job(task, f"{_SECOND} {measured:g}x", seed, rate, computed,
+                   "attention_coreset", after=first,
+                   bindings=VARIANTS[_BEST])
                for measured, computed in task.speedups.items()]
     jobs.append(Job(TASKS[0], "dense, from dense", seed,
                     TASKS[0].learning_rates[2],

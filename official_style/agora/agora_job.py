@@ -66,6 +66,9 @@ def _check(config, options):
   for name in ("num_folds", "soft_label_column"):
     if getattr(config.task, name):
       raise UserError(f"task.{name}: has no meaning here: leave it out")
+  if config.task.distillation.teacher:
+    raise UserError("--teacher: has no meaning here, where --helper says "
+                    "what is learnt besides labels: leave it out")
 
 
 def _work(config, options, interruption, asked) -> int:

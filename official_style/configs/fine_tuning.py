@@ -62,6 +62,24 @@ class SentencePredictionModelConfig(base_config.Config):
 
 
 @dataclasses.dataclass
+class SentenceDistillationConfig(base_config.Config):
+  """A teacher beside the labels.
+
+  Attributes:
+    teacher: the folder of a fine-tuning run of ours with the same labels and
+      the same vocabulary; empty is none.
+    teacher_digest: of its weights; filled in here.
+    weight: of the divergence from what the teacher says; the rest, up to 1, is
+      that of the loss on labels.
+    temperature: what logits are divided by.
+  """
+  teacher: str = ""
+  teacher_digest: str = ""
+  weight: float = 0.5
+  temperature: float = 1.0
+
+
+@dataclasses.dataclass
 class SentencePredictionTaskConfig(cfg.TaskConfig):
   """One label for one text, a pair, or one of several choices.
 
@@ -84,6 +102,7 @@ class SentencePredictionTaskConfig(cfg.TaskConfig):
     soft_label_column: field of the training rows, which are JSONL then, with a
       probability for each class, in their order, to be learnt in place of the
       label; a row without it has its label.
+    distillation: a teacher, if any.
     num_folds: parts of the training rows for cross-validation; 0 is none.
     fold: the part that is held out of them.
     test_path: files to predict at the end, with labels or without.
@@ -115,6 +134,8 @@ class SentencePredictionTaskConfig(cfg.TaskConfig):
   label_type: str = ""
   label_names: str = ""
   soft_label_column: Optional[str] = None
+  distillation: SentenceDistillationConfig = dataclasses.field(
+      default_factory=SentenceDistillationConfig)
   num_folds: int = 0
   fold: int = 0
   test_path: str = ""

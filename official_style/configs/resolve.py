@@ -16,6 +16,7 @@ import yaml
 from official_style.configs import checkpoint_sizes
 from official_style.configs import field_types
 from official_style.configs import fine_tuning
+from official_style.configs import fine_tuning_teacher
 from official_style.configs import fine_tuning_validation
 from official_style.configs import gin_evaluation
 from official_style.configs import gin_files
@@ -76,6 +77,7 @@ def resolve(options: Any) -> ResolvedConfig:
   resolved = resolve_unvalidated(options)
   if is_fine_tuning(resolved.config):
     fine_tuning_validation.validate(resolved.config)
+    fine_tuning_teacher.validate(resolved.config.task)
   else:
     validation.validate(resolved.config)
     teacher.validate(resolved.config.task)
@@ -132,14 +134,15 @@ def _resolve(program: gin_program.GinProgram, source: str,
   if is_fine_tuning(config):
     provenance |= _changed(config, "task.init_checkpoint",
                            checkpoint_sizes.fill, config.task, model_dir)
+    provenance |= _changed(config, teacher.TEACHER,
+                           fine_tuning_teacher.fill, config.task)
     provenance |= _changed(config, "task.train_data.seq_length",
                            retention.fill, config.task)
   elif config.task.init_checkpoint:
     provenance |= _changed(
         config, "task.init_checkpoint", checkpoint_sizes.fill_pretraining,
         config.task, _unsaid(config, changes, experiment))
-  if hasattr(config.task, "distillation"):
-    provenance |= _changed(config, teacher.TEACHER, teacher.fill, config.task)
+  provenance |= _changed(config, teacher.TEACHER, teacher.fill, config.task)
   if config.trainer.train_steps:
     for key in complete_schedule(config.trainer):
       provenance[key] = "trainer.train_steps"

@@ -39,7 +39,7 @@ def fill(task):
     config.teacher_cache_digest = hashlib.sha256(manifest).hexdigest()
     if config.teacher in ("", validation.REQUIRED):
       config.teacher = ""
-      _take_vocabulary(
+      take_vocabulary(
           task, os.path.join(config.teacher_cache, VOCABULARY),
           _lower_case(config.teacher_cache, manifest))
   if not config.teacher or config.teacher == validation.REQUIRED:
@@ -47,11 +47,17 @@ def fill(task):
   source = source_of(config.teacher)
   config.teacher_digest = weight_files.digest(config.teacher, TEACHER)
   if source.tokenizer in (task.tokenizer, "byte_bpe"):
-    _take_vocabulary(task, source.vocab_file, source.lower_case)
+    take_vocabulary(task, source.vocab_file, source.lower_case)
 
 
-def _take_vocabulary(task, path, lower_case):
-  """The words of a teacher, where the run names none."""
+def take_vocabulary(task, path, lower_case):
+  """Sets the words of a task to those of a teacher, where it names none.
+
+  Args:
+    task: of pretraining or fine-tuning; changed.
+    path: the teacher's vocabulary.
+    lower_case: of the teacher's text.
+  """
   if task.tokenizer == "bytes" or task.vocab_file not in (
       "", validation.REQUIRED) or not os.path.exists(path):
     return

@@ -17,7 +17,7 @@ from typing import Sequence
 import numpy as np
 import tensorflow as tf
 
-from official_style.modeling.ops import kl_divergence
+from official_style.tasks import sentence_distillation
 
 
 def train_outputs(model, batch, token_schedules) -> dict:
@@ -52,22 +52,6 @@ def eval_outputs(model, batch, budget_schedules) -> dict:
       for budget, lengths in budget_schedules.items()}
 
 
-def distillation_losses(kind, logits, teacher_logits) -> tf.Tensor:
-  """float32[b]: what a pass loses against the teacher's.
-
-  Kullback-Leibler divergence from the teacher in nats; of numbers the squared
-  difference.
-
-  Args:
-    kind: `number` or another, as of a `LabelSet`.
-    logits: float32[b k].
-    teacher_logits: float32[b k]; constants here.
-  """
-  if kind == "number":
-    return tf.square(logits[:, 0] - tf.stop_gradient(teacher_logits)[:, 0])
-  return kl_divergence.kl_divergence(logits, teacher_logits)
-
-
 def sums(kind, outputs, loss, weights) -> dict:
   """What several passes add to the sums of a task.
 
@@ -83,8 +67,8 @@ def sums(kind, outputs, loss, weights) -> dict:
   """
   students = outputs["student_logits"]
   total = tf.add_n([
-      tf.reduce_sum(tf.where(weights > 0, weights * distillation_losses(
-          kind, logits, outputs["logits"]), 0.0)) for logits in students])
+      sentence_distillation.loss_sum(kind, logits, outputs["logits"], weights)
+      for logits in students])
   return dict(distillation=total / len(students),
               objective=(loss + total) / (1 + len(students)))
 

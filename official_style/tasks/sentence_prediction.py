@@ -13,6 +13,7 @@ from official_style.configs import fine_tuning
 from official_style.modeling.networks import sentence_classifier
 from official_style.modeling.networks import threshold_classifier
 from official_style.tasks import any_budget
+from official_style.tasks import sentence_distillation
 from official_style.tasks import sentence_metrics
 
 LOWER_IS_BETTER = ("loss", "mean_error", "cost_share")
@@ -27,7 +28,8 @@ class SentencePredictionTask(base_task.Task):
   over all of them at once. An encoder with `budgets` is trained for, and
   evaluated at, each of them: see `any_budget`. With a `threshold_speedup` the
   model is a `ThresholdClassifier`, and a row that costs more than its share
-  adds to the loss.
+  adds to the loss. With a teacher, what it says of a row is learnt beside the
+  label or in its place; it is frozen and drops nothing out.
 
   Args:
     params: a `SentencePredictionTaskConfig`.
@@ -38,6 +40,7 @@ class SentencePredictionTask(base_task.Task):
     self.kind = "class"
     self.num_outputs, self.num_choices = params.model.num_classes or 2, 1
     self.scale, self.of_candidates = 1.0, False
+    self._teacher = None
     self.budgets = tuple(
         getattr(params.model.encoder.get(), "budgets", None) or ())
 
@@ -86,6 +89,24 @@ class SentencePredictionTask(base_task.Task):
           model.encoder_network.pooler_layer, "variables", ())}
     return [v for v in model.trainable_variables if id(v) not in unused]
 
+  @property
+  def wants_teacher(self) -> bool:
+    """Whether `take_teacher` has to be called before training."""
+    return bool(self.task_config.distillation.teacher)
+
+  def take_teacher(self, teacher, model):
+    """Sets the teacher: a built classifier for the same labels."""
+    del model
+    self._teacher = teacher
+
+  def train_outputs(self, model, batch, token_keep_k=None) -> dict:
+    """The model's outputs, and `teacher_logits` float32[b k] if any."""
+    outputs = model(batch, training=True, token_keep_k=token_keep_k)
+    if self._teacher is not None:
+      outputs["teacher_logits"] = tf.stop_gradient(
+          self._teacher(batch, training=False)["logits"])
+    return outputs
+
   def normalizers(self, batch) -> dict:
     """float32 scalars: what losses are divided by, summed over replicas."""
     return dict(rows=tf.reduce_sum(batch["weights"]))
@@ -133,13 +154,25 @@ class SentencePredictionTask(base_task.Task):
         "tokens": tf.reduce_sum(tf.cast(batch["input_mask"], tf.float32))}
     if "student_logits" in outputs:
       sums |= any_budget.sums(self.kind, outputs, loss, weights)
+    if "teacher_logits" in outputs:
+      sums |= self._distilled(outputs, loss, weights)
     if "cost_share" in outputs:
       share = outputs["cost_share"]
       # Of each row, so that it adds up over parts of a batch as losses do.
       excess = tf.nn.relu(share * self.task_config.threshold_speedup - 1)
       sums |= dict(cost=tf.reduce_sum(share * weights),
-                   objective=loss + tf.reduce_sum(excess * weights))
+                   objective=sums.get("objective", loss) + tf.reduce_sum(
+                       excess * weights))
     return sums
+
+  def _distilled(self, outputs, loss, weights) -> dict:
+    """What a teacher adds to the sums."""
+    config = self.task_config.distillation
+    total = sentence_distillation.loss_sum(
+        self.kind, outputs["logits"], outputs["teacher_logits"], weights,
+        config.temperature)
+    return dict(distillation=total, objective=(
+        (1 - config.weight) * loss + config.weight * total))
 
   def rows(self, batch, outputs) -> dict:
     """What evaluation collects of each row: logits, label and number."""

@@ -99,6 +99,9 @@ def describe(config, data, machinery, placement) -> str:
       *([f"attention    {encoder.attention}"]
         if encoder.attention != "softmax" else []),
       *kept,
+      *([f"teacher      {config.task.distillation.teacher}, a forward pass a "
+         "step that is not counted below"]
+        if config.task.distillation.teacher else []),
       f"run          {trainer.train_steps:,} steps, evaluated every "
       f"{trainer.validation_interval:,}, best by "
       f"{trainer.best_checkpoint_eval_metric}",

@@ -13,6 +13,7 @@ import tf_keras
 from official.core import base_task
 from official.core import task_factory
 
+from official_style.configs import encoder_vocabulary
 from official_style.configs import resolve
 from official_style.configs import saved_config
 from official_style.data import classification_data
@@ -26,8 +27,8 @@ from official_style.errors import UserError
 from official_style.errors import first_line
 from official_style.modeling import cost_model
 from official_style.modeling.networks import bert_encoder
+from official_style.tasks import all_tasks  # noqa: F401, registers them
 from official_style.training import checkpoints as checkpoints_lib
-from official_style.training import machinery
 
 
 @dataclasses.dataclass(frozen=True)
@@ -151,7 +152,7 @@ def load(model_dir: str, step: Optional[int] = None) -> FinishedRun:
     raise UserError(
         f"{os.path.join(model_dir, 'data', 'vocab.txt')}: not the vocabulary "
         "that run.json says it was trained with: bring that one back")
-  machinery.fill_from_vocabulary(config.task.model.encoder.get(), vocabulary)
+  encoder_vocabulary.fill(config.task.model.encoder.get(), vocabulary)
   _check_sizes(model_dir, config.task, vocabulary)
   task, labels = task_factory.get_task(config.task), None
   if resolve.is_fine_tuning(config):

@@ -9,13 +9,12 @@ from official.core import base_task
 from official.core import task_factory
 from official.modeling import performance
 
-from official_style.errors import UserError
+from official_style.configs import encoder_vocabulary
 from official_style.modeling import token_schedule
-from official_style.tasks import distillation  # noqa: F401, all register
-from official_style.tasks import masked_lm_pretraining  # noqa: F401
-from official_style.tasks import sentence_prediction  # noqa: F401
+from official_style.tasks import all_tasks  # noqa: F401, registers them
 from official_style.training import budget_draws
 from official_style.training import eval_step as eval_step_lib
+from official_style.training import fine_tuning_teacher
 from official_style.training import loss_scale as loss_scale_lib
 from official_style.training import optimizers
 from official_style.training import run_checks
@@ -63,7 +62,7 @@ def build(config, vocabulary, placement, labels=None) -> Machinery:
     labels: the `LabelSet`, where the task has labels.
   """
   encoder = config.task.model.encoder.get()
-  fill_from_vocabulary(encoder, vocabulary)
+  encoder_vocabulary.fill(encoder, vocabulary)
   trainer = config.trainer
   task = task_factory.get_task(config.task)
   if labels is not None:
@@ -75,7 +74,9 @@ def build(config, vocabulary, placement, labels=None) -> Machinery:
     model(task.example(), training=False)
     if getattr(task, "wants_teacher", False):
       # After the student, whose first weights don't hang on it then.
-      task.take_teacher(teacher.load(config.task, vocabulary), model)
+      task.take_teacher(
+          teacher.load(config.task, vocabulary) if labels is None else
+          fine_tuning_teacher.load(config.task, vocabulary, labels), model)
     optimizer = optimizers.build_optimizer(trainer.optimizer_config)
     optimizer._create_all_weights(task.trained_variables(model))  # pylint: disable=protected-access
     half = config.runtime.mixed_precision_dtype == "float16"
@@ -94,25 +95,6 @@ def build(config, vocabulary, placement, labels=None) -> Machinery:
         global_step=optimizer.iterations, **model.checkpoint_items,
         **getattr(task, "checkpoint_items", {}))
   return Machinery(task, model, optimizer, checkpoint, train_step, eval_step)
-
-
-def fill_from_vocabulary(encoder, vocabulary):
-  """Sets what the encoder's config leaves to the vocabulary.
-
-  Raises:
-    UserError: if the config names another size.
-  """
-  if encoder.vocab_size == 0:
-    encoder.vocab_size = vocabulary.size
-  if encoder.vocab_size != vocabulary.size:
-    raise UserError(
-        f"the vocabulary has {vocabulary.size} tokens and the encoder's "
-        f"vocab_size is {encoder.vocab_size}: set it to 0 to take the "
-        "vocabulary's, or give the right --vocab_file")
-  if "token_allow_list" in encoder.as_dict() and (
-      encoder.token_allow_list is None):
-    encoder.token_allow_list = tuple(
-        i for i in vocabulary.special_ids if i != vocabulary.pad_id)
 
 
 def schedules_at(config, model):

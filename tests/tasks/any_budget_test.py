@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from official_style.data.label_sets import LabelSet
 from official_style.tasks import any_budget
+from official_style.tasks import sentence_distillation
 from official_style.tasks import sentence_prediction
 from tests.reference import tiny_budgets as tiny
 
@@ -28,7 +29,7 @@ class TestDistillation:
     p, q = _softmax(teacher), _softmax(student)
     with tf.GradientTape() as tape:
       s, t = (tf.Variable(x, dtype=tf.float32) for x in (student, teacher))
-      losses = any_budget.distillation_losses("class", s, t)
+      losses = sentence_distillation.losses("class", s, t)
     np.testing.assert_allclose(
         losses, (p * (np.log(p) - np.log(q))).sum(axis=1), rtol=1e-5)
     gradients = tape.gradient(losses, [s, t])
@@ -39,7 +40,7 @@ class TestDistillation:
     student, teacher = _logits(0, 1), _logits(1, 1)
     with tf.GradientTape() as tape:
       s = tf.Variable(student, dtype=tf.float32)
-      losses = any_budget.distillation_losses(
+      losses = sentence_distillation.losses(
           "number", s, tf.constant(teacher, tf.float32))
     np.testing.assert_allclose(
         losses, (student - teacher)[:, 0] ** 2, rtol=1e-5)
@@ -121,7 +122,7 @@ class TestPasses:
           batch, dict(logits=logits(tiny.FULL))), made.normalizers(batch))
 
     def student(lengths):
-      losses = any_budget.distillation_losses(
+      losses = sentence_distillation.losses(
           "class", logits(lengths), teacher)
       return tf.reduce_sum(losses * batch["weights"]) / 7
 

@@ -160,13 +160,13 @@ class TokenSelector:
     if self.clusters:
       selection = token_selection.with_clusters(
           tokens.states, tokens.mask, selection)
-    states = token_selection.gather_tokens(
-        tokens.states if carried is None else carried, selection)
     if self.merges:
       # What is read of [CLS] in the end must not be that of its likes.
-      merged = token_selection.merge_tokens(
-          tokens.states, selection, tokens.sizes)
-      states = tf.concat([states[:, :1], merged[:, 1:]], axis=1)
+      states = token_selection.merge_tokens(
+          tokens.states, selection, tokens.sizes, keep_first=True)
+    else:
+      states = token_selection.gather_tokens(
+          tokens.states if carried is None else carried, selection)
     sizes = None
     if self.clusters:
       sizes = token_selection.merge_sizes(selection, tokens.sizes)

@@ -138,7 +138,8 @@ def gather_tokens(x: tf.Tensor, selection: TokenSelection) -> tf.Tensor:
 
 
 def merge_tokens(x: tf.Tensor, selection: TokenSelection,
-                 sizes: Optional[tf.Tensor] = None) -> tf.Tensor:
+                 sizes: Optional[tf.Tensor] = None,
+                 keep_first: bool = False) -> tf.Tensor:
   """The mean of each cluster in place of the kept token itself.
 
   Args:
@@ -146,6 +147,7 @@ def merge_tokens(x: tf.Tensor, selection: TokenSelection,
     selection: one with clusters.
     sizes: float[b n], how many tokens each of `x` stands for already, from
       `merge_sizes` of the layer below; None is one each.
+    keep_first: whether the first token, [CLS], stays as it is.
 
   Returns:
     float[b k d]; zeros where the kept token is padding.
@@ -153,6 +155,12 @@ def merge_tokens(x: tf.Tensor, selection: TokenSelection,
   Raises:
     ValueError: if the selection has no clusters.
   """
+  if keep_first and selection.cluster_ids is not None:
+    # Nobody else is in its cluster. Put in its place afterwards, it would cost
+    # two copies of all others.
+    ids, first = selection.cluster_ids, tf.range(x.shape[1]) == 0
+    selection = dataclasses.replace(selection, cluster_ids=tf.where(
+        first, 0, tf.where(ids == 0, -1, ids)))
   weights = _membership(selection, sizes)
   total = tf.reduce_sum(weights, axis=2, keepdims=True)
   weights = tf.cast(tf.math.divide_no_nan(weights, total), x.dtype)

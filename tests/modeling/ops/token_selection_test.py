@@ -80,6 +80,15 @@ def test_merged_states_are_the_means_of_clusters():
   np.testing.assert_array_equal(merged[1, 2], 0)
 
 
+def test_cls_stays_itself_where_asked():
+  x = _states()
+  means, kept = (ts.merge_tokens(x, _selection(IDS), keep_first=keep).numpy()
+                 for keep in (False, True))
+  np.testing.assert_array_equal(kept[:, 0], x.numpy()[:, 0])
+  assert not np.allclose(means[0, 0], kept[0, 0])
+  np.testing.assert_array_equal(kept[:, 1:], means[:, 1:])
+
+
 def test_merging_twice_is_merging_once():
   x = _states()
   once = _selection(IDS)
