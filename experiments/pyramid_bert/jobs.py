@@ -234,13 +234,19 @@ def variant_jobs() -> list[Job]:
 
 
 def budget_jobs() -> list[Job]:
-  """One set of weights for all budgets, and one for each."""
+  """One set of weights for all budgets, and one for each.
+
+  From the dense model, with the selection of `second_jobs`.
+  """
   task, jobs = TASKS[0], []
   for seed in SEEDS:
-    jobs.append(_job(
-        task, "any budget", seed, BUDGETS[1],
-        bindings=(f"BUDGETS = {(1.0, *BUDGETS)}",),
-        experiment="pyramid_bert/any_budget"))
-    jobs += [_job(task, f"only {budget:g}x", seed, budget)
-             for budget in BUDGETS]
+    common = dict(selector="attention_coreset",
+                  after=_job(task, "dense", seed).name)
+    rate, means = task.learning_rates[2], VARIANTS[_BEST]
+    jobs.append(Job(
+        task, "any budget", seed, rate, BUDGETS[1],
+        bindings=(f"BUDGETS = {(1.0, *BUDGETS)}", *means),
+        experiment="pyramid_bert/any_budget", **common))
+    jobs += [Job(task, f"only {budget:g}x", seed, rate, budget,
+                 bindings=means, **common) for budget in BUDGETS]
   return jobs
