@@ -16,6 +16,8 @@ _LEARNING_RATES = (5e-5, 1e-4, 2e-4)
 _SECOND_RATES = (2e-5, 5e-5, 1e-4, 2e-4)
 _RIVALS = ("attention", "average_pool", "first_k", "input_first_k", "random",
            "bipartite_merge")
+_SECOND_RIVALS = ("attention", "average_pool", "bipartite_merge", "coreset",
+                  "random", "first_k")
 # Computed ones that one set of weights is trained for.
 BUDGETS = (1.5, 2.0, 3.0)
 
@@ -202,6 +204,22 @@ def rival_jobs() -> list[Job]:
   least, computed = min(task.speedups.items())
   return [_job(task, f"{selector} {least:g}x", seed, computed,
                selector=selector) for seed in SEEDS for selector in _RIVALS]
+
+
+def second_rival_jobs() -> list[Job]:
+  """Other selectors from the dense model of the same seed, as `second_jobs`.
+
+  Each as it was published: core-sets, received attention and pooling drop, and
+  ToMe merges, with attention that counts.
+  """
+  task = TASKS[0]
+  least, computed = min(task.speedups.items())
+  return [Job(task, f"{selector}, from dense {least:g}x", seed,
+              task.learning_rates[2], computed, selector,
+              after=_job(task, "dense", seed).name,
+              bindings=VARIANTS["log-size attention"]
+              if selector == "bipartite_merge" else ())
+          for seed in SEEDS for selector in _SECOND_RIVALS]
 
 
 def second_jobs() -> list[Job]:

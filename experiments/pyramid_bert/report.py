@@ -92,7 +92,8 @@ def main():
             "held out of those for training")
   file = HERE / "results.json"
   jobs = (jobs_lib.main_jobs() + jobs_lib.second_jobs() + jobs_lib.rival_jobs()
-          + jobs_lib.variant_jobs() + jobs_lib.budget_jobs())
+          + jobs_lib.second_rival_jobs() + jobs_lib.variant_jobs()
+          + jobs_lib.budget_jobs())
   results = run_results.with_known(
       [(job.task.name, job.kind, job.seed) for job in jobs],
       collect(jobs, args.runs), file, ("task", "kind", "seed"))

@@ -24,6 +24,7 @@ import jobs as jobs_lib  # noqa: E402
 
 STAGES = {"tuning": jobs_lib.tuning_jobs, "main": jobs_lib.main_jobs,
           "second": jobs_lib.second_jobs, "rivals": jobs_lib.rival_jobs,
+          "second_rivals": jobs_lib.second_rival_jobs,
           "budgets": jobs_lib.budget_jobs,
           "variants": jobs_lib.variant_jobs}
 # Reviews, as many of either label.

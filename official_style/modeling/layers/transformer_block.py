@@ -163,7 +163,8 @@ class TransformerBlock(tf_keras.layers.Layer):
     inner = self._normalise(norm, x) if self._norm_first else x
     inner = projection.project(
         tf.cast(inner, self.compute_dtype), dense.kernel, dense.bias,
-        activation=self._activation(training=row_keys is not None))
+        activation=self._activation(training=row_keys is not None),
+        keeps_padding=True)
     dense = self._output_dense
     out = self._residual(
         x, projection.project(inner, dense.kernel, dense.bias), row_keys,

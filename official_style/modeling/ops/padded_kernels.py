@@ -5,7 +5,9 @@ where the kernel's rows lie a multiple of 1,024 bytes apart. It seems that so
 few rows are not worth packing the kernel for (Goto and van de Geijn, 2008,
 "Anatomy of High-Performance Matrix Multiplication", say what that is), and the
 elements of a column then share a few sets of the cache. 16 unused columns, a
-cache line, end that. What is gained is in experiments/speed/README.md.
+cache line, end that. Where the next product reads them, as of an inner layer,
+they are left on, and its kernel has 16 rows of zeros for them. What is gained
+is in experiments/speed/README.md.
 """
 
 import contextlib
@@ -43,35 +45,43 @@ class PaddedKernels:
     finally:
       _IN_USE.reset(token)
 
-  def copies(self, kernel: tf.Variable, bias: tf.Variable, inputs: int):
-    """float32[d o+16] and float32[o+16] of a kernel of d = `inputs`."""
+  def copies(self, kernel: tf.Variable, bias: tf.Variable, inputs: int,
+             unused: int, columns: int):
+    """A kernel of d = `inputs`, and its bias, with zeros.
+
+    Returns:
+      float32[d+unused o+columns] and float32[o+columns].
+    """
     key = kernel.ref()
     if key not in self._copies:
       with tf.init_scope():
         self._copies[key] = tuple(
             tf.Variable(tf.pad(x, padding), trainable=False, name=name)
             for x, padding, name in (
-                (tf.reshape(kernel, [inputs, -1]), [[0, 0], [0, _PADDING]],
-                 "padded_kernel"),
-                (tf.reshape(bias, [-1]), [[0, _PADDING]], "padded_bias")))
+                (tf.reshape(kernel, [inputs, -1]),
+                 [[0, unused], [0, columns]], "padded_kernel"),
+                (tf.reshape(bias, [-1]), [[0, columns]], "padded_bias")))
       self.originals += kernel, bias
       self.variables += self._copies[key]
     return self._copies[key]
 
 
-def of(kernel, bias, axes: int):
+def of(kernel, bias, axes: int, unused: int = 0):
   """Copies of a kernel and its bias that are in use here, or None.
 
   Args:
     kernel: [*d *o].
     bias: [*o].
     axes: how many axes of `kernel` are d.
+    unused: columns of the input beyond d, which are not to be read.
   """
   found = _IN_USE.get()
   if found is None or not isinstance(kernel, tf.Variable):
     return None
   columns = math.prod(int(size) for size in kernel.shape[axes:])
-  if kernel.dtype != tf.float32 or 4 * columns % _BAD_MULTIPLE:
+  bad = kernel.dtype == tf.float32 and not 4 * columns % _BAD_MULTIPLE
+  if not bad and not unused:
     return None
   return found.copies(
-      kernel, bias, math.prod(int(size) for size in kernel.shape[:axes]))
+      kernel, bias, math.prod(int(size) for size in kernel.shape[:axes]),
+      unused, _PADDING if bad else 0)

@@ -13,19 +13,22 @@ from official_style.modeling.ops import padded_kernels
 
 def project(x: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor,
             axes: int = 1,
-            activation: Optional[Callable[[tf.Tensor], tf.Tensor]] = None
-            ) -> tf.Tensor:
+            activation: Optional[Callable[[tf.Tensor], tf.Tensor]] = None,
+            keeps_padding: bool = False) -> tf.Tensor:
   """`activation(x @ kernel + bias)` over the last axes of `x`.
 
   A flat product is what CPU kernels fuse the bias and TensorFlow's own
   activations into, where nothing stands between; an einsum they don't.
 
   Args:
-    x: float[... *d].
+    x: float[... *d]; of one axis of inputs it may have the columns more that
+      `keeps_padding` leaves.
     kernel: float[*d *o].
     bias: float[*o].
     axes: how many axes of `x` are inputs.
     activation: of each element.
+    keeps_padding: whether columns that `padded_kernels` adds may stay, for a
+      product that reads this one's outputs; with one axis of outputs.
 
   Returns:
     float[... *o].
@@ -35,14 +38,17 @@ def project(x: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor,
   lead = [-1 if size is None else size for size in x.shape[:-axes]]
   if lead.count(-1) > 1:
     lead = list(tf.unstack(tf.shape(x)[:len(lead)]))
-  columns = math.prod(outer)
-  padded = padded_kernels.of(kernel, bias, axes)
+  inputs, columns = math.prod(inner), math.prod(outer)
+  given = math.prod(int(size) for size in x.shape[-axes:])
+  padded = padded_kernels.of(kernel, bias, axes, given - inputs)
   flat_kernel, flat_bias = padded or (
-      tf.reshape(kernel, [math.prod(inner), columns]), tf.reshape(bias, [-1]))
-  flat = tf.matmul(tf.reshape(x, [-1, math.prod(inner)]), flat_kernel)
+      tf.reshape(kernel, [inputs, columns]), tf.reshape(bias, [-1]))
+  flat = tf.matmul(tf.reshape(x, [-1, given]), flat_kernel)
   flat = tf.nn.bias_add(flat, flat_bias)
   if activation is not None:
     flat = activation(flat)
-  if padded:
+  if padded and keeps_padding:
+    outer = [int(flat.shape[1])]
+  elif padded and flat.shape[1] != columns:
     flat = flat[:, :columns]
   return tf.reshape(flat, lead + outer)

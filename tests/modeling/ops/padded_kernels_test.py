@@ -40,6 +40,30 @@ def test_what_is_added_is_cut_off(shape, axes, inputs):
       atol=1e-6)
 
 
+@pytest.mark.parametrize("width", [6, 256])
+def test_what_the_next_product_reads_is_left_on(width):
+  first, second = _variables(6, 512), _variables(512, width)
+  x = tf.random.stateless_normal([2, 3, 6], [1, 2])
+
+  def both(x):
+    inner = projection.project(
+        x, *first, activation=tf.nn.gelu, keeps_padding=True)
+    return inner, projection.project(inner, *second)
+
+  kernels = padded_kernels.PaddedKernels()
+  with kernels.in_use():
+    graph = tf.function(both, autograph=False).get_concrete_function(
+        tf.TensorSpec(x.shape))
+  cut = [op for op in graph.graph.get_operations()
+         if op.type == "StridedSlice"]
+  assert len(cut) == (width == 256)
+  assert [v.shape for v in kernels.variables] == [
+      [6, 528], [528], [528, width + 16 * len(cut)], [width + 16 * len(cut)]]
+  for got, want in zip(graph(x), both(x)):
+    np.testing.assert_allclose(got[..., :want.shape[-1]], want, atol=2e-4)
+  np.testing.assert_array_equal(graph(x)[0][..., 512:], 0)
+
+
 def test_a_kernel_is_copied_once():
   kernel, bias = _variables(6, 256)
   kernels = padded_kernels.PaddedKernels()
