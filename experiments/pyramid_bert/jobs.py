@@ -54,6 +54,8 @@ class Task:
     arguments: of train.py, with places to fill in.
     train_file: whose rows are trained on, and held out to choose settings on.
     eval_file: whose rows are reported on, and nothing else.
+    dev_file: whose rows settings are chosen on; empty holds rows of the
+      training file out.
     seq_length: tokens of a row.
     epochs: how often rows are seen.
     learning_rates: dense, with few tokens, and with few tokens from a dense
@@ -67,24 +69,25 @@ class Task:
   arguments: tuple
   train_file: str
   eval_file: str
+  dev_file: str
   seq_length: int
   epochs: float
   learning_rates: tuple[float, float, float]
   speedups: dict
-  second_speedups: tuple = (3.4, 4.0)
+  second_speedups: tuple[float, ...] = (3.4, 4.0)
 
 
 # Of SST-2's 67,000 rows 10,000, once, with places for its longest sentences and
 # with as many as are usual; of IMDB 3,000 reviews, once.
 _SST_2 = Task("SST-2", ("--task_name=SST-2",), "{glue}/SST-2/train.tsv",
-              "{glue}/SST-2/test-labeled.tsv", 64, 0.15, (1e-4, 2e-4, 1e-4),
-              {3.0: 3.4, 3.5: 4.0})
+              "{glue}/SST-2/test-labeled.tsv", "", 64, 0.15,
+              (1e-4, 2e-4, 1e-4), {3.0: 3.4, 3.5: 4.0})
 TASKS = (
     _SST_2,
     dataclasses.replace(_SST_2, name="SST-2 of 128", seq_length=128),
     Task("IMDB", ("--text_columns=text", "--label_column=label"),
-         "{runs}/imdb_train.tsv", "{runs}/imdb_test.tsv", 256, 1.0,
-         (1e-4, 2e-4, 1e-4), {3.0: 3.4, 3.5: 4.0}, (3.6, 4.3)))
+         "{runs}/imdb_train.tsv", "{runs}/imdb_test.tsv", "{runs}/imdb_dev.tsv",
+         256, 1.0, (1e-4, 2e-4, 5e-5), {3.0: 3.4, 3.5: 4.0}))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -150,8 +153,9 @@ class Job:
         "--init_checkpoint=" + (os.path.join(places.runs, self.after)
                                 if self.after else places.encoder),
         *(f"--gin_params={binding}" for binding in gin)]
-    if not self.tunes:
-      arguments.append(f"--eval_data={task.eval_file.format(**where)}")
+    rows = task.dev_file if self.tunes else task.eval_file
+    if rows:
+      arguments.append(f"--eval_data={rows.format(**where)}")
     return arguments
 
 
@@ -164,7 +168,8 @@ def _job(task, kind, seed, speedup=None, **settings) -> Job:
 def tuning_jobs() -> list[Job]:
   """Learning rates and variants, on rows of the training file.
 
-  Of the first task; what is chosen there holds for the other.
+  Of the first task; what is chosen there holds for the others, but for the rate
+  of the second fine-tuning, which reviews have one of their own for.
   """
   task = TASKS[0]
   speedup = task.speedups[3.5]
@@ -181,6 +186,11 @@ def tuning_jobs() -> list[Job]:
            for kind, selection in (
                (_SECOND, (speedup, "attention_coreset")),
                ("dense, from dense", ())) for rate in _SECOND_RATES]
+  reviews = TASKS[-1]
+  again += [Job(reviews, _SECOND, _TUNING_SEED, rate, reviews.speedups[3.5],
+                "attention_coreset", tunes=True, bindings=VARIANTS[_BEST],
+                after=_job(reviews, "dense", SEEDS[0]).name)
+            for rate in _SECOND_RATES]
   return rates + variants + again
 
 

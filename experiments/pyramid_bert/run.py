@@ -27,18 +27,23 @@ STAGES = {"tuning": jobs_lib.tuning_jobs, "main": jobs_lib.main_jobs,
           "second_rivals": jobs_lib.second_rival_jobs,
           "budgets": jobs_lib.budget_jobs,
           "variants": jobs_lib.variant_jobs}
-# Reviews, as many of either label.
-_REVIEWS = {"train": 3000, "test": 2000}
+# Reviews, as many of either label: of which file, how many, and what is not to
+# be among them.
+_REVIEWS = {"train": ("train", 3000, ()), "dev": ("train", 2000, ("train",)),
+            "test": ("test", 2000, ())}
 
 
 def draw_reviews(imdb: pathlib.Path, runs: pathlib.Path):
-  """Writes a sample of either file of IMDB, the same every time."""
-  for split, count in _REVIEWS.items():
-    path = runs / f"imdb_{split}.tsv"
+  """Writes samples of either file of IMDB, the same every time."""
+  for part, (split, count, others) in _REVIEWS.items():
+    path = runs / f"imdb_{part}.tsv"
     if path.exists():
       continue
     with gzip.open(imdb / f"{split}.tsv.gz", "rt", encoding="utf-8") as f:
       rows = list(csv.DictReader(f, delimiter="\t", quoting=csv.QUOTE_NONE))
+    taken = {line.rstrip("\n").split("\t", 1)[1] for name in others
+             for line in (runs / f"imdb_{name}.tsv").open(encoding="utf-8")}
+    rows = [row for row in rows if row["text"] not in taken]
     drawn = []
     for label in sorted({row["label"] for row in rows}):
       of_label = [row for row in rows if row["label"] == label]

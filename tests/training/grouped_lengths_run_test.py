@@ -12,6 +12,9 @@ from tests.reference import tiny_fine_tuning as tiny
 from tests.reference import tiny_runs
 
 GIN = dict(SEQ_LENGTH=64, EPOCHS=3.0)
+# As nobody asks for it, which tiny runs do.
+GROUPED = {"task.train_data.group_by_length": "null",
+           "task.validation_data.group_by_length": "null"}
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +36,7 @@ def rows(tmp_path_factory):
 def whole(rows, tmp_path_factory):
   """A run that nothing happened to."""
   run = str(tmp_path_factory.mktemp("whole") / "run")
-  assert tiny.run(run, rows, **GIN) == 0
+  assert tiny.run(run, rows, params=GROUPED, **GIN) == 0
   return run
 
 
@@ -47,9 +50,9 @@ def test_a_run_that_is_stopped_ends_with_the_same_bytes(
     rows, whole, tmp_path, monkeypatch):
   tiny_runs.tell_to_stop(monkeypatch, 5)
   run = str(tmp_path / "run")
-  assert tiny.run(run, rows, **GIN) == 75
+  assert tiny.run(run, rows, params=GROUPED, **GIN) == 75
   monkeypatch.undo()
-  assert tiny.run(run, rows, **GIN) == 0
+  assert tiny.run(run, rows, params=GROUPED, **GIN) == 0
   tiny_runs.assert_same_run(run, whole, 32)
   assert tiny_runs.read(run, "predictions.tsv") == tiny_runs.read(
       whole, "predictions.tsv")
@@ -60,7 +63,7 @@ def test_padding_changes_nothing_that_is_evaluated(rows, whole, capsys):
   for grouped in ("true", "false"):
     key = "task.validation_data.group_by_length"
     assert tiny.run(whole, rows, "--mode=eval", f"--allow_config_change={key}",
-                    params={key: grouped}, **GIN) == 0
+                    params=GROUPED | {key: grouped}, **GIN) == 0
     said.append(capsys.readouterr().out)
   assert said[0] == said[1] and "loss" in said[0]
 
@@ -69,7 +72,8 @@ def test_padding_changes_nothing_that_is_evaluated(rows, whole, capsys):
 def test_two_replicas_learn_as_one_does(rows, whole, tmp_path):
   process = subprocess.Popen(
       [sys.executable, tiny_runs.PROGRAM, *tiny.flags(
-          tmp_path / "two", rows, "--num_replicas=2", **GIN)[1:]],
+          tmp_path / "two", rows, "--num_replicas=2", params=GROUPED,
+          **GIN)[1:]],
       cwd=tiny_runs.ROOT, text=True, stdout=subprocess.PIPE,
       stderr=subprocess.PIPE)
   code, said = tiny_runs.finish(process)
@@ -81,10 +85,7 @@ def test_two_replicas_learn_as_one_does(rows, whole, tmp_path):
 
 def test_one_length_where_one_is_asked_for(rows, tmp_path):
   run = tmp_path / "run"
-  assert tiny.run(run, rows, params={
-      "task.train_data.group_by_length": "false",
-      "task.validation_data.group_by_length": "false"},
-                  **(GIN | dict(EPOCHS=0.1))) == 0
+  assert tiny.run(run, rows, **(GIN | dict(EPOCHS=0.1))) == 0
   facts = json.loads(tiny_runs.read(run, "run.json"))["data"]
   assert "padded_to" not in facts["train"] | facts["eval"]
   assert os.path.exists(run / "predictions.tsv")
