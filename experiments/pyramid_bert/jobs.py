@@ -87,7 +87,7 @@ TASKS = (
     dataclasses.replace(_SST_2, name="SST-2 of 128", seq_length=128),
     Task("IMDB", ("--text_columns=text", "--label_column=label"),
          "{runs}/imdb_train.tsv", "{runs}/imdb_test.tsv", "{runs}/imdb_dev.tsv",
-         256, 1.0, (1e-4, 2e-4, 5e-5), {3.0: 3.4, 3.5: 4.0}))
+         256, 1.0, (1e-4, 2e-4, 2e-5), {3.0: 3.4, 3.5: 4.0}))
 
 
 @dataclasses.dataclass(frozen=True)
