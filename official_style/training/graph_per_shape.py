@@ -21,6 +21,8 @@ class GraphPerShape:
     self._seen = set()
 
   def __call__(self, batch):
+    if tf.config.functions_run_eagerly():
+      return self._function(batch)
     shapes = tuple(tuple(x.shape) for x in tf.nest.flatten(
         batch, expand_composites=True))
     if shapes not in self._seen:

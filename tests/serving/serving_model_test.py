@@ -64,12 +64,12 @@ def test_a_pyramid_answers_as_its_checkpoint(pyramid):
 def test_padded_kernels_are_saved_in_place_of_the_models(tmp_path):
   run, model = _made(
       tiny.classifier(lengths=None, intermediate_size=256), buckets=(16,))
-  assert len(model.padded_weights) == 2 * len(run.encoder.transformer_layers)
+  # Of the inner layer 16 columns, and as many rows of the next kernel.
+  assert len(model.padded_weights) == 4 * len(run.encoder.transformer_layers)
   saved = model.weights + model.padded_weights
   assert sum(v.shape.num_elements() for v in saved) == (
-      model.num_parameters + sum(
-          16 * (int(np.prod(v.shape[:-1])) or 1)
-          for v in model.padded_weights))
+      model.num_parameters
+      + len(run.encoder.transformer_layers) * 16 * (16 + 1 + 16))
   assert model.num_parameters == sum(
       v.shape.num_elements() for v in run.model.variables)
   _assert_cases(run, model, is_pair=False)
