@@ -19,12 +19,12 @@ GROUPED = {"task.train_data.group_by_length": "null",
 
 @pytest.fixture(scope="module")
 def rows(tmp_path_factory):
-  """A file of texts of one to sixty words."""
+  """A file of texts of one, some twenty-five or some fifty words."""
   draw = random.Random(0)
   lines = ["text\tlabel"]
   for i in range(96):
     label = ("good", "bad")[i % 2]
-    words = [label] + draw.choices(("ba", "ke", "ti"), k=5 * (i % 12))
+    words = [label] + draw.choices(("ba", "ke", "ti"), k=25 * (i % 3))
     draw.shuffle(words)
     lines.append(f"{' '.join(words)} {i}\t{label}")
   path = tmp_path_factory.mktemp("rows") / "train.tsv"
