@@ -62,8 +62,6 @@ class Task:
       model that is fine-tuned already; chosen by `tuning_jobs`.
     speedups: computed ones of the lists, by the measured one that a batch of
       32 gains with them at least; see speed_*.json.
-    second_speedups: computed ones of the lists that are trained from the dense
-      model.
   """
   name: str
   arguments: tuple
@@ -74,7 +72,6 @@ class Task:
   epochs: float
   learning_rates: tuple[float, float, float]
   speedups: dict
-  second_speedups: tuple[float, ...] = (3.4, 4.0)
 
 
 # Of SST-2's 67,000 rows 10,000, once, with places for its longest sentences and
@@ -226,7 +223,7 @@ def second_rival_jobs() -> list[Job]:
   ToMe merges, with attention that counts.
   """
   task = TASKS[0]
-  computed = min(task.second_speedups)
+  computed = min(task.speedups.values())
   return [Job(task, f"{selector}, from dense {computed:g}x", seed,
               task.learning_rates[2], computed, selector,
               after=_job(task, "dense", seed).name,
@@ -249,7 +246,7 @@ def second_jobs() -> list[Job]:
       jobs += [Job(task, f"{_SECOND} {computed:g}x", seed, rate, computed,
                    "attention_coreset", after=first,
                    bindings=VARIANTS[_BEST])
-               for computed in task.second_speedups]
+               for computed in task.speedups.values()]
     jobs.append(Job(TASKS[0], "dense, from dense", seed,
                     TASKS[0].learning_rates[2],
                     after=_job(TASKS[0], "dense", seed).name))

@@ -9,8 +9,6 @@ from official_style.configs import teacher
 from official_style.configs import validation
 from official_style.errors import UserError
 
-KEY, TEACHER = teacher.KEY, teacher.TEACHER
-
 
 def fill(task: fine_tuning.SentencePredictionTaskConfig):
   """Fills in the digest, and the vocabulary where none is given.
@@ -36,9 +34,10 @@ def fill(task: fine_tuning.SentencePredictionTaskConfig):
 def validate(task: fine_tuning.SentencePredictionTaskConfig):
   """Raises `UserError` on the first thing that cannot work."""
   config = task.distillation
-  validation.within(f"{KEY}.weight", config.weight, 0, 1, "(]")
+  validation.within(f"{teacher.KEY}.weight", config.weight, 0, 1, "(]")
   if config.temperature <= 0:
-    raise UserError(f"{KEY}.temperature={config.temperature}: must be above 0")
+    raise UserError(f"{teacher.KEY}.temperature={config.temperature}: must be "
+                    "above 0")
   if config.teacher and getattr(task.model.encoder.get(), "budgets", None):
     raise UserError(
         f"--teacher={config.teacher}: one set of weights for several budgets "

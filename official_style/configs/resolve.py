@@ -134,15 +134,14 @@ def _resolve(program: gin_program.GinProgram, source: str,
   if is_fine_tuning(config):
     provenance |= _changed(config, "task.init_checkpoint",
                            checkpoint_sizes.fill, config.task, model_dir)
-    provenance |= _changed(config, teacher.TEACHER,
-                           fine_tuning_teacher.fill, config.task)
     provenance |= _changed(config, "task.train_data.seq_length",
                            retention.fill, config.task)
   elif config.task.init_checkpoint:
     provenance |= _changed(
         config, "task.init_checkpoint", checkpoint_sizes.fill_pretraining,
         config.task, _unsaid(config, changes, experiment))
-  provenance |= _changed(config, teacher.TEACHER, teacher.fill, config.task)
+  kind = fine_tuning_teacher if is_fine_tuning(config) else teacher
+  provenance |= _changed(config, teacher.TEACHER, kind.fill, config.task)
   if config.trainer.train_steps:
     for key in complete_schedule(config.trainer):
       provenance[key] = "trainer.train_steps"

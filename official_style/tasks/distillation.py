@@ -18,6 +18,7 @@ from official_style.modeling.ops import hidden_state_distance
 from official_style.modeling.ops import kl_divergence
 from official_style.modeling.ops import truncated_distribution
 from official_style.tasks import masked_lm_pretraining
+from official_style.tasks import weighted_sum
 
 # What each part of the loss adds up to, by its name in `DistillationConfig`.
 _SUMS = dict(logits="teacher_divergence", hidden="hidden_distance",
@@ -181,9 +182,9 @@ class DistillationTask(masked_lm_pretraining.MaskedLMPretrainingTask):
       said = tf.argmax(teacher[name], axis=-1, output_type=tf.int32)
     agreed = tf.argmax(logits, axis=-1, output_type=tf.int32) == said
     return dict(
-        teacher_divergence=_total(losses, weights), compared=tf.reduce_sum(
-            weights), teacher_agreement=tf.reduce_sum(
-                tf.cast(agreed, tf.float32) * weights))
+        teacher_divergence=weighted_sum.of(losses, weights),
+        compared=tf.reduce_sum(weights), teacher_agreement=tf.reduce_sum(
+            tf.cast(agreed, tf.float32) * weights))
 
   def _hidden_sum(self, outputs, real):
     """Distance of states, the mean over layers, at positions both have."""
@@ -198,7 +199,7 @@ class DistillationTask(masked_lm_pretraining.MaskedLMPretrainingTask):
                             for x in (targets, real))
       if ours in self._projections:
         states = self._projections[ours](states)
-      total += _total(hidden_state_distance.hidden_state_distance(
+      total += weighted_sum.of(hidden_state_distance.hidden_state_distance(
           states, targets, self._config.hidden_distance), weights)
     return total / len(self._layers)
 
@@ -209,14 +210,14 @@ class DistillationTask(masked_lm_pretraining.MaskedLMPretrainingTask):
     ours, theirs = (x["queries_keys_values"] for x in (
         outputs, outputs["teacher"]))
     if config.relations_weight:
-      sums["relations_divergence"] = _total(
+      sums["relations_divergence"] = weighted_sum.of(
           attention_relations.last_layer_divergence(
               ours, theirs, self._relation_heads, documents), real)
     if config.attention_weight:
       logits = [attention_relations.relation_logits(
           query, key, int(query.shape[2]), documents)
                 for query, key, _ in (ours, theirs)]
-      sums["attention_divergence"] = _total(
+      sums["attention_divergence"] = weighted_sum.of(
           attention_relations.relation_divergence(*logits), real)
     return sums
 
@@ -281,11 +282,6 @@ def words(model, batch, positions: str, reads_last_layer: bool = False,
 
 def _num_layers(model) -> int:
   return len(model.encoder_network.transformer_layers)
-
-
-def _total(values, weights):
-  """The weighted sum; what has no weight may be anything."""
-  return tf.reduce_sum(tf.where(weights > 0, values * weights, 0.0))
 
 
 def _projection(layer, width, teacher_width, initializer):

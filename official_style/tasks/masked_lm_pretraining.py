@@ -13,6 +13,7 @@ from official_style.configs import pretraining
 from official_style.modeling.layers import classification_head
 from official_style.modeling.networks import masked_lm_pretrainer
 from official_style.modeling.ops import token_importance
+from official_style.tasks import weighted_sum
 
 
 @task_factory.register_task_cls(pretraining.PretrainingTaskConfig)
@@ -81,8 +82,7 @@ class MaskedLMPretrainingTask(masked_lm.MaskedLMTask):
     losses = tf.nn.sparse_softmax_cross_entropy_with_logits(ids, logits)
     hits = tf.argmax(logits, axis=-1, output_type=ids.dtype) == ids
     sums = dict(
-        # Not a plain product: an unused slot may hold an infinite loss.
-        loss=tf.reduce_sum(tf.where(weights > 0, losses * weights, 0.0)),
+        loss=weighted_sum.of(losses, weights),
         correct=tf.reduce_sum(tf.cast(hits, tf.float32) * weights),
         predictions=tf.reduce_sum(weights),
         tokens=tf.reduce_sum(tf.cast(batch["input_mask"], tf.float32)))

@@ -6,6 +6,7 @@ Axes: b batch, k classes or choices.
 import tensorflow as tf
 
 from official_style.modeling.ops import kl_divergence
+from official_style.tasks import weighted_sum
 
 
 def losses(kind: str, logits: tf.Tensor, teacher_logits: tf.Tensor,
@@ -32,7 +33,7 @@ def loss_sum(kind: str, logits: tf.Tensor, teacher_logits: tf.Tensor,
 
   Args:
     kind, logits, teacher_logits, temperature: see `losses`.
-    weights: float32[b], 0 for padding, which may have an infinite loss.
+    weights: float32[b], 0 for padding.
   """
-  return tf.reduce_sum(tf.where(weights > 0, weights * losses(
-      kind, logits, teacher_logits, temperature), 0.0))
+  return weighted_sum.of(
+      losses(kind, logits, teacher_logits, temperature), weights)

@@ -15,6 +15,7 @@ from official_style.modeling.networks import threshold_classifier
 from official_style.tasks import any_budget
 from official_style.tasks import sentence_distillation
 from official_style.tasks import sentence_metrics
+from official_style.tasks import weighted_sum
 
 LOWER_IS_BETTER = ("loss", "mean_error", "cost_share")
 
@@ -146,8 +147,7 @@ class SentencePredictionTask(base_task.Task):
       name, measured = "correct", tf.cast(
           tf.argmax(logits, -1, output_type=labels.dtype) == labels,
           tf.float32)
-    # Not a plain product: padding may have an infinite loss.
-    loss = tf.reduce_sum(tf.where(weights > 0, losses * weights, 0.0))
+    loss = weighted_sum.of(losses, weights)
     sums = {
         "loss": loss, name: tf.reduce_sum(measured * weights),
         "rows": tf.reduce_sum(weights),

@@ -4,7 +4,7 @@ import os
 
 import tf_keras
 
-from official_style.configs import fine_tuning_teacher as configs
+from official_style.configs import teacher as teacher_config
 from official_style.errors import UserError
 from official_style.training import finished_run
 from official_style.training import teacher
@@ -27,7 +27,7 @@ def load(task, vocabulary, labels) -> tf_keras.Model:
   """
   path, length = task.distillation.teacher, task.train_data.seq_length
   run = finished_run.load(path)
-  place = f"{configs.TEACHER}={path}"
+  place = f"{teacher_config.TEACHER}={path}"
   if run.labels != labels:
     raise UserError(
         f"{place}: was trained for {_listed(run.labels)}, and this is for "

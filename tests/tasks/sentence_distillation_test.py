@@ -61,6 +61,31 @@ def test_losses_are_those_of_numpy(kind, temperature):
       _losses(kind, logits, teacher, temperature), rtol=1e-4)
 
 
+def test_loss_and_gradient_of_classes_are_those_of_numpy():
+  student, teacher, _ = _drawn("class")
+  p, q = (np.exp(_log_softmax(x)) for x in (teacher, student))
+  with tf.GradientTape() as tape:
+    s, t = (tf.Variable(x, dtype=tf.float32) for x in (student, teacher))
+    losses = sentence_distillation.losses("class", s, t)
+  np.testing.assert_allclose(
+      losses, (p * (np.log(p) - np.log(q))).sum(axis=1), rtol=1e-5)
+  gradients = tape.gradient(losses, [s, t])
+  np.testing.assert_allclose(gradients[0], q - p, atol=1e-6)
+  assert gradients[1] is None
+
+
+def test_loss_and_gradient_of_numbers_too():
+  student, teacher, _ = _drawn("number")
+  with tf.GradientTape() as tape:
+    s = tf.Variable(student, dtype=tf.float32)
+    losses = sentence_distillation.losses(
+        "number", s, tf.constant(teacher, tf.float32))
+  np.testing.assert_allclose(
+      losses, (student - teacher)[:, 0] ** 2, rtol=1e-5)
+  np.testing.assert_allclose(
+      tape.gradient(losses, s), 2 * (student - teacher), rtol=1e-5)
+
+
 @pytest.mark.parametrize("kind", _KINDS)
 @pytest.mark.parametrize("weight", [0.25, 1.0])
 def test_the_objective_is_the_share_of_either(kind, weight):

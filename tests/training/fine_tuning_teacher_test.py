@@ -1,7 +1,6 @@
 """Fine-tuning beside a teacher, through the command line."""
 
 import json
-import os
 import shutil
 
 import numpy as np
@@ -25,8 +24,8 @@ def made(tmp_path_factory):
 
 
 def _metrics(run, name):
-  with open(os.path.join(run, "metrics.jsonl"), encoding="utf-8") as f:
-    return [record[name] for record in map(json.loads, f) if name in record]
+  return [record[name] for record in tiny_runs.metrics(run)
+          if name in record]
 
 
 def _logits(run, rows=("odd ban", "bad kel odd", "good")):

@@ -28,6 +28,22 @@ def test_every_shape_has_a_graph_that_is_built_once():
   assert traced == list(SIZES)
 
 
+def test_no_graph_is_built_where_functions_run_eagerly():
+  eager = []
+
+  def function(batch):
+    eager.append(tf.executing_eagerly())
+    return _sum(batch)
+
+  graphs = graph_per_shape.GraphPerShape(function)
+  tf.config.run_functions_eagerly(True)
+  try:
+    assert float(graphs(_batch(3))) == 6.0
+  finally:
+    tf.config.run_functions_eagerly(False)
+  assert eager == [True]
+
+
 def test_tensorflow_warns_of_calls_that_build_graphs_and_not_of_these(caplog):
   tf.get_logger().propagate = True
   try:

@@ -12,7 +12,7 @@ from tests.reference import tiny_fine_tuning as tiny
 from tests.reference import tiny_runs
 
 GIN = dict(SEQ_LENGTH=64, EPOCHS=3.0)
-# As nobody asks for it, which tiny runs do.
+# The default, where tiny runs ask for one length.
 GROUPED = {"task.train_data.group_by_length": "null",
            "task.validation_data.group_by_length": "null"}
 
