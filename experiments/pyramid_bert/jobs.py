@@ -54,10 +54,13 @@ class Task:
     arguments: of train.py, with places to fill in.
     train_file: whose rows are trained on, and held out to choose settings on.
     eval_file: whose rows are reported on, and nothing else.
+    fresh_file: rows that measure.py judges finished runs on; empty is the
+      file before.
     dev_file: whose rows settings are chosen on; empty holds rows of the
       training file out.
     seq_length: tokens of a row.
-    epochs: how often rows are seen.
+    epochs: how often rows are seen, and how often in the fine-tuning that
+      starts from a dense model.
     learning_rates: dense, with few tokens, and with few tokens from a dense
       model that is fine-tuned already; chosen by `tuning_jobs`.
     speedups: computed ones of the lists, by the measured one that a batch of
@@ -67,24 +70,27 @@ class Task:
   arguments: tuple
   train_file: str
   eval_file: str
+  fresh_file: str
   dev_file: str
   seq_length: int
-  epochs: float
+  epochs: tuple[float, float]
   learning_rates: tuple[float, float, float]
   speedups: dict
 
 
 # Of SST-2's 67,000 rows 10,000, once, with places for its longest sentences and
-# with as many as are usual; of IMDB 3,000 reviews, once.
+# with as many as are usual; of IMDB 3,000 reviews, once, and twice from a dense
+# model.
 _SST_2 = Task("SST-2", ("--task_name=SST-2",), "{glue}/SST-2/train.tsv",
-              "{glue}/SST-2/test-labeled.tsv", "", 64, 0.15,
+              "{glue}/SST-2/test-labeled.tsv", "", "", 64, (0.15, 0.15),
               (1e-4, 2e-4, 1e-4), {3.0: 3.4, 3.5: 4.0})
 TASKS = (
     _SST_2,
     dataclasses.replace(_SST_2, name="SST-2 of 128", seq_length=128),
     Task("IMDB", ("--text_columns=text", "--label_column=label"),
-         "{runs}/imdb_train.tsv", "{runs}/imdb_test.tsv", "{runs}/imdb_dev.tsv",
-         256, 1.0, (1e-4, 2e-4, 2e-5), {3.0: 3.4, 3.5: 4.0}))
+         "{runs}/imdb_train.tsv", "{runs}/imdb_test.tsv",
+         "{runs}/imdb_fresh.tsv", "{runs}/imdb_dev.tsv", 256, (1.0, 2.0),
+         (1e-4, 2e-4, 5e-5), {3.0: 3.4, 3.5: 4.0}))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -113,6 +119,7 @@ class Job:
     experiment: of train.py; empty is what the speed-up asks for.
     after: the name of the job whose weights it starts from; empty is the
       encoder that all start from.
+    epochs: how often rows are seen; 0 is what the task says.
   """
   task: Task
   kind: str
@@ -124,6 +131,7 @@ class Job:
   bindings: tuple = ()
   experiment: str = ""
   after: str = ""
+  epochs: float = 0.0
 
   @property
   def name(self) -> str:
@@ -136,8 +144,9 @@ class Job:
     """Of train.py."""
     task, where = self.task, dataclasses.asdict(places)
     gin = [f"SEED = {self.seed}", f"LEARNING_RATE = {self.learning_rate}",
-           f"EPOCHS = {task.epochs}", f"SEQ_LENGTH = {task.seq_length}",
-           "EVALUATIONS_PER_EPOCH = 1.0", *self.bindings]
+           f"EPOCHS = {self.epochs or task.epochs[bool(self.after)]}",
+           f"SEQ_LENGTH = {task.seq_length}", "EVALUATIONS_PER_EPOCH = 1.0",
+           *self.bindings]
     if self.speedup is not None:
       gin += [f"RETENTION_SPEEDUP = {self.speedup}",
               f'TOKEN_SELECTOR = "{self.selector}"']
@@ -166,7 +175,7 @@ def tuning_jobs() -> list[Job]:
   """Learning rates and variants, on rows of the training file.
 
   Of the first task; what is chosen there holds for the others, but for the rate
-  of the second fine-tuning, which reviews have one of their own for.
+  and the epochs of the second fine-tuning, which reviews have their own for.
   """
   task = TASKS[0]
   speedup = task.speedups[3.5]
@@ -184,10 +193,14 @@ def tuning_jobs() -> list[Job]:
                (_SECOND, (speedup, "attention_coreset")),
                ("dense, from dense", ())) for rate in _SECOND_RATES]
   reviews = TASKS[-1]
-  again += [Job(reviews, _SECOND, _TUNING_SEED, rate, reviews.speedups[3.5],
-                "attention_coreset", tunes=True, bindings=VARIANTS[_BEST],
+  again += [Job(reviews,
+                _SECOND if epochs == 1 else f"{_SECOND}, {epochs:g} epochs",
+                _TUNING_SEED, rate, reviews.speedups[3.5], "attention_coreset",
+                tunes=True, bindings=VARIANTS[_BEST], epochs=epochs,
                 after=_job(reviews, "dense", SEEDS[0]).name)
-            for rate in _SECOND_RATES]
+            for rate, epochs in (*((rate, 1.0) for rate in _SECOND_RATES),
+                                 (_SECOND_RATES[1], 2.0),
+                                 (_SECOND_RATES[1], 3.0))]
   return rates + variants + again
 
 

@@ -3,7 +3,7 @@
     python experiments/pyramid_bert/measure.py --glue=glue \\
         --task="SST-2 of 128"
 
-Every finished run of the task in jobs.py, dense and core-set, in turns in one
+Finished runs of the task in jobs.py, dense and with few tokens, in turns in one
 process, padded and sorted by length: tools/benchmark_runs.py, whose table it
 prints. Writes clock_TASK.json and clock_TASK.png beside itself.
 """
@@ -21,6 +21,16 @@ sys.path.insert(0, str(HERE.parent))
 import job_queue  # noqa: E402
 import jobs as jobs_lib  # noqa: E402
 
+_STARTS = ("encoder", "dense")
+
+
+def _jobs(start):
+  """Dense, and those with few tokens."""
+  if start == "encoder":
+    return jobs_lib.main_jobs() + jobs_lib.variant_jobs()
+  dense = [job for job in jobs_lib.main_jobs() if job.speedup is None]
+  return dense + [job for job in jobs_lib.second_jobs() if job.speedup]
+
 
 def main():
   parser = argparse.ArgumentParser(
@@ -31,21 +41,26 @@ def main():
       default=str(ROOT / "runs" / "pyramid_bert_claim"))
   add("--task", choices=[task.name for task in jobs_lib.TASKS],
       default=jobs_lib.TASKS[0].name)
+  add("--start", choices=_STARTS, default="encoder",
+      help="what the runs with few tokens were fine-tuned from")
+  add("--seeds", default=",".join(map(str, jobs_lib.SEEDS)))
   add("--rows", type=int, default=128, help="that are timed")
   add("--batch_size", type=int, default=32)
   add("--rounds", type=int, default=5)
   add("--threads", type=int, default=1)
   args = parser.parse_args()
-  done = [job for job in jobs_lib.main_jobs() + jobs_lib.variant_jobs()
+  done = [job for job in _jobs(args.start)
           if job.task.name == args.task
+          and str(job.seed) in args.seeds.split(",")
           and job_queue.done_file(job, pathlib.Path(args.runs)).exists()]
   if not done:
-    parser.error(f"--runs={args.runs}: holds no finished run of {args.task}: "
-                 "run run.py first")
+    parser.error(f"--runs={args.runs}: holds no finished run of {args.task} "
+                 f"from the {args.start}, seeds {args.seeds}: run run.py first")
   place = HERE.relative_to(ROOT) / f"clock_{args.task.replace(' ', '_')}"
   # As they are told in what is written, relative to the project.
   runs, glue = (os.path.relpath(path, ROOT) for path in (args.runs, args.glue))
-  rows = done[0].task.eval_file.format(glue=glue, runs=runs)
+  task = done[0].task
+  rows = (task.fresh_file or task.eval_file).format(glue=glue, runs=runs)
   for command in (
       ["tools/benchmark_runs.py",
        *(f"--run={job.kind}={os.path.join(runs, job.name)}" for job in done),

@@ -30,7 +30,7 @@ STAGES = {"tuning": jobs_lib.tuning_jobs, "main": jobs_lib.main_jobs,
 # Reviews, as many of either label: of which file, how many, and what is not to
 # be among them.
 _REVIEWS = {"train": ("train", 3000, ()), "dev": ("train", 2000, ("train",)),
-            "test": ("test", 2000, ())}
+            "test": ("test", 2000, ()), "fresh": ("test", 4000, ("test",))}
 
 
 def draw_reviews(imdb: pathlib.Path, runs: pathlib.Path):

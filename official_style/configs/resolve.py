@@ -188,7 +188,8 @@ def flatten(config: pretraining.PretrainingConfig) -> dict[str, Any]:
           for key, owner, _ in field_types.leaves(config)}
 
 
-def _differences(config, source: str) -> dict[str, str]:
+def defaults(config: pretraining.PretrainingConfig) -> dict[str, Any]:
+  """Dotted key -> default of its class, for the kinds that are chosen."""
   default = type(config)()
   encoder = config.task.model.encoder.get()
   if encoder is not None:
@@ -197,9 +198,13 @@ def _differences(config, source: str) -> dict[str, str]:
   for name in ("optimizer", "learning_rate", "warmup"):
     kind = getattr(optimizer, name).type
     getattr(default.trainer.optimizer_config, name).type = kind
-  defaults = flatten(default)
+  return flatten(default)
+
+
+def _differences(config, source: str) -> dict[str, str]:
+  default = defaults(config)
   return {key: source for key, value in flatten(config).items()
-          if key not in defaults or defaults[key] != value}
+          if key not in default or default[key] != value}
 
 
 def apply(config: Any, change: overrides.Override):

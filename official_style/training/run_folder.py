@@ -114,11 +114,13 @@ class RunFolder:
         elif not os.listdir(path):
           os.rmdir(path)
 
-  def check_config(self, config: dict, allowed: tuple[str, ...]) -> bool:
+  def check_config(self, config: dict, allowed: tuple[str, ...],
+                   defaults: dict | None = None) -> bool:
     """Refuses to go on with a run under another configuration.
 
     Before the first checkpoint there is nothing to go on with, and what is
-    asked for now holds.
+    asked for now holds. A setting that there was not yet when the run began had
+    what is its default now.
 
     Returns:
       Whether anything that is written down has changed.
@@ -126,6 +128,7 @@ class RunFolder:
     Args:
       config: nested dict of the resolved configuration.
       allowed: dotted keys, or prefixes of such, that may differ.
+      defaults: values by dotted key.
 
     Raises:
       UserError: naming each changed key with both values.
@@ -134,10 +137,12 @@ class RunFolder:
         self.file("params.yaml"), "bring it back, or start over with "
         "--restart"))
     new, allowed = _flatten(config), tuple(filter(None, allowed))
+    before = {key: _listed(value) for key, value in (defaults or {}).items()
+              if key in new} | old
     changed = [
-        f"{key} was {old.get(key)!r} and is {new.get(key)!r}"
-        for key in sorted(old.keys() | new.keys())
-        if old.get(key) != new.get(key)
+        f"{key} was {before.get(key)!r} and is {new.get(key)!r}"
+        for key in sorted(before.keys() | new.keys())
+        if before.get(key) != new.get(key)
         and not (key.startswith(_FREE) and key not in _BOUND)
         and not key.startswith(allowed)]
     if changed and self.holds_checkpoints:

@@ -137,7 +137,8 @@ def open_run(job, config, options, folder, placement, progress):
   changed = not folder.holds_run
   if folder.holds_run:
     changed = folder.check_config(
-        config.as_dict(), options.allow_config_change)
+        config.as_dict(), options.allow_config_change,
+        resolve.defaults(config))
   elif folder.holds_checkpoints:
     raise UserError(f"{folder.file('params.yaml')}: is missing, so nobody "
                     "knows what the checkpoints there are of: bring it back, "

@@ -6,6 +6,7 @@ import signal
 import time
 
 import pytest
+import yaml
 
 from official_style.training import checkpoints
 from tests.reference import slow_params
@@ -131,6 +132,21 @@ def test_an_allowed_change_goes_on_and_is_written_down(copied, capsys):
   assert _go_on(copied, BATCH_SIZE=16, TRAIN_STEPS=9) == 2
   assert "global_batch_size" not in capsys.readouterr().err
   assert b'"before"' in tiny_runs.read(copied[0], "run.json")
+
+
+def test_a_run_of_an_earlier_version_is_known_by_its_defaults(
+    copied, capsys):
+  path = os.path.join(copied[0], "params.yaml")
+  params = yaml.safe_load(tiny_runs.read(path))
+  del params["trainer"]["train_steps"]
+  del params["task"]["model"]["encoder"]["any"]["norm_epsilon"]
+  with open(path, "w", encoding="utf-8") as f:
+    yaml.safe_dump(params, f)
+  assert _go_on(copied, "--mode=eval") == 2
+  error = capsys.readouterr().err
+  # The default is not what is asked for now.
+  assert "trainer.train_steps was 0 and is 8" in error
+  assert "norm_epsilon" not in error
 
 
 def test_relative_paths_and_another_working_folder(

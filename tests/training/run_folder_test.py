@@ -74,6 +74,18 @@ def test_a_change_is_refused_with_its_name_and_values(folder, key, value):
     folder.check_config(_changed(**{key: value}), ("", "elsewhere"))
 
 
+def test_a_setting_that_there_was_not_yet_had_its_default(folder):
+  defaults = {"task.model.new": (1,), "trainer.unused": 3}
+  assert folder.check_config(
+      _changed(task__model__new=[1]), (), defaults)  # is to be written down
+  with pytest.raises(UserError, match=r"task.model.new was \[1\] and is 2"):
+    folder.check_config(_changed(task__model__new=2), (), defaults)
+  # The run had another value than today's default.
+  with pytest.raises(UserError, match="trainer.train_steps was 7 and is 9"):
+    folder.check_config(
+        _changed(trainer__train_steps=9), (), {"trainer.train_steps": 9})
+
+
 def test_before_the_first_checkpoint_what_is_asked_for_now_holds(folder):
   os.remove(folder.file("checkpoints", "ckpt-1", "commit.json"))
   assert folder.check_config(_changed(trainer__train_steps=8), ())
