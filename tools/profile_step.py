@@ -42,6 +42,8 @@ def parser() -> argparse.ArgumentParser:
   add("--batch_size", type=int, default=8)
   add("--num_layers", type=int, default=4)
   add("--dropout", type=float, default=0.1)
+  add("--precision", choices=cases.PRECISIONS, default="float32",
+      help="bfloat16 is mixed")
   add("--threads", type=int, default=machine.cores())
   add("--steps", type=int, default=3, help="steps under the profiler")
   add("--top", type=int, default=0, help="also the longest operations")
@@ -94,7 +96,7 @@ def main(command_line=None) -> int:
   case = cases.Case(
       model=args.model, num_layers=args.num_layers, mode=args.mode,
       batch_size=args.batch_size, seq_length=args.seq_length,
-      dropout=args.dropout)
+      dropout=args.dropout, precision=args.precision)
   try:
     profiles = {name: profile(name, case, args)
                 for name in args.contenders.split(",")}

@@ -30,6 +30,6 @@ class GraphPerShape:
       self._seen.add(shapes)
     return self._function(batch)
 
-  def trace(self, batch):
-    """Builds the graph for a batch or its `tf.TensorSpec`; runs nothing."""
-    self._function.get_concrete_function(batch)
+  def trace(self, batch) -> tf.Graph:
+    """The graph for a batch or its `tf.TensorSpec`; runs nothing."""
+    return self._function.get_concrete_function(batch).graph

@@ -65,9 +65,10 @@ class TrainStep:
       self._functions[static] = self._function(*static)
     return self._functions[static](batch)
 
-  def trace(self, signature, token_keep_k=None, token_schedules=None):
-    """Builds the graph for a dict of `tf.TensorSpec`, and runs nothing."""
-    self._function(token_keep_k, token_schedules).trace(signature)
+  def trace(self, signature, token_keep_k=None,
+            token_schedules=None) -> tf.Graph:
+    """The graph for a dict of `tf.TensorSpec`; runs nothing."""
+    return self._function(token_keep_k, token_schedules).trace(signature)
 
   def _function(self, *static):
     """Graphs for one choice; shapes are static, and few."""

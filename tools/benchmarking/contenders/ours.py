@@ -46,5 +46,4 @@ class Ours(tensorflow_contender.TensorFlowContender):
     return run
 
   def step_graph(self):
-    functions = self._train_step._functions  # pylint: disable=protected-access
-    return functions[None].get_concrete_function(self.batch).graph
+    return self._train_step.trace(self.batch)
