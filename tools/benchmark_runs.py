@@ -13,7 +13,8 @@ rows of the file, whatever number is timed.
 
 --runtimes=onnx,tensorflow,litert_int8 has the same weights in ONNX Runtime and
 LiteRT, too, which answers the rows of a batch one by one; the metric is that of
-each runtime's own answers.
+each runtime's own answers. tensorflow_bfloat16 is what an export with
+--precision=bfloat16 does.
 
 Runs of one name are repetitions with several seeds. Prints a table for each
 batch size and writes everything to --output, with the points of the first batch

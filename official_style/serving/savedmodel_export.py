@@ -57,6 +57,7 @@ class ExportOptions:
     litert: kinds of LiteRT files to add, of `litert_export.KINDS`.
     onnx: whether to add ONNX files; see `onnx_export`.
     embeddings: whether a classifier has that signature too.
+    precision: of `serving_model.PRECISIONS`.
   """
   output: str
   version: Optional[int] = None
@@ -66,6 +67,7 @@ class ExportOptions:
   litert: tuple = ()
   onnx: bool = False
   embeddings: bool = False
+  precision: str = serving_model.FLOAT32
 
 
 def export(run: finished_run.FinishedRun, options: ExportOptions,
@@ -85,7 +87,8 @@ def export(run: finished_run.FinishedRun, options: ExportOptions,
     _refuse_existing(os.path.join(options.output, str(options.version)))
   show("building the graph")
   model = serving_model.ServingModel(
-      run, buckets, is_pair, options.top_k, embeddings=options.embeddings)
+      run, buckets, is_pair, options.top_k, embeddings=options.embeddings,
+      precision=options.precision)
   unfinished = os.path.join(options.output, f"unfinished.tmp-{os.getpid()}")
   try:
     os.makedirs(options.output, exist_ok=True)
@@ -155,7 +158,8 @@ def _write(folder, run, model, buckets, is_pair, options):
   with open(os.path.join(folder, "batching_parameters.txt"), "w",
             encoding="utf-8") as f:
     f.write(_BATCHING.format(batch_size=_BATCH_SIZES[-1]))
-  facts = _facts(run, model, buckets, is_pair)
+  facts = _facts(run, model, buckets, is_pair) | dict(
+      precision=options.precision)
   if options.litert:
     from official_style.serving import litert_export
     facts["litert"] = litert_export.write(

@@ -19,6 +19,8 @@ from official_style.serving import masked_words
 from official_style.serving import sentence_embeddings
 from official_style.training import finished_run
 
+# Of the products with weights.
+FLOAT32, BFLOAT16 = PRECISIONS = ("float32", "bfloat16")
 # What is not a schedule of an encoder's own.
 _OWN = ""
 _EMBEDDINGS = "embeddings"
@@ -42,7 +44,8 @@ class ServingModel(tf.Module):
 
   All signatures of a list share the graph of each bucket, and the variables,
   which are all that is tracked here: no Keras object is saved. Kernels lie as
-  in `padded_kernels`, with what they hold now.
+  in `padded_kernels`, with what they hold now, in the precision asked for; all
+  other numbers are float32.
 
   Args:
     run: a `FinishedRun`.
@@ -51,13 +54,14 @@ class ServingModel(tf.Module):
     top_k: words for each [MASK].
     max_masks: [MASK] of a text that are answered.
     embeddings: whether a classifier has that signature too.
+    precision: of `PRECISIONS`.
 
   Raises:
     UserError: for embeddings of multiple choice.
   """
 
   def __init__(self, run: finished_run.FinishedRun, buckets, is_pair=False,
-               top_k=5, max_masks=8, embeddings=False):
+               top_k=5, max_masks=8, embeddings=False, precision=FLOAT32):
     super().__init__(name="serving_model")
     if embeddings and run.num_choices > 1:
       raise UserError("--embeddings: a row of multiple choice is several "
@@ -69,7 +73,7 @@ class ServingModel(tf.Module):
     self._graphs = _Untracked({})
     self.tokenizer = graph_tokenizers.of(run.vocabulary)
     self._choices = run.num_choices
-    kernels = padded_kernels.PaddedKernels()
+    kernels = padded_kernels.PaddedKernels(tf.as_dtype(precision))
     with kernels.in_use():
       functions = {name: function.get_concrete_function()
                    for name, function in self._functions().items()}

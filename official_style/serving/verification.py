@@ -19,7 +19,9 @@ from tensorflow.core.protobuf import saved_model_pb2
 
 from official_style import files
 from official_style.errors import UserError
+from official_style.serving import answer_comparison
 from official_style.serving import export_manifest
+from official_style.serving import serving_model
 from official_style.serving import tensor_json
 from official_style.serving import verification_cases
 from official_style.serving import warm_up
@@ -39,8 +41,6 @@ LINKED_LIBRARIES = (
     "whitespace_tokenizer_v2", "wordpiece_tokenizer")
 _BLOCKED = ("official_style", "official", "tf_keras", "keras",
             "tensorflow_text")
-# Of the largest number that is compared; sums of products in another order.
-_TOLERANCE = 1e-4
 _ROUNDS, _BATCH_SIZES = 7, (1, 32)
 # What a short request is repeated for in a round.
 _LEAST_SECONDS = 0.1
@@ -64,10 +64,7 @@ class VerificationReport:
       if "error" in found:
         lines.append(f"{name}: not loaded: {found['error']}")
         continue
-      lines.append(
-          f"{name}: {found['requests']} requests, {found['rows']} rows, "
-          f"largest difference {found['largest_difference']:.1e} of at most "
-          f"{found['tolerance']:.1e}")
+      lines.append(f"{name}: {answer_comparison.line(found)}")
       lines += [f"  {name}: {problem}" for problem in found["problems"]]
     ops = facts["ops"]
     lines.append(
@@ -135,53 +132,19 @@ def _report(manifest, cases, python, in_c) -> VerificationReport:
     raise UserError("the export does not load in a fresh process: "
                     f"{python['error']}")
   ops = python["ops"]
+  # Of an export that was made before there was a choice.
+  precision = manifest.get("precision", serving_model.FLOAT32)
   facts = dict(
-      loaded={"Python": _compared(cases, python), "C API": _compared(
-          cases, in_c)},
+      precision=precision, loaded={
+          name: answer_comparison.compared(cases, answer, precision)
+          for name, answer in (("Python", python), ("C API", in_c))},
       ops=ops, load_s=python["load_s"], tensorflow=python["tensorflow"],
       latency=_latency(manifest, python["milliseconds"]))
   wrong = any(found.get("problems", True) for found in facts["loaded"].values())
-  facts["passed"] = not (wrong or ops["not_linked"] or ops["of_files"]
-                         or ops["halves"])
+  facts["passed"] = not (
+      wrong or ops["not_linked"] or ops["of_files"]
+      or ops["halves"] and precision == serving_model.FLOAT32)
   return VerificationReport(facts)
-
-
-def _compared(cases, answer) -> dict:
-  """How far answers are from those expected."""
-  if "error" in answer:
-    return dict(error=answer["error"])
-  largest, bound, problems, rows = 0.0, _TOLERANCE, [], 0
-  for number, (case, got) in enumerate(zip(
-      cases, answer["cases"], strict=True)):
-    where = f"request {number} of {case.signature}"
-    if "error" in got:
-      problems.append(f"{where}: {got['error']}")
-      continue
-    rows += len(next(iter(case.inputs.values())))
-    for name, wanted in case.expected.items():
-      found = tensor_json.loaded(got[name])
-      if found.shape != wanted.shape:
-        problems.append(f"{where}: {name} has the shape {found.shape}, and not "
-                        f"{wanted.shape}")
-      elif wanted.dtype == object:
-        problems += _other_labels(where, found, wanted, case.expected["logits"])
-      else:
-        allowed = _TOLERANCE * max(1.0, float(np.abs(wanted).max(initial=0.0)))
-        difference = float(np.abs(found - wanted).max(initial=0.0))
-        largest, bound = max(largest, difference), max(bound, allowed)
-        # Not ">", which is false of no number.
-        if not difference <= allowed:
-          problems.append(f"{where}: {name} differs by {difference:.2e}")
-  return dict(requests=len(cases), rows=rows, largest_difference=largest,
-              tolerance=bound, problems=problems)
-
-
-def _other_labels(where, found, wanted, logits) -> list[str]:
-  """Rows with another label, but for those with two that are as probable."""
-  first, second = np.sort(logits, axis=1)[:, :-3:-1].T
-  other = (found != wanted) & (first - second > 2 * _TOLERANCE)
-  return [f"{where}: row {i} has the label {found[i]!r}, and not {wanted[i]!r}"
-          for i in np.flatnonzero(other)]
 
 
 def _request(folder, run, manifest, cases) -> dict:

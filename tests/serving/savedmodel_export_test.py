@@ -186,6 +186,21 @@ def test_it_is_verified_far_from_here(made, tmp_path, monkeypatch):
   _assert_others_are_not_verified(folder)
 
 
+@pytest.mark.slow
+def test_bfloat16_is_verified_by_the_mean(tmp_path, monkeypatch):
+  monkeypatch.setattr(verification, "_LEAST_SECONDS", 0.0)
+  run = tiny.classifier()
+  folder = savedmodel_export.export(
+      run, _options(tmp_path / "out", precision="bfloat16"))
+  report = verification.verify(folder, run)
+  assert report.passed, report.lines()
+  assert report.facts["precision"] == "bfloat16"
+  found = report.facts["loaded"]["Python"]
+  assert 1e-4 < found["measured"] < found["tolerance"]
+  assert report.facts["ops"]["halves"]
+  _assert_others_are_not_verified(folder)
+
+
 def _assert_others_are_not_verified(folder):
   """Another checkpoint than it was made from."""
   report = verification.verify(folder, tiny.classifier(seed=1))

@@ -61,6 +61,22 @@ def test_a_pyramid_answers_as_its_checkpoint(pyramid):
   np.testing.assert_allclose(found["probabilities"].sum(1), 1, atol=1e-6)
 
 
+def test_kernels_in_bfloat16_answer_nearly_alike():
+  made = tiny.classifier(lengths=None)
+  model = _made(made, buckets=(16,), precision="bfloat16")[1]
+  layers = len(made.encoder.transformer_layers)
+  assert [v.dtype.name for v in model.padded_weights] == [
+      "bfloat16", "float32"] * 6 * layers
+  assert {v.dtype.name for v in model.weights} == {"float32"}
+  for case in verification_cases.of(
+      made, verification_cases.rows_of(made, None, 4, False)):
+    found = _call(model, case.signature, **case.inputs)
+    assert found["logits"].dtype == np.float32
+    differences = np.abs(found["logits"] - case.expected["logits"])
+    assert differences.max() < 0.05
+    assert differences.max() > 1e-5
+
+
 def test_padded_kernels_are_saved_in_place_of_the_models(tmp_path):
   run, model = _made(
       tiny.classifier(lengths=None, intermediate_size=256), buckets=(16,))

@@ -5,7 +5,8 @@ Axes: r rows, b batch, n tokens, k classes or choices.
 
 from typing import Callable, Sequence
 
-RUNTIMES = ("tensorflow", "onnx", "litert", "litert_int8")
+_BFLOAT16 = "tensorflow_bfloat16"
+RUNTIMES = ("tensorflow", _BFLOAT16, "onnx", "litert", "litert_int8")
 
 
 class RunContender:
@@ -32,13 +33,16 @@ class RunContender:
     Raises:
       UserError: where a runtime has no counterpart of an operation.
     """
+    import tensorflow as tf
+
     from official_style.modeling.ops import padded_kernels
     self.name, self.run = name, run
     self.buckets, self.runtime = tuple(buckets), runtime
     # Variables go when nobody holds on to them, and a graph does not.
-    self._kernels = padded_kernels.PaddedKernels()
-    make = {"tensorflow": self._tensorflow, "onnx": self._onnx}.get(
-        runtime, self._litert)
+    self._kernels = padded_kernels.PaddedKernels(
+        tf.bfloat16 if runtime == _BFLOAT16 else tf.float32)
+    make = {"tensorflow": self._tensorflow, _BFLOAT16: self._tensorflow,
+            "onnx": self._onnx}.get(runtime, self._litert)
     self._answers = {n: make(n, threads) for n in self.buckets}
 
   def call(self, inputs, batch_size: int) -> Callable:
@@ -69,7 +73,7 @@ class RunContender:
         lengths, self.buckets, batch_size * self.buckets[-1], batch_size):
       n = next(n for n in self.buckets if n >= lengths[index].max())
       batch = {name: x[index][..., :n] for name, x in encoded.items()}
-      if self.runtime == "tensorflow":
+      if self.runtime in ("tensorflow", _BFLOAT16):
         batch = {name: tf.constant(x) for name, x in batch.items()}
       batches.append((index, self._answers[n], batch))
     return batches

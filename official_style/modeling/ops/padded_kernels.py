@@ -8,6 +8,10 @@ elements of a column then share a few sets of the cache. 16 unused columns, a
 cache line, end that. Where the next product reads them, as of an inner layer,
 they are left on, and its kernel has 16 rows of zeros for them. What is gained
 is in experiments/speed/README.md.
+
+Copies in bfloat16 are half as many bytes to read, and what processors with AMX
+or AVX-512 BF16 multiply several times as fast (Intel, 2024, "Intel 64 and IA-32
+Architectures Optimization Reference Manual", chapter 20).
 """
 
 import contextlib
@@ -27,12 +31,16 @@ class PaddedKernels:
   A copy holds what the variable held when a graph first asked for it: for
   models whose weights stay.
 
+  Args:
+    dtype: of the copied kernels; biases stay as they are.
+
   Attributes:
     originals: the variables that were copied.
     variables: the copies, which a SavedModel must track.
   """
 
-  def __init__(self):
+  def __init__(self, dtype: tf.DType = tf.float32):
+    self.dtype = dtype
     self.originals, self.variables = [], []
     self._copies = {}
 
@@ -50,17 +58,19 @@ class PaddedKernels:
     """A kernel of d = `inputs`, and its bias, with zeros.
 
     Returns:
-      float32[d+unused o+columns] and float32[o+columns].
+      `dtype`[d+unused o+columns] and float32[o+columns].
     """
     key = kernel.ref()
     if key not in self._copies:
       with tf.init_scope():
         self._copies[key] = tuple(
-            tf.Variable(tf.pad(x, padding), trainable=False, name=name)
-            for x, padding, name in (
+            tf.Variable(tf.cast(tf.pad(x, padding), dtype), trainable=False,
+                        name=name)
+            for x, padding, dtype, name in (
                 (tf.reshape(kernel, [inputs, -1]),
-                 [[0, unused], [0, columns]], "padded_kernel"),
-                (tf.reshape(bias, [-1]), [[0, columns]], "padded_bias")))
+                 [[0, unused], [0, columns]], self.dtype, "padded_kernel"),
+                (tf.reshape(bias, [-1]), [[0, columns]], bias.dtype,
+                 "padded_bias")))
       self.originals += kernel, bias
       self.variables += self._copies[key]
     return self._copies[key]
@@ -76,11 +86,12 @@ def of(kernel, bias, axes: int, unused: int = 0):
     unused: columns of the input beyond d, which are not to be read.
   """
   found = _IN_USE.get()
-  if found is None or not isinstance(kernel, tf.Variable):
+  if found is None or not isinstance(kernel, tf.Variable) or (
+      kernel.dtype != tf.float32):
     return None
   columns = math.prod(int(size) for size in kernel.shape[axes:])
-  bad = kernel.dtype == tf.float32 and not 4 * columns % _BAD_MULTIPLE
-  if not bad and not unused:
+  bad = not found.dtype.size * columns % _BAD_MULTIPLE
+  if not bad and not unused and found.dtype == kernel.dtype:
     return None
   return found.copies(
       kernel, bias, math.prod(int(size) for size in kernel.shape[:axes]),

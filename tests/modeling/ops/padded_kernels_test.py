@@ -64,6 +64,41 @@ def test_what_the_next_product_reads_is_left_on(width):
   np.testing.assert_array_equal(graph(x)[0][..., 512:], 0)
 
 
+@pytest.mark.parametrize("inner, padding", [(256, 0), (512, 16)])
+def test_products_of_bfloat16_are_those_of_its_numbers(inner, padding):
+  first, second = _variables(6, inner), _variables(inner, 10)
+  x = tf.random.stateless_normal([40, 6], [1, 2])
+  types = []
+
+  def both(x):
+    states = projection.project(
+        x, *first, activation=tf.nn.relu, keeps_padding=True)
+    types.append(states.dtype)
+    return projection.project(states, *second)
+
+  kernels = padded_kernels.PaddedKernels(tf.bfloat16)
+  with kernels.in_use():
+    graph = tf.function(both, autograph=False).get_concrete_function(
+        tf.TensorSpec(x.shape))
+  # Multiples of 1,024 bytes, which are two an element.
+  assert [(v.dtype.name, v.shape) for v in kernels.variables] == [
+      ("bfloat16", [6, inner + padding]), ("float32", [inner + padding]),
+      ("bfloat16", [inner + padding, 10]), ("float32", [10])]
+  assert set(types) == {tf.bfloat16}
+  found = graph(x)
+  assert found.dtype == tf.float32
+
+  def rounded(x):
+    return np.asarray(tf.cast(tf.cast(x, tf.bfloat16), tf.float64))
+
+  states = rounded(np.maximum(
+      rounded(rounded(x) @ rounded(first[0])) + rounded(first[1]), 0))
+  want = states @ rounded(second[0]) + second[1].numpy()
+  # What a sum is rounded to at the end, and a state now and then another way.
+  np.testing.assert_allclose(found, want, atol=0.01 * np.abs(want).max())
+  assert np.abs(found - both(x)).max() > 1e-3
+
+
 def test_a_kernel_is_copied_once():
   kernel, bias = _variables(6, 256)
   kernels = padded_kernels.PaddedKernels()
