@@ -7,8 +7,9 @@ speed-up, the median of the ratios round by round, stands the computed one: that
 of matrix-multiply FLOPs, the selection's own not counted. Rows are full; what
 padding costs is another question. `litert` is the model as a LiteRT file with
 built-in operations, `litert_int8` that with weights of int8, `savedmodel` the
-model saved and loaded again, `onnx` it in ONNX Runtime. --baseline=onnx takes
-the dense model in ONNX Runtime for the one that all others are compared with.
+model saved and loaded again, `savedmodel_bfloat16` that with products of
+bfloat16, `onnx` it in ONNX Runtime. --baseline=onnx takes the dense model in
+ONNX Runtime for the one that all others are compared with.
 Prints a table for each batch size and mode and writes everything to --output.
 """
 

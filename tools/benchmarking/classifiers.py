@@ -17,7 +17,8 @@ from official_style.data.encoded_rows import INPUTS
 
 _ROOT = os.path.dirname(os.path.dirname(os.path.dirname(
     os.path.abspath(__file__))))
-MODES = ("forward", "train", "litert", "litert_int8", "savedmodel", "onnx")
+MODES = ("forward", "train", "litert", "litert_int8", "savedmodel",
+         "savedmodel_bfloat16", "onnx")
 _ONNX_FIRST = "{}, ONNX Runtime"
 
 
@@ -121,7 +122,7 @@ class Classifier:
     rows = {name: batch[name].numpy() for name in INPUTS}
     return lambda: run(**rows)["logits"]
 
-  def savedmodel(self, batch):
+  def savedmodel(self, batch, precision="float32"):
     """A call that classifies a batch with the model saved and loaded."""
     import tempfile
 
@@ -131,7 +132,7 @@ class Classifier:
     module = tf.Module()
     module.weights = list(self._model.variables)
     specs = _specs(batch, [None, self._args.seq_length])
-    kernels = padded_kernels.PaddedKernels()
+    kernels = padded_kernels.PaddedKernels(tf.as_dtype(precision))
     with kernels.in_use():
       signature = self._classify().get_concrete_function(**specs)
     module.padded_kernels = kernels.variables
@@ -142,6 +143,10 @@ class Classifier:
     self._loaded, run = loaded, loaded.signatures["serving_default"]
     rows = {name: batch[name] for name in INPUTS}
     return lambda: run(**rows)["logits"].numpy()
+
+  def savedmodel_bfloat16(self, batch):
+    """The same with weights multiplied in that type."""
+    return self.savedmodel(batch, "bfloat16")
 
   def onnx(self, batch):
     """A call that classifies a batch in ONNX Runtime."""
