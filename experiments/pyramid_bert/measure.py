@@ -5,7 +5,8 @@
 
 Finished runs of the task in jobs.py, dense and with few tokens, in turns in one
 process, padded and sorted by length: tools/benchmark_runs.py, whose table it
-prints. Writes clock_TASK.json and clock_TASK.png beside itself.
+prints. Writes clock_TASK.json and clock_TASK.png beside itself, with --seeds
+clock_TASK_1.json and so on.
 """
 
 import argparse
@@ -43,7 +44,7 @@ def main():
       default=jobs_lib.TASKS[0].name)
   add("--start", choices=_STARTS, default="encoder",
       help="what the runs with few tokens were fine-tuned from")
-  add("--seeds", default=",".join(map(str, jobs_lib.SEEDS)))
+  add("--seeds", default="", help="some of them, as 1,2")
   add("--rows", type=int, default=128, help="that are timed")
   add("--batch_size", type=int, default=32)
   add("--rounds", type=int, default=5)
@@ -51,12 +52,14 @@ def main():
   args = parser.parse_args()
   done = [job for job in _jobs(args.start)
           if job.task.name == args.task
-          and str(job.seed) in args.seeds.split(",")
+          and (not args.seeds or str(job.seed) in args.seeds.split(","))
           and job_queue.done_file(job, pathlib.Path(args.runs)).exists()]
   if not done:
     parser.error(f"--runs={args.runs}: holds no finished run of {args.task} "
-                 f"from the {args.start}, seeds {args.seeds}: run run.py first")
-  place = HERE.relative_to(ROOT) / f"clock_{args.task.replace(' ', '_')}"
+                 f"from the {args.start}{args.seeds and ', seeds '}"
+                 f"{args.seeds}: run run.py first")
+  words = [*args.task.split(), *filter(None, args.seeds.split(","))]
+  place = HERE.relative_to(ROOT) / "_".join(["clock", *words])
   # As they are told in what is written, relative to the project.
   runs, glue = (os.path.relpath(path, ROOT) for path in (args.runs, args.glue))
   task = done[0].task
