@@ -4,6 +4,7 @@ from official_style.reporting import agg_figure
 from official_style.reporting import measured_points
 from official_style.reporting.visible_text import shortened
 from official_style.reporting.visible_text import visible
+from official_style.reporting.visible_text import without_middle
 
 # Okabe and Ito's palette, but for its yellow, which is too light on white.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
@@ -78,12 +79,13 @@ def _draw_method(axes, found, number, method, baseline):
       line(value, color=_DENSE, linewidth=0.8, linestyle=(0, (4, 4)),
            alpha=0.6, zorder=0)
     axes.annotate(
-        shortened(visible(method), 30), (groups[-1].time, groups[-1].quality),
+        without_middle(visible(method), 30),
+        (groups[-1].time, groups[-1].quality),
         xytext=(8, 8), textcoords="offset points", color=colour,
         fontweight="bold")
     return None
-  drawn.set_label(shortened(visible(method), 40))
-  return shortened(visible(method), 30), colour, groups[0]
+  drawn.set_label(without_middle(visible(method), 40))
+  return without_middle(visible(method), 30), colour, groups[0]
 
 
 def _draw_axes(axes, found):

@@ -43,6 +43,17 @@ def padded(text: str, columns: int) -> str:
   return text + " " * (columns - width(text))
 
 
+def without_middle(text: str, columns: int) -> str:
+  """As `shortened`, for names whose ends tell them apart."""
+  if width(text) <= columns:
+    return text
+  tail, used = len(text), 0
+  while used + width(text[tail - 1]) <= (columns - 3) // 2:
+    tail -= 1
+    used += width(text[tail])
+  return shortened(text, columns - used) + text[tail:]
+
+
 def shortened(text: str, columns: int) -> str:
   """Visible text of at most so many columns."""
   if width(text) <= columns:
