@@ -249,8 +249,8 @@ def second_jobs() -> list[Job]:
   """Once more over the same rows, from the dense model of the same seed.
 
   With the selection that changes least of what a dense model says, see
-  training_free.py, at several speed-ups; and dense, of the first task, to tell
-  what the second time alone is worth.
+  training_free.py, at several speed-ups; and dense, to tell what the second
+  time alone is worth.
   """
   jobs = []
   for seed in SEEDS:
@@ -260,9 +260,9 @@ def second_jobs() -> list[Job]:
                    "attention_coreset", after=first,
                    bindings=VARIANTS[_BEST])
                for computed in task.speedups.values()]
-    jobs.append(Job(TASKS[0], "dense, from dense", seed,
-                    TASKS[0].learning_rates[2],
-                    after=_job(TASKS[0], "dense", seed).name))
+    jobs += [Job(task, "dense, from dense", seed, task.learning_rates[2],
+                 after=_job(task, "dense", seed).name)
+             for task in (TASKS[0], TASKS[-1])]
   return jobs
 
 
