@@ -254,11 +254,12 @@ class _Search:
       members = [one for one in evaluated if one.origin == origin]
       if members:
         lists[name] = schedule_search.best(members).lengths
-    dev = row_set.RowSet(
-        self._run.data.eval, np.arange(self._run.data.eval.num_rows))
+    num_rows = self._run.data.eval.num_rows
+    dev = row_set.RowSet(self._run.data.eval, np.arange(num_rows))
+    judging = progress_lib.Progress(num_rows)
     said = self._evaluator.logits(
-        dev, list(lists.values()), lambda share: self._progress.show(
-            None, f"evaluation rows: {share:.0%}"))
+        dev, list(lists.values()), lambda share: judging.show(
+            round(share * num_rows), f"evaluation rows: {share:.0%}"))
     on_dev = dict(zip(lists, [
         self._quality(dev, logits, said[0]) for logits in said]))
     measured = latency_measuring.measure_models(
