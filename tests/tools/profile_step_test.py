@@ -15,11 +15,12 @@ import profile_step  # noqa: E402
 @pytest.mark.parametrize("mode", ["train", "forward"])
 def test_every_part_of_a_step_has_a_share(mode, capfd):
   assert profile_step.main([
-      "--contenders=ours", f"--mode={mode}", "--num_layers=1",
+      "--contenders=ours", f"--mode={mode}", "--model=tiny", "--num_layers=1",
       "--seq_length=16", "--batch_size=2", "--threads=1", "--steps=1",
       "--top=3"]) == 0
   out = capfd.readouterr().out
   shares = [float(x) for x in re.findall(r"ms +([0-9.]+)%", out)]
   assert sum(shares) == pytest.approx(100, abs=1)
-  assert "MatMul" in out
+  assert "matmul: projections" in out
+  assert len(out.partition("the longest operations")[2].splitlines()) == 4
   assert "a step without the profiler" in out
