@@ -48,8 +48,8 @@ _ONNX = flags.DEFINE_boolean(
     "onnx", False, "also ONNX files, any number of rows of each bucket")
 _PRECISION = flags.DEFINE_enum(
     "precision", "float32", ["float32", "bfloat16"],
-    "of products with weights; bfloat16 is faster on processors with AMX or "
-    "AVX-512 BF16, slower on others, and answers a little otherwise")
+    "of products with weights; bfloat16 is for processors with AMX or AVX-512 "
+    "BF16, and answers a little otherwise")
 _VERIFY = flags.DEFINE_boolean(
     "verify", False, "load it elsewhere and compare; writes verify.json")
 _FILE = flags.DEFINE_string(

@@ -199,8 +199,7 @@ def tuning_jobs() -> list[Job]:
                 tunes=True, bindings=VARIANTS[_BEST], epochs=epochs,
                 after=_job(reviews, "dense", SEEDS[0]).name)
             for rate, epochs in (*((rate, 1.0) for rate in _SECOND_RATES),
-                                 (_SECOND_RATES[1], 2.0),
-                                 (_SECOND_RATES[1], 3.0))]
+                                 (5e-5, 2.0), (5e-5, 3.0))]
   return rates + variants + again
 
 

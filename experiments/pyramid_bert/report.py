@@ -4,12 +4,14 @@
 
 Prints a table for each task in Markdown and writes results.json beside itself:
 accuracy on rows nothing was chosen on, and points lost against the dense model
-of the same seed. What results.json knows of runs that are not there stays.
+of the same seed; and what files of measure.py, one a seed, say together. What
+results.json knows of runs that are not there stays.
 """
 
 import argparse
 import json
 import pathlib
+import statistics
 import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -62,6 +64,40 @@ def table(results: list[dict]) -> str:
   return "\n".join(lines)
 
 
+def beside_second_dense(results: list[dict]) -> str:
+  """Points lost beside a dense model that saw the rows once more, too."""
+  dense = {r["seed"]: r["accuracy"] for r in results
+           if r["kind"] == "dense, from dense"}
+  lines = []
+  for kind in dict.fromkeys(r["kind"] for r in results):
+    lost = [dense[r["seed"]] - r["accuracy"] for r in results
+            if r["kind"] == kind and r["seed"] in dense]
+    if kind.endswith("x") and "from dense" in kind and lost:
+      lines.append(f"beside dense, from dense, {kind} loses {spread(lost)}")
+  return "\n".join(lines)
+
+
+def judged_table(files: list[pathlib.Path]) -> str:
+  """Over the files of measure.py, one a seed: accuracy, points lost, times."""
+  quality, times = {}, {}
+  for file in files:
+    case = json.loads(file.read_text(encoding="utf-8"))["cases"][0]
+    base = case["contenders"][0]["seconds"]
+    for one in case["contenders"]:
+      quality.setdefault(one["name"], []).append(one["quality"])
+      times.setdefault(one["name"], []).extend(
+          a / b for a, b in zip(base, one["seconds"]))
+  dense = next(iter(quality.values()))
+  lines = ["| | accuracy | points lost | times faster |", "|---" * 4 + "|"]
+  for name, values in quality.items():
+    lost = spread([a - b for a, b in zip(dense, values)])
+    low, high = min(times[name]), max(times[name])
+    lines.append(
+        f"| {name} | {spread(values)} | {lost} | "
+        f"{statistics.median(times[name]):.2f}x ({low:.2f} to {high:.2f}) |")
+  return "\n".join(lines)
+
+
 def budget_table(results: list[dict]) -> str:
   """One row a budget: one set of weights for all beside one for it alone."""
   every = {r["seed"]: r["at_budgets"] for r in results if r["at_budgets"]}
@@ -103,6 +139,11 @@ def main():
             if r["task"] == task.name and r["kind"] not in of_budgets]
     if rows:
       print(f"\n{task.name}, {task.seq_length} tokens\n\n{table(rows)}")
+      print(f"\n{beside_second_dense(rows)}")
+    name = task.name.replace(" ", "_")
+    judged = [HERE / f"clock_{name}_{seed}.json" for seed in jobs_lib.SEEDS]
+    if all(file.exists() for file in judged):
+      print(f"\n{task.name}, by measure.py\n\n{judged_table(judged)}")
   budgets = [r for r in results if r["kind"] in of_budgets]
   if budgets:
     print(f"\nAny budget, {jobs_lib.TASKS[0].name}\n\n"

@@ -9,9 +9,8 @@ cache line, end that. Where the next product reads them, as of an inner layer,
 they are left on, and its kernel has 16 rows of zeros for them. What is gained
 is in experiments/speed/README.md.
 
-Copies in bfloat16 are half as many bytes to read, and what processors with AMX
-or AVX-512 BF16 multiply several times as fast (Intel, 2024, "Intel 64 and IA-32
-Architectures Optimization Reference Manual", chapter 20).
+Copies in bfloat16 are half as many bytes to read, and what AMX and AVX-512 BF16
+multiply; experiments/serving/onnx.md has what that gains.
 """
 
 import contextlib
