@@ -1,7 +1,7 @@
 """tools/score.py against one call a text, and Spark and Beam against it.
 
     python tools/benchmark_scoring.py --model=exports/imdb \\
-        --input=imdb/test.tsv.gz --work=work --output=scoring.json
+        --input='imdb/*.tsv.gz' --work=work --output=scoring.json
 
 Runs each contender as a process of its own on all cores, one after the other,
 --rounds times. One by one means a loop over the export's `serving_default`, one
@@ -13,6 +13,7 @@ bytes.
 
 import argparse
 import filecmp
+import glob
 import json
 import os
 import shutil
@@ -40,10 +41,10 @@ def parser() -> argparse.ArgumentParser:
       description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
   add = flags.add_argument
   add("--model", required=True, help="a classifier, as tools/score.py takes it")
-  add("--input", required=True, help="one file of texts")
+  add("--input", required=True, help="files of texts, as a pattern")
   add("--text_columns", default="")
   add("--work", required=True, help="folder for rows and scores")
-  add("--rows", type=int, default=0, help="spread over the file; 0: all")
+  add("--rows", type=int, default=0, help="spread over the files; 0: all")
   add("--one_by_one_rows", type=int, default=500)
   add("--contenders", default="one by one,score.py,spark,beam")
   add("--rounds", type=int, default=1)
@@ -62,10 +63,15 @@ def _spread(items, count):
 
 
 def _read(args) -> list[str]:
-  """The texts that are scored, in the order of the file."""
-  file, lines = input_file.open_at_rows(args.input, args.text_columns)
-  with lines:
-    texts = [row.texts[0] for row in file.rows(lines) if not row.problem]
+  """The texts that are scored, in the order of the files."""
+  paths = sorted(glob.glob(args.input))
+  if not paths:
+    raise SystemExit(f"--input={args.input}: no such file: check the path")
+  texts = []
+  for path in paths:
+    file, lines = input_file.open_at_rows(path, args.text_columns)
+    with lines:
+      texts += [row.texts[0] for row in file.rows(lines) if not row.problem]
   return _spread(texts, args.rows)
 
 
