@@ -44,7 +44,7 @@ class MaskedWords:
                       "leave it out, and spans are changed")
     self._run, self._seed = run, seed
     self._share, self._top_k, self._batch_size = share, top_k, batch_size
-    self._words = _whole_words(run.vocabulary)
+    self._words = self._whole_words()
     if self._words.sum() <= top_k:
       raise UserError(f"--masked_lm={run.path}: its vocabulary has "
                       f"{self._words.sum()} words to put in: give one of more")
@@ -143,15 +143,18 @@ class MaskedWords:
       return self._run.tokenizer.decode([index]).strip()
     return self._run.vocabulary.tokens[index]
 
-
-def _whole_words(vocabulary) -> np.ndarray:
-  """bool[v]: tokens that may stand for a word."""
-  allowed = ~np.asarray(vocabulary.is_continuation)
-  allowed[list(vocabulary.special_ids)] = False
-  for i, token in enumerate(vocabulary.tokens):
-    if not any(c.isalpha() for c in token) or token.startswith("[unused"):
-      allowed[i] = False
-  return allowed
+  def _whole_words(self) -> np.ndarray:
+    """bool[v]: tokens that may stand for a word."""
+    vocabulary = self._run.vocabulary
+    allowed = ~np.asarray(vocabulary.is_continuation)
+    allowed[list(vocabulary.special_ids)] = False
+    for i in np.flatnonzero(allowed):
+      # The text and not the token: that of a byte-level BPE has letters for
+      # spaces, signs and parts of characters.
+      text = self._text(i)
+      allowed[i] = any(c.isalpha() for c in text) and not (
+          "\ufffd" in text or text.startswith("[unused"))
+    return allowed
 
 
 def _masked(words, chosen, mask_id):

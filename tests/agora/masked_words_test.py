@@ -1,5 +1,7 @@
 """New texts by a masked language model, of fixed random weights."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -33,6 +35,25 @@ def test_so_many_words_become_others_of_the_vocabulary(run):
       assert after[i].isalpha()  # No "##s", "(" or [MASK].
     assert after[4] == "," and after[-1] == "!"
   assert len(set(texts)) > 5
+
+
+def test_words_of_byte_pairs_keep_their_spaces():
+  """A token that begins a word stands for its space too; the text has one."""
+  make = _make(tiny_finished_run.pretrainer(
+      words=tiny_finished_run.byte_pairs()), share=0.5)
+  example = Example("row-9", ("good the  film, is\nbad (red)",), "good")
+  texts = {make([example], 0, copy)[0][0] for copy in range(12)}
+  assert len(texts) > 5
+  whole = {word for word in tiny_finished_run.WORDS if word.isalpha()}
+  for text in texts:
+    pieces = re.fullmatch(
+        r"(\w+) (\w+)  (\w+), (\w+)\n(\w+) \((\w+)\)", text).groups()
+    changed = [new for new, old in zip(pieces, (
+        "good", "the", "film", "is", "bad", "red")) if new != old]
+    assert len(changed) == 3
+    # Of several letters: these are tokens only where they are words, or begin
+    # one.
+    assert all(any(word.startswith(new) for word in whole) for new in changed)
 
 
 def test_the_word_that_was_there_is_never_taken(run):

@@ -11,6 +11,7 @@ from official_style.data import vocabulary
 from official_style.tasks import masked_lm_pretraining
 from official_style.tasks import sentence_prediction
 from official_style.training import finished_run
+from tests.reference import byte_pairs as byte_pairs_lib
 from tests.reference import tiny_models
 
 WORDS = """the a of and is not json file parse value good bad film red , . ! (
@@ -50,9 +51,17 @@ def classifier(lengths=(9, 6, 4), kind="class", selector="coreset",
   return _run(config, words, labels, task, seed)
 
 
-def pretrainer(token_keep_k=8, num_layers=4) -> finished_run.FinishedRun:
+def byte_pairs() -> vocabulary.Vocabulary:
+  """Those of `WORDS` that are words, whole, and the bytes."""
+  tokens, merges = byte_pairs_lib.made_of(
+      [word for word in WORDS if word.isalpha()])
+  return vocabulary.Vocabulary(tokens, merges=merges)
+
+
+def pretrainer(token_keep_k=8, num_layers=4,
+               words=None) -> finished_run.FinishedRun:
   """A BERT that drops tokens; every id has its own importance."""
-  words = vocab()
+  words = words or vocab()
   config = pretraining.PretrainingConfig()
   config.task.model.encoder = official_encoders.EncoderConfig(
       type="any", any=encoders.TokenDropBertEncoderConfig(
@@ -73,5 +82,5 @@ def _run(config, words, labels, task, seed):
   model(task.example(), training=False)
   tiny_models.randomize(model, seed)
   return finished_run.FinishedRun(
-      "runs/tiny", config, words, tokenizer.WordPieceTokenizer(words), labels,
-      task, model, 7, True, {}, **finished_run._graphs(model))
+      "runs/tiny", config, words, tokenizer.tokenizer_of(words), labels, task, model, 7,
+      True, {}, **finished_run._graphs(model))

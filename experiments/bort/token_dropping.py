@@ -1,0 +1,184 @@
+"""Bort pretrained with and without token dropping, as many steps.
+
+    python experiments/bort/token_dropping.py --corpus=novels.txt.gz
+
+Makes a vocabulary, times both kinds of step in turns on one core, at the
+released sizes and at those that are trained, then pretrains both at the latter
+with each of three seeds; two runs at a time, a core each. Stopped at any moment,
+the same command goes on. With --report only prints the tables of what is there,
+and writes token_dropping.json beside itself.
+"""
+
+import argparse
+import dataclasses
+import json
+import os
+import pathlib
+import statistics
+import subprocess
+import sys
+
+HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+sys.path[:0] = [str(HERE.parent), str(ROOT / "tools"), str(ROOT)]
+
+import job_queue  # noqa: E402
+import run_results  # noqa: E402
+from benchmarking import in_turns  # noqa: E402
+from benchmarking import machine  # noqa: E402
+
+SEEDS = (1, 2, 3)
+STEPS = 1000
+ARMS = {"Bort": "bort", "with token dropping": "token_drop_bort"}
+_RELEASED = ("SEQ_LENGTH = 128", "MAX_PREDICTIONS = 20", "BATCH_SIZE = 16",
+             "WARMUP_STEPS = None")
+# Half of Bort's widths. One pass over fresh text wants no dropout.
+_TRAINED = (*_RELEASED, "HIDDEN_SIZE = 512", "INNER_DIM = 384",
+            "DROPOUT_RATE = 0.0", "LEARNING_RATE = 5e-4",
+            "INITIALIZER_RANGE = 0.03")
+_SIZES = {"released": _RELEASED, "trained": _TRAINED}
+_ROUNDS = 9
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+  """One run of train.py."""
+  arm: str
+  seed: int
+
+  @property
+  def name(self) -> str:
+    return f"{ARMS[self.arm]}-{self.seed}"
+
+  def arguments(self, places) -> list[str]:
+    """Of train.py."""
+    return _arguments(places, self.arm, (
+        *_TRAINED, f"SEED = {self.seed}", f"TRAIN_STEPS = {STEPS}",
+        f"INTERVAL = {STEPS // 10}", "VALIDATION_STEPS = 64"))
+
+
+def _arguments(places, arm, gin) -> list[str]:
+  return [f"--experiment={ARMS[arm]}", f"--train_data={places.corpus}",
+          f"--vocab_file={places.runs / 'vocab.txt'}",
+          *(f"--gin_params={binding}" for binding in gin)]
+
+
+def jobs() -> list[Job]:
+  """Both, a seed after the other."""
+  return [Job(arm, seed) for seed in SEEDS for arm in ARMS]
+
+
+def _step(places, arm, gin, folder):
+  """A function that takes the next step, its rows read from the start."""
+  from official_style import command_line
+  from official_style.configs import resolve
+  from official_style.data import input_pipeline
+  from official_style.data import pretraining_data
+  from official_style.training import machinery
+  config = resolve.resolve(command_line.parse([
+      "train.py", *_arguments(places, arm, (
+          *gin, "TRAIN_STEPS = 1000", "VALIDATION_STEPS = 1"))])).config
+  placement = machinery.place(config)
+  data = pretraining_data.prepare(
+      config.task, folder, config.trainer.seed, train_steps=_ROUNDS + 3)
+  built = machinery.build(config, data.vocabulary, placement)
+  batches = iter(input_pipeline.distribute(
+      data.train, placement.strategy, 0, 10**6))
+  return lambda: float(built.train_step(next(batches))["loss"])
+
+
+def time_steps(places) -> dict:
+  """Seconds of a step, round by round, by sizes and arm."""
+  in_turns.pin(1)
+  from official_style import experiment_configs  # noqa: F401, registers
+  return {sizes: in_turns.seconds(
+      {arm: (_step(places, arm, gin, str(places.runs / "timed")), 1)
+       for arm in ARMS}, 2, _ROUNDS, 2.0)
+          for sizes, gin in _SIZES.items()}
+
+
+def prepare(places):
+  """Vocabulary and times of steps, where they are not there yet."""
+  from official_style import tensorflow_environment
+  tensorflow_environment.prepare()
+  places.runs.mkdir(parents=True, exist_ok=True)
+  if not (places.runs / "vocab.txt").exists():
+    subprocess.run(
+        [sys.executable, "tools/build_vocab.py", f"--input={places.corpus}",
+         f"--output={places.runs / 'vocab.txt'}", "--size=8000"],
+        cwd=ROOT, check=True)
+  times = places.runs / "step_times.json"
+  if not times.exists():
+    # In a process of its own: the cores of this one are for the runs.
+    subprocess.run(
+        [sys.executable, __file__, "--time", f"--corpus={places.corpus}",
+         f"--runs={places.runs}"], check=True)
+
+
+def _write(path, content):
+  path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+def collect(runs: pathlib.Path) -> list[dict]:
+  """The curve of every finished job."""
+  return [dict(arm=job.arm, seed=job.seed, curve=[
+      (row["step"], row["mlm_loss"], row["mlm_accuracy"])
+      for row in run_results.evaluations(runs / job.name)])
+          for job in jobs() if job_queue.done_file(job, runs).exists()]
+
+
+def table(results, times) -> str:
+  """What a step takes, and what as many of them reach."""
+  lines = ["| a step, sizes | " + " | ".join(ARMS) + " | steps/s |",
+           "|---|---|---|---|"]
+  for sizes, seconds in times["seconds"].items():
+    dense, dropping = (seconds[arm] for arm in ARMS)
+    ratios = sorted(a / b for a, b in zip(dense, dropping))
+    lines.append(
+        f"| {sizes} | " + " | ".join(
+            f"{1e3 * statistics.median(s):.0f} ms" for s in (dense, dropping))
+        + f" | {statistics.median(ratios):.2f}x "
+        f"({ratios[0]:.2f} to {ratios[-1]:.2f}) |")
+  lines += ["", "| | seeds | held-out MLM loss | accuracy |", "|---|---|---|---|"]
+  for arm in ARMS:
+    last = [r["curve"][-1] for r in results if r["arm"] == arm]
+    if last:
+      lines.append(f"| {arm} | {len(last)} | "
+                   f"{run_results.spread([x[1] for x in last])} | "
+                   f"{run_results.spread([x[2] for x in last], 100, 1)} % |")
+  found = {(r["arm"], r["seed"]): r["curve"][-1][1] for r in results}
+  dense, dropping = ARMS
+  lines += ["", "lost by dropping, seed by seed: " + ", ".join(
+      f"{found[dropping, seed] - found[dense, seed]:+.3f}" for seed in SEEDS
+      if (dense, seed) in found and (dropping, seed) in found)]
+  return "\n".join(lines)
+
+
+def main():
+  parser = argparse.ArgumentParser(
+      description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+  add = parser.add_argument
+  add("--corpus", type=os.path.abspath, help="the text")
+  job_queue.add_flags(add, "token_drop_bort", parallel=2)
+  add("--time", action="store_true", help="only time steps")
+  add("--report", action="store_true", help="only say what is there")
+  args = parser.parse_args()
+  if not (args.report or args.corpus):
+    parser.error("--corpus: has to be given")
+  if args.time:
+    _write(args.runs / "step_times.json", dict(
+        seconds=time_steps(args), machine=machine.describe(),
+        versions=machine.versions(), revision=machine.revision(str(ROOT))))
+    return
+  if not args.report:
+    prepare(args)
+    job_queue.run_all(jobs(), args, args.runs, args.parallel)
+  results = collect(args.runs)
+  times = json.loads((args.runs / "step_times.json").read_text("utf-8"))
+  print(table(results, times))
+  _write(HERE / "token_dropping.json",
+         dict(steps=STEPS, times=times, results=results))
+
+
+if __name__ == "__main__":
+  main()
