@@ -4,9 +4,9 @@
 
 Makes a vocabulary, times both kinds of step in turns on one core, at the
 released sizes and at those that are trained, then pretrains both at the latter
-with each of three seeds; two runs at a time, a core each. Stopped at any moment,
-the same command goes on. With --report only prints the tables of what is there,
-and writes token_dropping.json beside itself.
+with each of three seeds; two runs at a time, a core each. Stopped at any
+moment, the same command goes on. With --report only prints the tables of what
+is there, and writes token_dropping.json beside itself.
 """
 
 import argparse
@@ -139,7 +139,8 @@ def table(results, times) -> str:
             f"{1e3 * statistics.median(s):.0f} ms" for s in (dense, dropping))
         + f" | {statistics.median(ratios):.2f}x "
         f"({ratios[0]:.2f} to {ratios[-1]:.2f}) |")
-  lines += ["", "| | seeds | held-out MLM loss | accuracy |", "|---|---|---|---|"]
+  lines += ["", "| | seeds | held-out MLM loss | accuracy |",
+            "|---|---|---|---|"]
   for arm in ARMS:
     last = [r["curve"][-1] for r in results if r["arm"] == arm]
     if last:

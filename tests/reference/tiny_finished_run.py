@@ -82,5 +82,5 @@ def _run(config, words, labels, task, seed):
   model(task.example(), training=False)
   tiny_models.randomize(model, seed)
   return finished_run.FinishedRun(
-      "runs/tiny", config, words, tokenizer.tokenizer_of(words), labels, task, model, 7,
-      True, {}, **finished_run._graphs(model))
+      "runs/tiny", config, words, tokenizer.tokenizer_of(words), labels,
+      task, model, 7, True, {}, **finished_run._graphs(model))
