@@ -70,7 +70,7 @@ class SentenceDistillationConfig(base_config.Config):
       the same vocabulary; empty is none.
     teacher_digest: of its weights; filled in here.
     weight: of the divergence from what the teacher says; the rest, up to 1, is
-      that of the loss on labels.
+      that of the loss on labels. 0 is plain fine-tuning, to the last byte.
     temperature: what logits are divided by.
   """
   teacher: str = ""

@@ -17,6 +17,8 @@ def fill(task: fine_tuning.SentencePredictionTaskConfig):
     UserError: if the teacher is no fine-tuned run, or not whole.
   """
   config = task.distillation
+  if not config.weight:
+    config.teacher = ""
   if not config.teacher:
     return
   path = config.teacher
@@ -34,7 +36,7 @@ def fill(task: fine_tuning.SentencePredictionTaskConfig):
 def validate(task: fine_tuning.SentencePredictionTaskConfig):
   """Raises `UserError` on the first thing that cannot work."""
   config = task.distillation
-  validation.within(f"{teacher.KEY}.weight", config.weight, 0, 1, "(]")
+  validation.within(f"{teacher.KEY}.weight", config.weight, 0, 1, "[]")
   if config.temperature <= 0:
     raise UserError(f"{teacher.KEY}.temperature={config.temperature}: must be "
                     "above 0")

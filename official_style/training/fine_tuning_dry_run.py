@@ -12,6 +12,7 @@ import tensorflow as tf
 from official_style.configs import encoders
 from official_style.configs import resolve
 from official_style.configs import retention
+from official_style.configs import saved_config
 from official_style.modeling import cost_model
 from official_style.modeling import retention_schedule
 from official_style.modeling import token_schedule
@@ -99,15 +100,39 @@ def describe(config, data, machinery, placement) -> str:
       *([f"attention    {encoder.attention}"]
         if encoder.attention != "softmax" else []),
       *kept,
-      *([f"teacher      {config.task.distillation.teacher}, a forward pass a "
-         "step that is not counted below"]
-        if config.task.distillation.teacher else []),
+      *_teacher_lines(config.task.distillation.teacher, lengths,
+                      batch * choices, flops),
       f"run          {trainer.train_steps:,} steps, evaluated every "
       f"{trainer.validation_interval:,}, best by "
       f"{trainer.best_checkpoint_eval_metric}",
       f"FLOPs a step {flops / 1e9:,.1f} G (matrix products, forward and "
       "backward)",
       f"memory       about {memory / 2**30:.2f} GiB a replica"])
+
+
+def _teacher_lines(path, lengths, rows, student_flops) -> list[str]:
+  """What a teacher adds to each step, if there is one.
+
+  Args:
+    path: its run, or empty.
+    lengths: counts batches by what their rows are padded to.
+    rows: of a batch.
+    student_flops: of a step, its own.
+  """
+  if not path:
+    return []
+  task = saved_config.read(os.path.join(path, "params.yaml")).task
+  encoder = task.model.encoder.get()
+  if getattr(encoder, "budgets", None):
+    encoder = encoder.replace(budgets=None)  # It answers with its own list.
+  sizes = cost_model.sizes_of(encoder, encoder.vocab_size)
+  flops = 0.0
+  for m, count in lengths.items():
+    (_, schedule), = _passes(encoder, task.train_data.seq_length, m)
+    flops += count / lengths.total() * rows * cost_model.forward_flops(
+        sizes, schedule, m, 0).total
+  return [f"teacher      {path}, FLOPs a step {flops / 1e9:,.1f} G more, "
+          f"{flops / student_flops:.1%} of the student's own"]
 
 
 def _tokens(lengths, n) -> str:

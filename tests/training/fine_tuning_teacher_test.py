@@ -116,6 +116,25 @@ def test_who_cannot_teach_is_told_in_one_line(
     assert part in message
 
 
+def test_a_dry_run_counts_its_forward_pass(made, tmp_path, capsys):
+  """Of equal sizes, one of the three passes a training step has."""
+  assert tiny.run(tmp_path / "run", made / "train.tsv", "--dry_run",
+                  f"--teacher={made / 'teacher'}") == 0
+  out = capsys.readouterr().out
+  assert f"{made / 'teacher'}, FLOPs a step" in out
+  assert "more, 33.3% of the student's own" in out
+
+
+def test_without_weight_it_is_the_run_without_teacher(made, tmp_path):
+  for name, flags in (("plain", ()), ("weightless", (
+      f"--teacher={made / 'teacher'}", "--gin_params=DISTILL_WEIGHT = 0.0"))):
+    assert tiny.run(tmp_path / name, made / "train.tsv", *flags,
+                    EPOCHS=1.0) == 0
+  assert tiny_runs.metrics(tmp_path / "weightless") == tiny_runs.metrics(
+      tmp_path / "plain")
+  assert not _metrics(tmp_path / "weightless", "distillation_loss")
+
+
 def test_several_budgets_have_a_teacher_of_their_own(made, tmp_path, capsys):
   assert tiny.run(
       tmp_path / "run", made / "train.tsv", f"--teacher={made / 'teacher'}",
