@@ -89,7 +89,11 @@ def _export(show) -> int:
   report = verification.verify(folder, run, _FILE.value, _LIMIT.value, show)
   show("")
   print("\n".join(report.lines()))
-  return 0 if report.passed else _NOT_VERIFIED
+  if report.passed:
+    return 0
+  # No server takes up a folder whose name is no number.
+  print(f"moved to {savedmodel_export.withdraw(folder)}")
+  return _NOT_VERIFIED
 
 
 def main(argv):

@@ -94,15 +94,17 @@ _SERVER_ROWS = 32
 
 def _server_options(export):
   """Name and settings of the client, of `ScoringOptions`."""
-  folder = os.path.abspath(export)
+  folder, version = os.path.abspath(export), None
   if os.path.basename(folder).isdigit():
-    folder = os.path.dirname(folder)
+    # No other answers, should the server take up a newer one on the way.
+    folder, version = os.path.split(folder)
   return dict(
       servers=tuple(_SERVER.value),
       server_model=_SERVER_MODEL.value or os.path.basename(folder),
       server_options=(
           ("transport", _TRANSPORT.value), ("timeout_s", _TIMEOUT.value),
-          ("deadline_s", _DEADLINE.value), ("rows_per_request", _SERVER_ROWS)))
+          ("deadline_s", _DEADLINE.value), ("rows_per_request", _SERVER_ROWS),
+          ("version", version and int(version))))
 
 
 def _options():

@@ -128,7 +128,8 @@ def _refuse_target(target, weights, vocabulary):
                     "weights are of a byte-level BPE: choose --to=huggingface")
   if target != "kerashub":
     return
-  for name, value in (("type_vocab_size", 2), ("norm_epsilon", 1e-12)):
+  for name, value in (("type_vocab_size", 2), ("norm_epsilon", 1e-12),
+                      ("max_position_embeddings", 512)):
     if getattr(weights.sizes, name) != value:
       raise UserError(f"--to=kerashub: KerasHub's BERT has {name}={value}, and "
                       f"these weights {getattr(weights.sizes, name)}")

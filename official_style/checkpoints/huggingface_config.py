@@ -60,6 +60,10 @@ def read(folder: str) -> HuggingFaceConfig:
   rows = stranger_files.integer(
       where, config, "max_position_embeddings", 1 + ROBERTA_OFFSET, 2**20, 512)
   offset = ROBERTA_OFFSET if kind == "roberta" else 0
+  if offset and config.get("pad_token_id", 1) != offset - 1:
+    raise UserError(f"{where}: pad_token_id={config['pad_token_id']!r:.40}: "
+                    "RoBERTa's positions are counted from the one after it, "
+                    f"and known is {offset - 1}")
   ours = sizes(where, config, rows - offset)
   if kind == "bort":  # What its training had, which their code has not.
     ours = dataclasses.replace(

@@ -73,12 +73,23 @@ def _write_byte_pairs(folder, sizes, vocabulary, bpe_folder):
       if os.path.lexists(os.path.join(bpe_folder, name)):
         with open(os.path.join(folder, name), "wb") as f:
           f.write(stranger_files.read(bpe_folder, name))
+    name = "tokenizer_config.json"
+    if "tokenizer_class" not in (
+        stranger_files.read_json(bpe_folder, name)
+        if os.path.lexists(os.path.join(bpe_folder, name)) else {}):
+      # By `model_type` alone others would take the words for WordPieces.
+      _write_json(folder, name, _byte_pairs_config(sizes, vocabulary))
     return
   vocabulary_files.write_byte_pairs(
       folder, vocabulary.tokens, vocabulary.merges)
-  _write_json(folder, "tokenizer_config.json", _special_tokens(vocabulary) | {
+  _write_json(folder, "tokenizer_config.json", _byte_pairs_config(
+      sizes, vocabulary))
+
+
+def _byte_pairs_config(sizes, vocabulary) -> dict:
+  return _special_tokens(vocabulary) | {
       "tokenizer_class": "RobertaTokenizer", "add_prefix_space": False,
-      "model_max_length": sizes.max_position_embeddings})
+      "model_max_length": sizes.max_position_embeddings}
 
 
 def _config(sizes, has_head, pad_id) -> dict:

@@ -43,9 +43,9 @@ def read(path: str) -> named_weights.NamedWeights:
   prefix = weight_files.checkpoint_of(path, "--input")
   reader, shapes, graph = object_graph.read(prefix)
   sizes = _sizes(prefix, graph, shapes)
-  vocab_file, lower_case = None, None
+  vocab_file, lower_case, notes = None, None, ()
   if run:
-    settings, lower_case = _settings(run)
+    settings, lower_case, notes = _settings(run)
     sizes = dataclasses.replace(sizes, **settings)
     huggingface_reader.vocabulary(
         os.path.join(run, "data"), sizes.vocab_size, "the embedding table")
@@ -64,7 +64,7 @@ def read(path: str) -> named_weights.NamedWeights:
       for name in original})
   reachable = set().union(*(
       object_graph.keys_below(graph, object_graph.top(graph, item))
-      for item in ("encoder", "masked_lm")))
+      for item in ("encoder", "masked_lm", "classifier")))
   unused = tuple(sorted(
       key.removesuffix("/.ATTRIBUTES/VARIABLE_VALUE")
       for key in reachable - set(original.values())))
@@ -76,7 +76,7 @@ def read(path: str) -> named_weights.NamedWeights:
 
   return named_weights.NamedWeights(
       place=prefix, sizes=sizes, original=original, read=values,
-      unused=unused, vocab_file=vocab_file, lower_case=lower_case,
+      unused=unused, vocab_file=vocab_file, lower_case=lower_case, notes=notes,
       bpe_folder=os.path.dirname(vocab_file) if vocab_file and (
           vocabulary_files.is_byte_bpe(vocab_file)) else None)
 
@@ -94,7 +94,7 @@ def _run_folder(path: str) -> Optional[str]:
 
 
 def _settings(run: str):
-  """Activations and epsilon of a run, and whether its text is lower-cased."""
+  """Activations and epsilon, whether text is lower-cased, and notes."""
   where = os.path.join(run, "params.yaml")
   try:
     task = yaml_files.load_object(
@@ -109,6 +109,11 @@ def _settings(run: str):
     epsilon, body = encoder["norm_epsilon"], encoder["hidden_activation"]
     unlike = [name for name in ("norm_first", "embedding_size")
               if encoder.get(name)]
+    if encoder.get("attention", "softmax") != "softmax":
+      unlike.append("attention")
+    notes = () if not encoder.get("token_schedule") else (
+        "the run keeps fewer tokens from layer to layer; what is written keeps "
+        "all of them, and answers otherwise",)
   except (ValueError, KeyError, TypeError, AttributeError) as error:
     raise UserError(f"{where}: no configuration of a run of ours "
                     f"({first_line(error)}): give another "
@@ -125,7 +130,8 @@ def _settings(run: str):
       where, encoder, "norm_epsilon", 0, 1) if epsilon else 1e-12,
               hidden_activation=_ACTIVATIONS[body],
               mlm_activation=_HEAD_ACTIVATIONS[head],
-              mlm_norm_epsilon=head_epsilon or None), task.get("lower_case")
+              mlm_norm_epsilon=head_epsilon or None), task.get(
+                  "lower_case"), notes
 
 
 def _key(graph, name: str):

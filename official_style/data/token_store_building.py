@@ -10,6 +10,7 @@ import shutil
 
 import numpy as np
 
+from official_style import processes
 from official_style.data import token_store
 from official_style.data.token_split_writer import TokenSplitWriter
 from official_style.data.token_split_writer import token_dtype
@@ -271,15 +272,6 @@ def _remove_leftovers(folder):
     return
   for entry in os.listdir(parent):
     prefix, _, pid = entry.rpartition(".tmp-")
-    if prefix == name and pid.isdigit() and not _is_running(int(pid)):
+    if prefix == name and pid.isdigit() and not (
+        processes.is_running(int(pid))):
       shutil.rmtree(os.path.join(parent, entry), ignore_errors=True)
-
-
-def _is_running(pid):
-  try:
-    os.kill(pid, 0)
-  except ProcessLookupError:
-    return False
-  except OSError:
-    return True
-  return True

@@ -49,6 +49,8 @@ def compared(run: finished_run.FinishedRun, encoded: dict, answer,
   wanted = {name: x.numpy() for name, x in call_of(run)(
       **{name: tf.constant(x) for name, x in encoded.items()}).items()}
   count, difference, same = len(encoded["input_mask"]), 0.0, []
+  if not count:  # A bucket that none of the rows fits.
+    return dict(rows=0, largest_difference=0.0)
   for size in batch_sizes:
     answers = [answer({name: x[i:i + size] for name, x in encoded.items()})
                for i in range(0, count, size)]
@@ -76,6 +78,16 @@ def check(flag: str, name: str, facts: dict):
     raise UserError(
         f"{flag}: {name} answers otherwise than the checkpoint (by "
         f"{facts['largest_difference']:.1e}): leave {flag} out")
+
+
+def check_finite(flag: str, name: str, facts: dict):
+  """Refuses a file that gives what is no number.
+
+  Raises:
+    UserError: if it does.
+  """
+  if not np.isfinite(facts["largest_difference"]):
+    raise UserError(f"{flag}: {name} gives what is no number: leave {flag} out")
 
 
 def not_converted(flag: str, n: int, error: Exception) -> UserError:

@@ -52,6 +52,8 @@ def write(folder: str, run: finished_run.FinishedRun, buckets, kinds,
       facts = _compared(run, content, encoded)
       if kind == FLOAT:
         file_answers.check("--litert", name, facts)
+      else:
+        file_answers.check_finite("--litert_int8", name, facts)
       found.append(dict(file=f"{FOLDER}/{name}", bytes=len(content)) | facts)
   return found
 

@@ -14,7 +14,13 @@ import time
 
 _PYTHON_ONLY = ("PyFunc", "PyFuncStateless", "EagerPyFunc")
 # A model has no business with files but its own.
-_FILES = ("ReadFile", "WriteFile", "MatchingFiles", "CopyHost", "DebugIdentity")
+# Those that read or write files; a vocabulary's path most of all.
+_FILES = (
+    "ReadFile", "WriteFile", "MatchingFiles", "CopyHost", "DebugIdentity",
+    *(name + version for version in ("", "V2") for name in (
+        "InitializeTableFromTextFile", "TextLineReader", "TFRecordReader",
+        "WholeFileReader", "TFRecordDataset", "FixedLengthRecordDataset")),
+    "TextLineDataset")
 _HALVES = (14, 19)  # DT_BFLOAT16 and DT_HALF of tensorflow/types.proto.
 
 

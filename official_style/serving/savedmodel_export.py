@@ -17,6 +17,7 @@ from typing import Callable, Optional
 
 import tensorflow as tf
 
+from official_style import processes
 from official_style.data import labelled_tasks
 from official_style.errors import UserError
 from official_style.modeling.networks import pyramid_bert_encoder
@@ -38,8 +39,9 @@ batch_timeout_micros {{ value: 2000 }}
 max_enqueued_batches {{ value: 100 }}
 # About as many as the machine has cores.
 num_batch_threads {{ value: 4 }}
-# Texts need none. Rows of ids of one batch must be of one length: the server
-# would pad with the first id and not with the vocabulary's.
+# Texts need none. Who sends ids pads them all to the longest bucket, of which
+# the model cuts off what no row needs: requests of other lengths can't be
+# joined, and the server would pad the mask with ones.
 pad_variable_length_inputs: false
 """
 
@@ -92,6 +94,7 @@ def export(run: finished_run.FinishedRun, options: ExportOptions,
   unfinished = os.path.join(options.output, f"unfinished.tmp-{os.getpid()}")
   try:
     os.makedirs(options.output, exist_ok=True)
+    _remove_leftovers(options.output)
     show("writing")
     _write(unfinished, run, model, buckets, is_pair, options)
     return _give_name(unfinished, options)
@@ -101,6 +104,24 @@ def export(run: finished_run.FinishedRun, options: ExportOptions,
                     "room") from error
   finally:
     shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def withdraw(folder: str) -> str:
+  """Takes a version its number, so that nobody serves it; returns its path."""
+  parent, version = os.path.split(os.path.abspath(folder))
+  withdrawn = os.path.join(parent, f"not_verified-{version}")
+  shutil.rmtree(withdrawn, ignore_errors=True)
+  os.rename(folder, withdrawn)
+  return withdrawn
+
+
+def _remove_leftovers(output: str):
+  """What exports left that were killed on this machine."""
+  for name in os.listdir(output):
+    prefix, _, pid = name.rpartition(".tmp-")
+    if prefix == "unfinished" and pid.isdigit() and not (
+        processes.is_running(int(pid))):
+      shutil.rmtree(os.path.join(output, name), ignore_errors=True)
 
 
 def is_pair_of(run: finished_run.FinishedRun, given: Optional[bool]) -> bool:

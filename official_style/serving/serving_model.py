@@ -186,7 +186,11 @@ class ServingModel(tf.Module):
       inputs = [tf.reshape(x, [r, n]) for x in inputs]
     mask = tf.cast(inputs[1] > 0, tf.int32)
     longest = tf.reduce_max(mask * (1 + tf.range(n)))
+    types = run.encoder.num_types
     with tf.control_dependencies([
+        *([tf.debugging.assert_less(
+            tf.cast(inputs[2], tf.uint32), tf.constant(types, tf.uint32),
+            f"input_type_ids: not from 0 to {types - 1}")] if types else []),
         tf.debugging.assert_less_equal(
             longest, run.seq_length, f"input_mask: a row has more than "
             f"{run.seq_length} tokens, which the model was trained on"),

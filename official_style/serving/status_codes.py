@@ -26,9 +26,9 @@ _OF_HTTP = {
 # Asking again may help, and does no harm: a prediction changes nothing.
 RETRYABLE = frozenset({
     "UNAVAILABLE", "RESOURCE_EXHAUSTED", "DEADLINE_EXCEEDED", "ABORTED"})
-# It is the rows of the request that can't be answered.
-OF_THE_ROWS = frozenset({
-    "INVALID_ARGUMENT", "FAILED_PRECONDITION", "OUT_OF_RANGE"})
+# It is the rows of the request that can't be answered. FAILED_PRECONDITION is
+# what a server says that can't join requests of different lengths.
+OF_THE_ROWS = frozenset({"INVALID_ARGUMENT", "OUT_OF_RANGE"})
 
 
 def to_http(name: str) -> int:

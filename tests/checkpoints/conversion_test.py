@@ -271,6 +271,9 @@ def test_byte_level_models_become_berts_of_the_same_numbers(tmp_path, kind):
                   allow_untrained=True)
   assert ("never trained" in said) == (kind == "bort")
   assert (tmp_path / "out" / "merges.txt").exists()
+  # By `model_type` alone, which is BERT's, the tokenizer would be BERT's.
+  assert json.loads((tmp_path / "out" / "tokenizer_config.json").read_text())[
+      "tokenizer_class"] == "RobertaTokenizer"
   stored = safetensors.numpy.load_file(tmp_path / "out" / "model.safetensors")
   written = json.loads((tmp_path / "out" / "config.json").read_text())
   assert written["max_position_embeddings"] == 16
@@ -302,7 +305,7 @@ def test_random_weights_are_refused(tmp_path):
 
 
 def test_kerashub_gets_what_its_bert_can_hold(tmp_path):
-  folder, _ = _trained(tmp_path)
+  folder, _ = _trained(tmp_path, config=dict(max_position_embeddings=512))
   said = _convert(folder, tmp_path / "kh", "kerashub")
   assert "KerasHub computes GELU by a tanh" in said
   names = safetensors.numpy.load_file(tmp_path / "kh" / "model.safetensors")
@@ -310,8 +313,10 @@ def test_kerashub_gets_what_its_bert_can_hold(tmp_path):
   assert not [name for name in names if "cls." in name]
   for i, (config, options, word) in enumerate((
       (dict(type_vocab_size=1), {}, "type_vocab_size"),
+      (dict(max_position_embeddings=128), {}, "max_position_embeddings=512"),
       (dict(layer_norm_eps=1e-5), {}, "norm_epsilon"),
       ({}, dict(pooler=False), "pooler"))):
+    config = dict(max_position_embeddings=512) | config
     folder, _ = _trained(tmp_path, f"hf{i}", config=config, **options)
     with pytest.raises(UserError, match=word):
       _convert(folder, tmp_path / "no", "kerashub")
@@ -329,6 +334,22 @@ def test_a_run_of_ours_says_that_its_head_is_another(tmp_path):
   said = _convert(tmp_path / "run", tmp_path / "hf2", "huggingface")
   assert ("mlm_activation gelu_exact where these weights have gelu_tanh"
           in said)
+
+
+def test_a_run_of_ours_says_what_is_not_a_berts(tmp_path):
+  folder, _ = _trained(tmp_path)
+  _convert(folder, tmp_path / "run", "run")
+  path = tmp_path / "run" / "params.yaml"
+  params = yaml.safe_load(path.read_text())
+  encoder = params["task"]["model"]["encoder"]["any"]
+  encoder["token_schedule"] = [8, 4]
+  path.write_text(yaml.safe_dump(params))
+  assert "keeps fewer tokens from layer to layer" in _convert(
+      tmp_path / "run", tmp_path / "hf2", "huggingface")
+  encoder["attention"] = "favor"
+  path.write_text(yaml.safe_dump(params))
+  with pytest.raises(UserError, match="attention is set: only BERT's own"):
+    _convert(tmp_path / "run", tmp_path / "hf3", "huggingface")
 
 
 def test_what_model_gardens_layout_can_not_say_is_measured(tmp_path):

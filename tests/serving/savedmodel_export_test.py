@@ -12,6 +12,7 @@ import time
 import pytest
 import tensorflow as tf
 
+from official_style import processes
 from official_style.errors import UserError
 from official_style.serving import export_manifest
 from official_style.serving import savedmodel_export
@@ -114,6 +115,22 @@ def test_versions_count_up_and_are_never_changed(made):
   assert savedmodel_export._next_version(output) == 42
   os.rmdir(os.path.join(output, "41"))
   os.rmdir(os.path.join(output, "99.old"))
+
+
+def test_leftovers_go_and_what_is_not_verified_has_no_number(
+    made, tmp_path, monkeypatch):
+  monkeypatch.setattr(processes, "is_running", lambda pid: pid == 2)
+  for name in ("unfinished.tmp-1", "unfinished.tmp-2", "unfinished.tmp-x"):
+    (tmp_path / name).mkdir()
+  savedmodel_export._remove_leftovers(str(tmp_path))
+  assert sorted(os.listdir(tmp_path)) == ["unfinished.tmp-2",
+                                          "unfinished.tmp-x"]
+  for content in ("a", "b"):
+    (tmp_path / "1").mkdir()
+    (tmp_path / "1" / content).touch()
+    moved = savedmodel_export.withdraw(str(tmp_path / "1"))
+    assert os.listdir(moved) == [content]
+  assert export_manifest.versions(str(tmp_path)) == []
 
 
 def test_an_export_that_fails_leaves_nothing(tmp_path, monkeypatch):

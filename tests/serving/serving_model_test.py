@@ -170,6 +170,8 @@ def test_ids_that_cannot_be_are_refused_with_a_word(pyramid):
       (dict(input_word_ids=np.full([2, 6], 999, np.int32)), "the vocabulary"),
       (dict(input_word_ids=np.full([2, 6], -1, np.int32)), "below 0"),
       (dict(input_mask=np.ones([2, 7], np.int32)), "one shape"),
+      (dict(input_type_ids=np.full([2, 6], 2, np.int32)), "from 0 to 1"),
+      (dict(input_type_ids=np.full([2, 6], -1, np.int32)), "from 0 to 1"),
       ({name: np.ones([2, 17], np.int32) for name in good}, "more than 16")):
     with pytest.raises(tf.errors.InvalidArgumentError, match=said):
       _call(model, "ids", **(good | changes))
@@ -215,6 +217,18 @@ def test_a_pretrained_model_gives_embeddings(pretrained):
   text = np.array([b"a good film"], object)
   np.testing.assert_allclose(
       _call(model, "embeddings", text=text)["mean"][0], mean, atol=1e-5)
+
+
+def test_text_of_byte_pairs_is_cut_as_in_training():
+  run, model = _made(tiny.pretrainer(words=tiny.byte_pairs()))
+  _assert_cases(run, model, is_pair=False)
+  text = " A good  film (it's \u6f22\u00e9)"
+  wanted = run.rows([((text,),)]).rows([0])
+  by_ids = _call(model, "ids", **wanted)
+  by_text = _call(model, "serving_default", text=np.array(
+      [text.encode()], object))
+  for name, x in by_ids.items():
+    np.testing.assert_allclose(by_text[name], x, atol=1e-5)
 
 
 def test_a_classifiers_encoder_gives_embeddings_where_asked():

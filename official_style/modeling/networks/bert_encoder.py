@@ -270,6 +270,12 @@ class BertEncoder(tf_keras.layers.Layer):
     return self._pooler_layer
 
   @property
+  def num_types(self) -> int:
+    """Segment types there are; 0 where none are told apart."""
+    return (self._settings["type_vocab_size"]
+            if self._settings["use_type_embeddings"] else 0)
+
+  @property
   def hidden_size(self) -> int:
     return self._settings["hidden_size"]
 

@@ -116,7 +116,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
       return self._refuse(415, "bodies are read uncompressed only")
     lengths = headers.get_all("Content-Length", [])
     given = lengths[0].strip() if lengths else "0"
-    if len(lengths) > 1 or not (given.isascii() and given.isdigit()):
+    if len(lengths) > 1 or not (given.isascii() and given.isdigit()
+                                and len(given) < 20):
       return self._refuse(400, "Content-Length is no number")
     length = int(given)
     if length > self.server.max_body_bytes:

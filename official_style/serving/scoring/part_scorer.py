@@ -8,6 +8,7 @@ import dataclasses
 import threading
 from typing import Callable
 
+from official_style.errors import UserError
 from official_style.serving.scoring import length_batches
 from official_style.serving.scoring import part_plan
 from official_style.serving.scoring import part_reader
@@ -102,13 +103,22 @@ class PartScorer:
       (answer, reason) of each: an answer of the `AnswerFormat` or None, and
       then why.
     """
-    inputs = self._export.inputs([part.encoded[i] for i in batch])
+    # A server joins requests, and can't those of different lengths.
+    inputs = self._export.inputs([part.encoded[i] for i in batch],
+                                 to_longest=bool(self._job.servers))
     try:
       answers = self._job.answer_format.answers(self._predict(inputs))
     except refused_rows.RefusedRowsError as error:
       if len(batch) == 1:
         return [(None, f"refused: {error}")]
-      return [self.answer(part, [i])[0] for i in batch]
+      found = [self.answer(part, [i])[0] for i in batch]
+      if all(answer is None for answer, _ in found):
+        # It is not the rows that are wrong.
+        raise UserError(
+            f"none of {len(batch)} rows is answered "
+            f"({' '.join(str(error).split())}): is --model what is asked, and "
+            "--signature one of it?") from error
+      return found
     return [(answer, "" if answer is not None else _NOT_FINITE)
             for answer in answers]
 

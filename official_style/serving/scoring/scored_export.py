@@ -130,9 +130,16 @@ class ScoredExport:
     """The bucket that the model pads a row of so many tokens to."""
     return next(n for n in self.buckets if n >= length)
 
-  def inputs(self, rows) -> dict:
-    """Inputs of a batch of `EncodedText`s, int32[b n], padded to a bucket."""
-    n = self.bucket_of(max(len(row.ids) for row in rows))
+  def inputs(self, rows, to_longest: bool = False) -> dict:
+    """Inputs of a batch of `EncodedText`s, int32[b n], padded.
+
+    Args:
+      rows: of the batch.
+      to_longest: whether to the longest bucket, of which the model cuts off
+        what no row needs, or to that of the longest row.
+    """
+    n = self.buckets[-1] if to_longest else self.bucket_of(
+        max(len(row.ids) for row in rows))
     ids = np.full([len(rows), n], self.vocabulary.pad_id, np.int32)
     mask, types = np.zeros([2, len(rows), n], np.int32)
     for i, row in enumerate(rows):

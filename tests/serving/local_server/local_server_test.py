@@ -171,6 +171,7 @@ def test_a_malformed_body_is_400_in_one_line(server, name):
     ("POST", "/v1/models/tiny:predict", {"Transfer-Encoding": "chunked"}, 411),
     ("POST", "/v1/models/tiny:predict", {"Content-Length": "x"}, 400),
     ("POST", "/v1/models/tiny:predict", {"Content-Length": "-1"}, 400),
+    ("POST", "/v1/models/tiny:predict", {"Content-Length": "9" * 5000}, 400),
     ("POST", "/v1/models/tiny:predict", {"X": "y" * 70000}, 431)])
 def test_what_is_not_there_is_said(server, method, path, headers, status):
   found, answer = _ask(server, method, path, headers=headers)

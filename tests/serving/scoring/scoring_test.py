@@ -225,6 +225,25 @@ def test_a_refused_row_takes_no_other_with_it(export, tmp_path, monkeypatch):
       ["4", "refused: not this\\tword\\n"]]
 
 
+def test_a_model_that_refuses_all_rows_is_not_the_one(
+    export, tmp_path, monkeypatch):
+  tiny.use(monkeypatch, tiny.Model(refused=tiny.WORDS.index("film")))
+  path = tmp_path / "texts.txt"
+  path.write_text("a film\n" * 3)
+  with pytest.raises(UserError, match="none of 3 rows .* is --model what"):
+    tiny.score([path], export, tmp_path / "out")
+
+
+def test_a_server_gets_all_rows_at_one_length(
+    model, export, rows, tmp_path):
+  """It joins requests, and can't those of different lengths."""
+  tiny.score([rows[0]], export, tmp_path / "out", servers=("localhost:1",))
+  assert {n for _, n in model.shapes} == {tiny.BUCKETS[-1]}
+  tiny.score([rows[0]], export, tmp_path / "here")
+  assert tiny.contents(tmp_path / "out")["part-00000.tsv"] == tiny.contents(
+      tmp_path / "here")["part-00000.tsv"]
+
+
 def test_pairs_are_read_from_two_columns(tmp_path, monkeypatch):
   folder = tiny.export(tmp_path / "pairs", is_pair=True)
   model = tiny.use(monkeypatch, tiny.Model())
