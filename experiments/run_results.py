@@ -21,10 +21,12 @@ def with_known(keys, results: list[dict], file: pathlib.Path,
   Args:
     keys: values of `names` of every run, in order.
     results: of runs that are there; they win.
-    file: JSON, a list of results; it may be missing.
+    file: JSON, a list of results, or an object with one; it may be missing.
     names: which fields tell runs apart.
   """
   known = json.loads(file.read_text("utf-8")) if file.exists() else []
+  if isinstance(known, dict):
+    known = known["results"]
   found = {tuple(result[name] for name in names): result
            for result in known + results}
   return [found[key] for key in keys if key in found]

@@ -36,6 +36,7 @@ ARMS = {
     PLAIN: (),
     "Agora": ("--pruner=worst_one",),
     "Agora, random points": ("--pruner=worst_one", "--points=random"),
+    "Agora, no new rows": ("--pruner=worst_one", "--points=none"),
     "Agora, soft labels": ("--pruner=worst_one", "--soft_labels"),
     "random search": ("--random_search",),
 }
@@ -61,6 +62,13 @@ class Job:
     return f"{self.task}/{self.arm.replace(' ', '_')}-{self.seed}"
 
   @property
+  def after(self) -> str:
+    """The helper that it asks."""
+    if self.program == "train.py" or "--random_search" in ARMS[self.arm]:
+      return ""
+    return Job(self.task, _HELPER).name
+
+  @property
   def program(self) -> str:
     """What runs it."""
     return ("train.py" if self.arm in (_HELPER, PLAIN)
@@ -80,8 +88,8 @@ class Job:
              f"--set_seeds={self.seed}",
              f"--learning_rates={','.join(map(str, _RATES))}",
              *ARMS[self.arm]]
-      if "--random_search" not in own:
-        own.append(f"--helper={places.runs / Job(self.task, _HELPER).name}")
+      if self.after:
+        own.append(f"--helper={places.runs / self.after}")
     return [
         *own, "--experiment=bert/sentence_prediction",
         f"--task_name={self.task}", f"--train_data={places.glue}/{self.task}",
@@ -139,7 +147,7 @@ def main():
       help="folder of " + ", ".join(TASKS))
   add("--encoder", type=os.path.abspath,
       help="Hugging Face folder of a BERT, its vocabulary in it")
-  job_queue.add_flags(add, "agora_table")
+  job_queue.add_flags(add, "agora_table", parallel=2)
   add("--report", action="store_true", help="only say what is there")
   args = parser.parse_args()
   if not args.report:

@@ -112,9 +112,12 @@ def main():
   if not args.report:
     for jobs in ([Job(TEACHER, 0)], students()):
       job_queue.run_all(jobs, Places(args.runs), args.runs, args.parallel)
-  results = collect(args.runs)
+  file = HERE / "distillation.json"
+  results = run_results.with_known(
+      [(job.arm, job.seed) for job in (Job(TEACHER, 0), *students())],
+      collect(args.runs), file, ("arm", "seed"))
   print(table(results))
-  (HERE / "distillation.json").write_text(json.dumps(dict(
+  file.write_text(json.dumps(dict(
       command="python experiments/bort/distillation.py",
       machine=platform.machine(), teacher_steps=TEACHER_STEPS, steps=STEPS,
       results=results), indent=1) + "\n", encoding="utf-8")

@@ -70,6 +70,11 @@ class Job:
     return f"{self.student}/{self.task}" if self.task else self.student
 
   @property
+  def after(self) -> str:
+    """What it starts from."""
+    return self.student if self.task else ""
+
+  @property
   def metric(self) -> str:
     return TASKS[self.task][0] if self.task else "mlm_loss"
 
@@ -136,7 +141,7 @@ def main():
   add("--glue", type=os.path.abspath, help="folder of CoLA and SST-2")
   add("--teacher", type=os.path.abspath,
       help="Hugging Face folder of a BERT, its vocabulary in it")
-  job_queue.add_flags(add, "relations")
+  job_queue.add_flags(add, "relations", parallel=2)
   add("--report", action="store_true", help="only say what is there")
   args = parser.parse_args()
   if not args.report:
@@ -146,9 +151,12 @@ def main():
     job_queue.run_all(
         jobs(), Places(args.corpus, args.glue, args.teacher, args.runs),
         args.runs, args.parallel)
-  results = collect(args.runs)
+  file = HERE / "relations.json"
+  results = run_results.with_known(
+      [(job.arm, job.seed, job.task or "words") for job in jobs()],
+      collect(args.runs), file, ("arm", "seed", "task"))
   print(table(results))
-  (HERE / "relations.json").write_text(
+  file.write_text(
       json.dumps(dict(steps=STEPS, results=results), indent=1) + "\n",
       encoding="utf-8")
 

@@ -174,11 +174,14 @@ def main():
   if not args.report:
     prepare(args)
     job_queue.run_all(jobs(), args, args.runs, args.parallel)
-  results = collect(args.runs)
-  times = json.loads((args.runs / "step_times.json").read_text("utf-8"))
+  file, times = HERE / "token_dropping.json", args.runs / "step_times.json"
+  results = run_results.with_known(
+      [(job.arm, job.seed) for job in jobs()], collect(args.runs), file,
+      ("arm", "seed"))
+  times = (json.loads(times.read_text("utf-8")) if times.exists() else
+           json.loads(file.read_text("utf-8"))["times"])
   print(table(results, times))
-  _write(HERE / "token_dropping.json",
-         dict(steps=STEPS, times=times, results=results))
+  _write(file, dict(steps=STEPS, times=times, results=results))
 
 
 if __name__ == "__main__":

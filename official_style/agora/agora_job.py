@@ -266,9 +266,12 @@ class _Job:
         self._folder.file("predictions.tsv"), labels,
         predictions.lines(rows, labels, logits))
     truth = np.array([labels.encode(row.label) for row in rows])
-    return dict(rows=len(rows), baseline=self._rows.baseline,
-                metrics=sentence_metrics.of_classes(
-                    truth, logits.argmax(axis=1), len(labels.names)),
+    metrics = sentence_metrics.of_classes(
+        truth, logits.argmax(axis=1), len(labels.names))
+    if labels.of_candidates:
+      metrics |= sentence_metrics.of_questions(
+          [row.question for row in rows], truth, logits)
+    return dict(rows=len(rows), baseline=self._rows.baseline, metrics=metrics,
                 generated_in_report_dev=self._leaked())
 
   def _leaked(self) -> int:

@@ -13,6 +13,7 @@ from official_style.agora.example import Learnt
 from official_style.agora.hyperparameter_sets import HyperparameterSet
 from official_style.configs import fine_tuning_validation
 from official_style.errors import UserError
+from official_style.tasks import sentence_metrics
 from official_style.tasks import sentence_prediction
 from official_style.training import fine_tuning_run
 from official_style.training import interruption as interruption_lib
@@ -83,9 +84,13 @@ class FineTuningLearner:
     self._interruption, self._placement = interruption, placement
     self._rows, self._soft = rows, soft
     task = self._config.task
-    if not self._config.trainer.best_checkpoint_eval_metric and rows.metrics:
-      self._config.trainer.best_checkpoint_eval_metric = rows.metrics[0]
+    # Its rows are texts and labels, and no longer say whose answers they are.
+    metrics = [name for name in rows.metrics
+               if name not in sentence_metrics.OF_QUESTIONS]
+    if not self._config.trainer.best_checkpoint_eval_metric and metrics:
+      self._config.trainer.best_checkpoint_eval_metric = metrics[0]
     task.task_name = task.choice_columns = task.test_path = ""
+    task.single_sequence = False  # The texts are in that form already.
     task.has_header, task.label_type = None, "class"
     task.text_columns = agora_rows.columns(rows.num_texts)
     task.label_column = "label"

@@ -51,6 +51,11 @@ PAPER = dict(seed=range(5), learning_rate=(1e-4, 1e-5, 9e-6),
 def grid(lists, where: str) -> list[HyperparameterSet]:
   """Every combination of lists; a field without one is None."""
   known = {name: list(lists.get(name) or [None]) for name in FIELDS}
+  for name, values in known.items():
+    twice = [value for value in values if values.count(value) > 1]
+    if twice:
+      raise UserError(f"{where}: {name}: {twice[0]} is there twice: leave one "
+                      "out")
   return [_checked(dict(zip(known, values)), where)
           for values in itertools.product(*known.values())]
 

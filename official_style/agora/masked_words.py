@@ -128,11 +128,14 @@ class MaskedWords:
     if len(ids) == 1:
       allowed[ids[0]] = False
     logits = np.where(allowed, logits, -np.inf)
+    words = []
     # Stable, so that equals are in the order of their ids.
-    best = np.argsort(-logits, kind="stable")[:self._top_k + 1]
-    words = [(self._text(i), logits[i]) for i in best]
-    words = [(word, x) for word, x in words
-             if word.lower() != text.lower()][:self._top_k]
+    for i in np.argsort(-logits, kind="stable"):
+      word = self._text(i)
+      if word.lower() != text.lower():
+        words.append((word, logits[i]))
+      if len(words) == self._top_k:
+        break
     odds = np.exp([x - words[0][1] for _, x in words])
     place = int(np.searchsorted(np.cumsum(odds) / odds.sum(), u, "right"))
     word = words[min(place, len(words) - 1)][0]

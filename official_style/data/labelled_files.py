@@ -35,6 +35,7 @@ class Layout:
     choice_names: of the choices, once `choices` are numbers.
     probabilities: field of JSONL rows with a number for each class; None where
       there is none.
+    other_texts: names of `texts` where these are not there.
   """
   texts: tuple = ()
   label: object = None
@@ -43,6 +44,7 @@ class Layout:
   convert: Optional[Callable] = None
   choice_names: tuple = ()
   probabilities: Optional[str] = None
+  other_texts: tuple = ()
 
 
 def layout_of(task_name: str, text_columns: str, label_column: str,
@@ -61,7 +63,8 @@ def layout_of(task_name: str, text_columns: str, label_column: str,
       raise UserError(f"--task_name={task.name} says which columns are read: "
                       "drop --text_columns, --label_column and "
                       "--choice_columns, or the task's name")
-    return Layout(task.texts, task.label, (), task.has_header, task.convert)
+    return Layout(task.texts, task.label, (), task.has_header, task.convert,
+                  other_texts=task.other_texts)
   texts, choices = _columns(text_columns), _columns(choice_columns)
   label = (_columns(label_column) or (None,))[0]
   if len(texts) > 2:
@@ -140,6 +143,8 @@ def _resolve(path, layout, header, is_json) -> Layout:
                       "text: --text_columns=0")
     return layout
   texts, label = layout.texts, layout.label
+  if layout.other_texts and set(layout.other_texts) <= set(header):
+    texts = layout.other_texts
   if not texts:
     texts = next((names for names in USUAL_TEXTS
                   if set(names) <= set(header)), ())

@@ -36,8 +36,9 @@ class LabelledTask:
       `labelled_conversions`.
     convert_in_one, labels_in_one: the same with all choices in one sequence,
       and the classes there are then.
-    dev: stem of the file to evaluate on, where it is not `dev`.
+    dev, test: stems of files, where they are not `dev` and `test`.
     folder: the part of the data set below its folder.
+    other_texts: names of `texts` in another edition.
   """
   name: str
   texts: tuple = ()
@@ -50,7 +51,9 @@ class LabelledTask:
   convert_in_one: Optional[Callable] = None
   labels_in_one: tuple[str, ...] = ()
   dev: str = ""
+  test: str = ""
   folder: str = ""
+  other_texts: tuple = ()
 
   def files(self, folder: str, part: str, optional=False) -> list[str]:
     """The files of `train`, `dev` or `test` below a task's folder.
@@ -58,7 +61,8 @@ class LabelledTask:
     Raises:
       UserError: if there are none, unless they are optional.
     """
-    stems = (self.dev,) if part == "dev" and self.dev else _STEMS[part]
+    own = dict(dev=self.dev, test=self.test).get(part)
+    stems = (own,) if own else _STEMS[part]
     found = _find(folder, stems, self.folder)
     if not found and not optional:
       raise UserError(
@@ -107,12 +111,13 @@ _TASKS = (
                  ("pearson_spearman", "pearson", "spearman"), kind=NUMBER),
     LabelledTask("MNLI", _PAIR, "gold_label",
                  labels=("contradiction", "entailment", "neutral"),
-                 dev="dev_matched"),
+                 dev="dev_matched", test="test_matched"),
     LabelledTask("MNLI-mm", _PAIR, "gold_label",
                  labels=("contradiction", "entailment", "neutral"),
-                 dev="dev_mismatched"),
+                 dev="dev_mismatched", test="test_mismatched"),
     LabelledTask("QNLI", ("question", "sentence"), labels=_ENTAILED),
-    LabelledTask("RTE", _PAIR, labels=_ENTAILED),
+    LabelledTask("RTE", _PAIR, labels=_ENTAILED,
+                 other_texts=("premise", "hypothesis")),  # SuperGLUE's.
     LabelledTask("WNLI", _PAIR, labels=_BINARY),
     LabelledTask("BoolQ", ("question", "passage"), labels=_BOOL),
     LabelledTask("CB", ("premise", "hypothesis"),

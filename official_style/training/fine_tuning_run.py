@@ -26,6 +26,8 @@ class FineTuningResult:
     metric: the name of the one that decides.
     words: the closing words.
     rows, labels, logits: what was predicted, and for which rows.
+    baseline: accuracy of always saying the commonest training label; None of
+      numbers.
   """
   step: int
   metrics: dict
@@ -35,6 +37,7 @@ class FineTuningResult:
   rows: list
   labels: object
   logits: object
+  baseline: float | None = None
 
 
 def work(config, options, interruption) -> int:
@@ -115,7 +118,7 @@ class FineTuningJob:
     result = FineTuningResult(
         step, metrics, test_metrics,
         run.config.trainer.best_checkpoint_eval_metric, "",
-        run.data.source.eval, self.labels, logits)
+        run.data.source.eval, self.labels, logits, run.data.source.baseline)
     if run.placement.is_chief:
       for name, rows, said in (
           ("predictions.tsv", run.data.source.eval, logits),

@@ -4,6 +4,7 @@ import os
 
 from official_style import command_words
 from official_style.tasks import any_budget
+from official_style.tasks import sentence_metrics
 from official_style.training import progress
 from official_style.training import threshold_schedule
 
@@ -35,7 +36,8 @@ def of(run, state, result, seconds) -> str:
   if source.baseline is not None:
     lines.append(f"  {'always the commonest':<{width}} {source.baseline:8.4f} "
                  "accuracy")
-    if result.metrics["accuracy"] <= source.baseline:
+    if deciding not in sentence_metrics.OF_QUESTIONS and (
+        result.metrics["accuracy"] <= source.baseline):
       lines.append("  It has learned no more than which label is commonest: "
                    "train longer, or start\n  from a checkpoint.")
   for name, value in result.test_metrics.items():

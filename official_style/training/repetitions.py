@@ -73,6 +73,10 @@ def _finish(options, names, results) -> str:
         f"  {metric.replace('_', ' '):<24} {s['mean']:8.4f} +- "
         f"{s['standard_deviation']:.4f}   from {s['lowest']:.4f} to "
         f"{s['highest']:.4f}")
+  baselines = [r.baseline for r in results if r.baseline is not None]
+  if baselines:
+    lines.append(f"  {'always the commonest':<24} {np.mean(baselines):8.4f} "
+                 "accuracy")
   if options.folds:
     lines.append(f"  {_pooled(options.model_dir, results)}  a line for every "
                  "training row, predicted by the run that did not see it")

@@ -1,10 +1,13 @@
 """A hyperparameter set in a configuration."""
 
+import types
+
 import pytest
 
 from official_style.agora import fine_tuning_learner as lib
 from official_style.agora.hyperparameter_sets import HyperparameterSet
 from official_style.configs import resolve
+from official_style.data import label_sets
 from official_style.errors import UserError
 from tests.reference import resolving
 
@@ -31,6 +34,25 @@ def test_a_set_changes_what_it_names_and_nothing_else():
       f"{prefix}.optimizer.adamw.weight_decay_rate": 100.0,
       # Two epochs of 400 rows are 50 steps of 16.
       f"{prefix}.warmup.polynomial.warmup_steps": 20}
+
+
+@pytest.mark.parametrize("metrics, decides", [
+    (("best_candidate", "accuracy"), "accuracy"),
+    (("f1", "exact_match"), "f1"), ((), "")])
+def test_rows_of_agora_are_texts_and_labels_whatever_they_were(
+    metrics, decides):
+  """A task's own casting is done, and no row says whose answer it is."""
+  config = _config("--task_name=COPA", "--params_override="
+                   "task.single_sequence=true", "--train_data=COPA")
+  rows = types.SimpleNamespace(
+      metrics=metrics, num_texts=1,
+      labels=label_sets.LabelSet("class", ("0", "1")))
+  learner = lib.FineTuningLearner(
+      config, types.SimpleNamespace(model_dir="runs"), None, None, rows, "")
+  task = learner.config_of(SET, "round-00/set-000", 100).task
+  assert learner._config.trainer.best_checkpoint_eval_metric == decides
+  assert not task.single_sequence and not task.task_name
+  assert task.label_names == "0,1" and task.text_columns == "text"
 
 
 def test_an_empty_set_changes_nothing():

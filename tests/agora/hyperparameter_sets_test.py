@@ -31,6 +31,7 @@ def test_a_file_holds_sets_or_lists(tmp_path):
     ('[{"lr": 1}]', "set 1: no such hyperparameter: lr"),
     ('{"seed": 1}', "seed: a list"),
     ('[{"seed": 0}, {"seed": 0}]', "twice"),
+    ('{"learning_rate": [1e-4, 0.0001]}', "learning_rate: 0.0001 is there"),
     ('[{"seed": 0.5}]', "set 1: seed=0.5: must be a whole number"),
     ('[{"learning_rate": 0}]', "learning_rate=0: must be above 0"),
     ('[{"learning_rate": NaN}]', "learning_rate=nan"),

@@ -65,6 +65,19 @@ def test_the_word_that_was_there_is_never_taken(run):
                if a.isalpha())
 
 
+def test_words_that_differ_in_capitals_only_are_passed_over(
+    run, monkeypatch):
+  """However many of them are the likeliest."""
+  make = _make(run, top_k=1)
+  alike = {run.vocabulary.tokens.index(word): text for word, text in (
+      ("film", "GOOD"), ("file", "Good"), ("bad", "other"))}
+  monkeypatch.setattr(make, "_text", lambda i: alike.get(int(i), "good"))
+  logits = np.zeros(run.vocabulary.size)
+  for score, i in enumerate(reversed(alike), 5):
+    logits[i] = score
+  assert make._word(logits, [0, 0], "good", 0.5) == "other"
+
+
 def test_words_are_the_likeliest_by_the_models_own_numbers(run):
   """An oracle: the same row by hand, one masked word, its best others."""
   words = run.vocabulary

@@ -31,6 +31,8 @@ SUPERGLUE = {
               [((("A", "B"),), "true")]),
     "CB": (dict(premise="A", hypothesis="B", label="neutral"),
            [((("A", "B"),), "neutral")]),
+    "RTE": (dict(premise="A", hypothesis="B", label="entailment", idx=0),
+            [((("A", "B"),), "entailment")]),
     "COPA": (dict(premise="A", choice1="B", choice2="C", question="cause",
                   label=1),
              [((("A What was the cause of this?", "B"),
@@ -134,7 +136,8 @@ def test_a_row_that_lacks_something_is_counted(tmp_path):
 
 
 def test_files_are_found_by_the_names_each_task_gives_them(tmp_path):
-  for name in ("dev_matched.tsv", "dev_mismatched.tsv", "val.jsonl"):
+  for name in ("dev_matched.tsv", "dev_mismatched.tsv", "val.jsonl",
+               "test_matched.tsv", "test_mismatched.tsv"):
     (tmp_path / name).write_text("x\n")
   for folder in ("middle", "high"):
     (tmp_path / "race" / "dev" / folder).mkdir(parents=True)
@@ -146,6 +149,9 @@ def test_files_are_found_by_the_names_each_task_gives_them(tmp_path):
 
   assert dev("MNLI") == ["dev_matched.tsv"]
   assert dev("mnli-mm") == ["dev_mismatched.tsv"]
+  for name, stem in (("MNLI", "test_matched"), ("MNLI-mm", "test_mismatched")):
+    assert labelled_tasks.find(name).files(str(tmp_path), "test") == [
+        str(tmp_path / f"{stem}.tsv")]
   assert dev("CB") == ["val.jsonl"]
   assert dev("RACE-high", tmp_path / "race") == ["race/dev/high/1.txt"]
   assert len(dev("RACE", tmp_path / "race")) == 2

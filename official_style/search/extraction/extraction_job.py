@@ -193,10 +193,15 @@ class _Extraction:
     return (*looks, self._long_steps)
 
   def _work(self, one, rates, seeds, looks) -> training_pool.Work:
+    known = {(rate, seed): self._trainings.get(
+        (one.name, rate, seed, looks[-1])) for rate in rates for seed in seeds}
+    seen = [set(map(int, found["errors"])) for found in known.values() if found]
+    # A long training of other settings may have looked at other steps; what is
+    # done again looks at those too, so that it serves both.
     return training_pool.Work(one, tuple(
-        (rate, seed) for rate in rates for seed in seeds
-        if self._trainings.get((one.name, rate, seed, looks[-1])) is None),
-                              tuple(looks))
+        key for key, found in known.items()
+        if found is None or not set(looks) <= set(map(int, found["errors"]))),
+                              tuple(sorted(set(looks).union(*seen))))
 
   def _train(self, works):
     """Does what is not known yet."""

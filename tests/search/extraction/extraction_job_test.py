@@ -117,6 +117,19 @@ def _untimed(table: bytes) -> list:
            if not extraction_files.is_timed(name)} for row in rows]
 
 
+def test_a_training_that_looked_elsewhere_is_done_again():
+  """As one of another run's length, of a run that was long for it."""
+  one = Architecture(1, 2, 8, 8)
+  job = object.__new__(extraction_job._Extraction)
+  job._trainings = {
+      (one.name, 1e-3, seed, 400): dict(errors=dict.fromkeys(steps))
+      for seed, steps in ((0, ("100", "200", "400")),
+                          (1, ("50", "100", "200", "400")))}
+  work = job._work(one, [1e-3], [0, 1, 2], (50, 200, 400))
+  assert work.runs == ((1e-3, 0), (1e-3, 2))
+  assert work.looks == (50, 100, 200, 400)
+
+
 def test_what_json_has_no_word_for_is_null():
   said = extraction_files.json_text(dict(a=[float("nan"), 1.5], b=float("inf")))
   assert json.loads(said) == dict(a=[None, 1.5], b=None)
