@@ -231,6 +231,12 @@ def parse(argv: Sequence[str]) -> Options:
     number = values[name].value
     if number is not None and number < 2:
       raise UserError(f"--{name}={number}: at least 2")
+  for name in ("model_dir", "train_data", "eval_data", "vocab_file",
+               "init_checkpoint", "teacher", "test_data"):
+    if "://" in (values[name].value or ""):
+      raise UserError(
+          f"--{name}={values[name].value}: files are read as files: mount the "
+          "bucket, as with gcsfuse, and give the path in it")
   if values.seeds and values.folds:
     raise UserError("--seeds and --folds: one of them at a time")
   fields = {field.name for field in dataclasses.fields(Options)}

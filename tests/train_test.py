@@ -74,6 +74,8 @@ def test_list_has_a_description_for_each_experiment(capsys):
     (["--experiment=bert", "--mode=fit"], ["--mode=fit", "train_and_eval"]),
     (["--experiment=bert", "--num_replicas=two"], ["--num_replicas=two"]),
     (["--experiment=bert", "--num_replicas=0"], ["--num_replicas=0"]),
+    (["--experiment=bert", "--model_dir=gs://mine/runs"],
+     ["--model_dir=gs://mine/runs", "mount the bucket"]),
     (["--experiment=bert", "stray"], ["'stray' is no flag"]),
     (["--experiment=bert", "--seeds=1"], ["--seeds=1: at least 2"]),
     (["--experiment=bert", "--seeds=2", "--folds=2"], ["one of them"]),

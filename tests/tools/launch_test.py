@@ -122,6 +122,7 @@ def test_a_preempted_tpu_is_made_anew(tmp_path, states, codes, ends, verbs):
   (tmp_path / "codes").write_text("\n".join(map(str, codes)) + "\n")
   gcloud = f"""
 echo $4 >> {tmp_path}/verbs
+echo "$@" >> {tmp_path}/asked
 case $4 in
   describe) head -n 1 {tmp_path}/states; sed -i 1d {tmp_path}/states ;;
   ssh) code=$(head -n 1 {tmp_path}/codes); sed -i 1d {tmp_path}/codes
@@ -134,3 +135,9 @@ esac"""
           "REPOSITORY": "address"})
   assert done.returncode == ends, done.stderr
   assert (tmp_path / "verbs").read_text().split() == verbs
+  # Files are read and written below what is mounted.
+  asked = (tmp_path / "asked").read_text()
+  assert "gs://" not in asked and "gcsfuse --implicit-dirs" in asked
+  words = asked[asked.rindex("train.py"):].rstrip('"\n').split()
+  folder = next(word for word in words if word.startswith("--model_dir="))
+  assert folder.strip("'") == "--model_dir='../bucket/runs/bert"
