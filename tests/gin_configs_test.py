@@ -251,6 +251,14 @@ def test_what_never_comes_back_cannot_be_pretrained(gin_file):
   assert "drops tokens for good" in resolving.refused(f"--gin_file={path}")
 
 
+@pytest.mark.parametrize("name", ["bert", "bort"])
+def test_small_sets_have_many_epochs_and_end_early(name):
+  trainer = resolving.resolved(
+      f"--experiment={name}/sentence_prediction", "--init_checkpoint=",
+      "--gin_file=gin/runs/long_fine_tuning.gin").config.trainer
+  assert trainer.epochs == 20 and trainer.early_stopping_patience == 5
+
+
 def test_labels_are_not_for_pretraining():
   assert "no such key: task.task_name" in resolving.refused(
       "--experiment=bert", "--task_name=CoLA")

@@ -66,7 +66,8 @@ def test_a_command_is_accepted(words, tmp_path, monkeypatch):
   # What one command writes and the next one reads.
   schedule_file.write("schedule.json", (64, 32, 16, 8), 128, "post_attention",
                       schedule_file.selection_by("coreset"), {})
-  _write_teacher(tmp_path / "runs" / "bert")
+  for name in ("bert", "bort_teacher"):
+    _write_teacher(tmp_path / "runs" / name)
   script = ROOT / words[0]
   assert script.exists()
   if words[0] == "train.py":

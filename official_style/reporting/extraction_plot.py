@@ -137,6 +137,9 @@ def _costs(ax, summary, rows):
             label=f"{n} tokens: Kendall {found['kendall']:.3f}")
   ax.set_xscale("log")
   ax.set_yscale("log")
+  # Theirs are formulas, which are not read here.
+  ax.xaxis.set_major_formatter("{x:g}")
+  ax.yaxis.set_major_formatter("{x:g}")
   ax.tick_params(which="minor", labelbottom=False, labelleft=False)
   ax.set_xlabel("multiply-adds of a row")
   ax.set_ylabel("measured ms of a row, one thread")

@@ -17,6 +17,7 @@ import time
 
 import tf_keras
 
+from official_style import command_words
 from official_style import files
 from official_style.errors import UserError
 from official_style.search import evaluation_log
@@ -273,10 +274,22 @@ class _Extraction:
     said = extraction_files.text(results, summary)
     said += f"\nwritten to     {options.output}/: {', '.join(written)}"
     if found is not None:
-      said += ("\n\nWhat to run next, to train what was found:\n  python "
-               "train.py --experiment=bert --gin_file="
-               + options.path("found.gin"))
+      said += ("\n\nWhat to run next, to train what was found:\n  "
+               + command_words.line(self._next_command(results, found)))
     return said
+
+  def _next_command(self, results, found) -> list[str]:
+    """What trains it on the text of the maximum point, with its words."""
+    options, run = self._options, self._reference.run
+    data = run.config.task.train_data
+    return [
+        "python", "train.py", "--experiment=bert",
+        f"--gin_file={options.path('found.gin')}",
+        *([f"--train_data={data.input_path}"] if data.input_path else []),
+        f"--vocab_file={os.path.join(run.path, 'data', 'vocab.txt')}",
+        f"--gin_params=SEQ_LENGTH = {data.seq_length}",
+        "--gin_params=LEARNING_RATE = "
+        f"{results.best_rate(found, options.steps):g}"]
 
   def _draw(self, summary, lines) -> list[str]:
     """The picture, where matplotlib is there."""

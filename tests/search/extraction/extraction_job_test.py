@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shlex
 
 import pytest
 
@@ -35,6 +36,7 @@ def folder(tmp_path_factory):
   folder = tmp_path_factory.mktemp("extraction") / "out"
   said = extraction_job.run(_options(folder))
   assert "What to run next" in said
+  (folder.parent / "said.txt").write_text(said)
   return folder
 
 
@@ -82,6 +84,17 @@ def test_what_is_found_is_what_the_gin_file_configures(folder):
   assert encoder.hidden_size == found.hidden_size
   assert encoder.intermediate_size == found.inner_dim
   assert encoder.num_attention_heads == found.num_attention_heads
+
+
+def test_what_to_run_next_has_the_text_and_the_words_of_the_search(folder):
+  said = (folder.parent / "said.txt").read_text().splitlines()[-1]
+  program, *flags = shlex.split(said)[1:]
+  task = resolving.resolved(*flags).config.task
+  assert program == "train.py"
+  assert task.train_data.input_path == str(folder.parent / "corpus.txt")
+  assert task.train_data.seq_length == 16
+  assert task.vocab_file == str(folder / "reference" / "data" / "vocab.txt")
+  assert task.model.encoder.get().num_layers == 1
 
 
 @pytest.mark.slow
