@@ -4,6 +4,7 @@ Whatever runs it, in this process or elsewhere, calls this, and so writes the
 same bytes.
 """
 
+import concurrent.futures
 import dataclasses
 import threading
 from typing import Callable
@@ -56,10 +57,12 @@ class PartScorer:
     self._reader, self._lock = part_reader.PartReader(plan), threading.Lock()
 
   def score(self, number: int) -> dict:
-    """Scores a part, a batch after the other; returns what is known of it."""
+    """Scores a part; returns what is known of it."""
     part = self.prepare(number)
-    return self.write(part, [self.answer(part, batch)
-                             for batch in part.batches])
+    with concurrent.futures.ThreadPoolExecutor(
+        self._job.batches_at_a_time) as pool:
+      return self.write(part, list(pool.map(
+          lambda batch: self.answer(part, batch), part.batches)))
 
   def prepare(self, number: int) -> PreparedPart:
     """Reads a part and cuts it into batches."""

@@ -25,7 +25,8 @@ class PartWorker:
     self._scorer: Optional[part_scorer.PartScorer] = None
     try:
       self._scorer = part_scorer.PartScorer(
-          job, self._folder.plan(), job.open_predictor(num_threads))
+          job, self._folder.plan(), job.open_predictor(
+              num_threads * job.batches_at_a_time))
     except UserError as error:
       self._folder.write_error(0, error)
 

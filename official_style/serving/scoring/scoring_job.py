@@ -7,6 +7,8 @@ from typing import Callable
 from official_style.serving.scoring import answer_rows
 from official_style.serving.scoring import scored_export
 
+_ASKED_AT_A_TIME = 8
+
 
 @dataclasses.dataclass(frozen=True)
 class ScoringJob:
@@ -34,6 +36,11 @@ class ScoringJob:
   server_model: str = ""
   server_options: tuple = ()
   environment: tuple = ()
+
+  @property
+  def batches_at_a_time(self) -> int:
+    """Of a part on a cluster: a server waits for more, a core for none."""
+    return _ASKED_AT_A_TIME if self.servers else 1
 
   def open_export(self) -> scored_export.ScoredExport:
     # The driver has compared its files with the manifest.

@@ -4,7 +4,9 @@ import csv
 import gzip
 import json
 import os
+import sys
 import threading
+import types
 
 import numpy as np
 import pytest
@@ -12,8 +14,10 @@ import pytest
 from official_style import files
 from official_style.data import text_paths
 from official_style.errors import UserError
+from official_style.serving import scoring as scoring_package
 from official_style.serving.scoring import input_file
 from official_style.serving.scoring import input_lines
+from official_style.serving.scoring import part_worker
 from official_style.serving.scoring import scored_export
 from official_style.serving.scoring import scoring_folder
 from tests.reference import tiny_scoring as tiny
@@ -242,6 +246,34 @@ def test_a_server_gets_all_rows_at_one_length(
   tiny.score([rows[0]], export, tmp_path / "here")
   assert tiny.contents(tmp_path / "out")["part-00000.tsv"] == tiny.contents(
       tmp_path / "here")["part-00000.tsv"]
+
+
+def test_a_worker_of_a_cluster_asks_servers_several_things_at_a_time(
+    model, export, rows, tmp_path, monkeypatch):
+  meeting, first_two = threading.Barrier(2, timeout=60), [None, None]
+
+  class Waiting(tiny.Model):
+    def __call__(self, inputs):
+      try:
+        first_two.pop()
+      except IndexError:
+        return super().__call__(inputs)
+      meeting.wait()  # For the other call, which there has to be.
+      return super().__call__(inputs)
+
+  def run(job, parts, *_):
+    worker = part_worker.PartWorker(job)
+    for number in parts:
+      worker.score(number)
+  runner = types.SimpleNamespace(run=run)
+  monkeypatch.setattr(scoring_package, "spark_runner", runner, raising=False)
+  monkeypatch.setitem(sys.modules, f"{scoring_package.__name__}.spark_runner",
+                      runner)
+  options = dict(runner="spark", servers=("localhost:1",))
+  tiny.score([rows[0]], export, tmp_path / "one", **options)
+  tiny.use(monkeypatch, Waiting())
+  tiny.score([rows[0]], export, tmp_path / "two", **options)
+  assert tiny.contents(tmp_path / "one") == tiny.contents(tmp_path / "two")
 
 
 def test_pairs_are_read_from_two_columns(tmp_path, monkeypatch):
