@@ -68,6 +68,8 @@ def read(folder: str) -> HuggingFaceConfig:
   if kind == "bort":  # What its training had, which their code has not.
     ours = dataclasses.replace(
         ours, use_pooler=False, embedding_dropout_first=True)
+  if kind == "roberta":  # Their head has it whatever the body has.
+    ours = dataclasses.replace(ours, mlm_activation="gelu_exact")
   return HuggingFaceConfig(kind, ours, rows)
 
 

@@ -187,3 +187,17 @@ def test_robertas_first_position_is_its_third_row(tmp_path):
       weights.read([name])[name],
       arrays["roberta.embeddings.position_embeddings.weight"][2:])
   assert len(weights.original) == 5 + 2 * 16 + 2 + 5 and not weights.unused
+
+
+def test_what_robertas_config_does_not_choose_is_as_it_always_is(tmp_path):
+  config = dict(model_type="roberta", type_vocab_size=1, hidden_act="gelu_new",
+                max_position_embeddings=18, pad_token_id=1)
+  folder, _ = reference.write(tmp_path / "one", config, vocab=None,
+                              prefix="roberta.")
+  sizes = huggingface_reader.read(folder).sizes
+  assert (sizes.hidden_activation, sizes.mlm_activation) == (
+      "gelu_tanh", "gelu_exact")
+  folder, _ = reference.write(tmp_path / "other", config | dict(
+      pad_token_id=0), vocab=None, prefix="roberta.")
+  with pytest.raises(UserError, match="pad_token_id=0: RoBERTa's positions"):
+    huggingface_reader.read(folder)
