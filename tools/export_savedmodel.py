@@ -63,6 +63,8 @@ _NOT_VERIFIED = 1
 def _export(show) -> int:
   """Exports as the flags ask; returns the exit code."""
   from official_style.errors import UserError
+  from official_style.serving import export_manifest
+  from official_style.serving import file_answers
   from official_style.serving import savedmodel_export
   from official_style.training import finished_run
   buckets = None
@@ -83,6 +85,10 @@ def _export(show) -> int:
   folder = savedmodel_export.export(run, options, show)
   show("")
   print(f"{folder}: step {run.step} of {run.path}")
+  facts = export_manifest.read(folder)
+  for name in ("litert", "onnx"):
+    for file in facts.get(name, ()):
+      print(file_answers.line(file))
   if not _VERIFY.value:
     return 0
   from official_style.serving import verification

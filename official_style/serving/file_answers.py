@@ -90,6 +90,17 @@ def check_finite(flag: str, name: str, facts: dict):
     raise UserError(f"{flag}: {name} gives what is no number: leave {flag} out")
 
 
+def line(facts: dict) -> str:
+  """What is known of a file, to be read."""
+  if not facts["rows"]:
+    return f"  {facts['file']}: not compared, no row fits it"
+  same = "" if "same_label" not in facts else (
+      f", the same label on {facts['same_label']:.1%}")
+  return (f"  {facts['file']}: {facts['bytes'] / 1e6:.1f} MB; "
+          f"{facts['rows']} rows differ from the checkpoint by "
+          f"{facts['largest_difference']:.1e} at most{same}")
+
+
 def not_converted(flag: str, n: int, error: Exception) -> UserError:
   """What to raise where a converter failed at a bucket of n tokens."""
   return UserError(

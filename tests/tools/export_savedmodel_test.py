@@ -68,7 +68,7 @@ def test_a_pretraining_run_is_verified(tmp_path, capsys):
 
 
 @pytest.mark.slow
-def test_litert_files_come_along_and_are_compared(run, tmp_path):
+def test_litert_files_come_along_and_are_compared(run, tmp_path, capsys):
   assert _export(f"--model_dir={run}", f"--output={tmp_path}", "--litert",
                  "--litert_int8", "--buckets=8") == 0
   with open(tmp_path / "1" / "manifest.json", encoding="utf-8") as f:
@@ -78,6 +78,10 @@ def test_litert_files_come_along_and_are_compared(run, tmp_path):
   for row in facts["litert"]:
     assert row["file"] in facts["files"]
     assert row["largest_difference"] < (0.5 if "int8" in row["file"] else 1e-4)
+  said = capsys.readouterr().out
+  for row in facts["litert"]:
+    assert f"{row['file']}: " in said
+  assert said.count("rows differ from the checkpoint by") == 4
 
 
 @pytest.mark.slow
