@@ -3,6 +3,7 @@
 import fcntl
 import hashlib
 import os
+import shutil
 
 
 def write(path: str, content: str | bytes):
@@ -24,6 +25,30 @@ def write(path: str, content: str | bytes):
     if os.path.exists(unfinished):
       os.remove(unfinished)
     raise
+
+
+def remove_leftovers(path: str):
+  """Removes folders `path.tmp-PID` of processes of this machine that are gone.
+
+  What is being written for `path` has such a name until it is whole.
+  """
+  parent, name = os.path.split(os.path.abspath(path))
+  if not os.path.isdir(parent):
+    return
+  for entry in os.listdir(parent):
+    prefix, _, pid = entry.rpartition(".tmp-")
+    if prefix == name and pid.isdigit() and not _is_running(int(pid)):
+      shutil.rmtree(os.path.join(parent, entry), ignore_errors=True)
+
+
+def _is_running(pid):
+  try:
+    os.kill(pid, 0)
+  except ProcessLookupError:
+    return False
+  except OSError:
+    return True
+  return True
 
 
 def lock(file) -> bool:

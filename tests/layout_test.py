@@ -19,7 +19,6 @@ LEVELS = {
     "official_style.errors": 0,
     "official_style.command_words": 0,
     "official_style.files": 0,
-    "official_style.processes": 0,
     "official_style.vocabulary_files": 0,
     "official_style.yaml_files": 0,
     "official_style.tensorflow_environment": 0,

@@ -21,6 +21,7 @@ if _ROOT not in sys.path:
 
 from benchmarking import in_turns  # noqa: E402
 from benchmarking import machine  # noqa: E402
+from benchmarking import training_steps  # noqa: E402
 
 from official_style import command_end  # noqa: E402
 from official_style import tensorflow_environment  # noqa: E402
@@ -61,20 +62,6 @@ def _config(args, **gin):
   ])).config
 
 
-def _step(config, folder):
-  """A function that takes the next step, its rows read from the start."""
-  from official_style.data import input_pipeline
-  from official_style.data import pretraining_data
-  from official_style.training import machinery
-  placement = machinery.place(config)
-  data = pretraining_data.prepare(
-      config.task, folder, config.trainer.seed, train_steps=1)
-  built = machinery.build(config, data.vocabulary, placement)
-  batches = iter(input_pipeline.distribute(
-      data.train, placement.strategy, 0, 10**6))
-  return lambda: float(built.train_step(next(batches))["loss"])
-
-
 def _measure(args):
   tensorflow_environment.prepare()
   in_turns.pin(args.threads)
@@ -87,12 +74,13 @@ def _measure(args):
       _config(args), args.work, cache, args.top_k, 1, 32, said.append,
       lambda text: None)
   seconds = time.perf_counter() - start
-  folder = os.path.join(args.work, "data")
+  def step(config):
+    return training_steps.stepper(config, os.path.join(args.work, "data"), 1)
   steps = {
-      "no teacher": _step(_config(args, DISTILL_WEIGHT=0.0), folder),
-      "teacher in the step": _step(_config(args), folder),
-      f"cache of {args.top_k} words": _step(
-          _config(args, TEACHER_CACHE=cache), folder)}
+      "no teacher": step(_config(args, DISTILL_WEIGHT=0.0)),
+      "teacher in the step": step(_config(args)),
+      f"cache of {args.top_k} words": step(
+          _config(args, TEACHER_CACHE=cache))}
   measured = in_turns.seconds(
       {name: (lambda step=step: [step() for _ in range(args.steps)],
               args.steps) for name, step in steps.items()}, 2, args.rounds)

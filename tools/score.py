@@ -112,12 +112,13 @@ def _options():
   from official_style.serving.scoring import input_file
   from official_style.serving.scoring import scored_export
   from official_style.serving.scoring import scoring
+  from official_style.serving.scoring import scoring_job
   cores = len(os.sched_getaffinity(0)) if hasattr(
       os, "sched_getaffinity") else os.cpu_count() or 1
   runner_args = {"local": (), "spark": _SPARK_ARGS.value,
                  "beam": _BEAM_ARGS.value}[_RUNNER.value]
   if _SERVER.value:
-    cores = 8
+    cores = scoring_job.ASKED_AT_A_TIME
   export = scored_export.newest(_MODEL.value)
   return scoring.ScoringOptions(
       paths=tuple(text_paths.expand_paths(

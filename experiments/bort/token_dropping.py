@@ -22,10 +22,12 @@ HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 sys.path[:0] = [str(HERE.parent), str(ROOT / "tools"), str(ROOT)]
 
+import corpus_vocabulary  # noqa: E402
 import job_queue  # noqa: E402
 import run_results  # noqa: E402
 from benchmarking import in_turns  # noqa: E402
 from benchmarking import machine  # noqa: E402
+from benchmarking import training_steps  # noqa: E402
 
 SEEDS = (1, 2, 3)
 STEPS = 1000
@@ -68,45 +70,30 @@ def jobs() -> list[Job]:
   return [Job(arm, seed) for seed in SEEDS for arm in ARMS]
 
 
-def _step(places, arm, gin, folder):
-  """A function that takes the next step, its rows read from the start."""
+def _step(places, arm, gin):
   from official_style import command_line
   from official_style.configs import resolve
-  from official_style.data import input_pipeline
-  from official_style.data import pretraining_data
-  from official_style.training import machinery
   config = resolve.resolve(command_line.parse([
       "train.py", *_arguments(places, arm, (
           *gin, "TRAIN_STEPS = 1000", "VALIDATION_STEPS = 1"))])).config
-  placement = machinery.place(config)
-  data = pretraining_data.prepare(
-      config.task, folder, config.trainer.seed, train_steps=_ROUNDS + 3)
-  built = machinery.build(config, data.vocabulary, placement)
-  batches = iter(input_pipeline.distribute(
-      data.train, placement.strategy, 0, 10**6))
-  return lambda: float(built.train_step(next(batches))["loss"])
+  return training_steps.stepper(
+      config, str(places.runs / "timed"), _ROUNDS + 3)
 
 
 def time_steps(places) -> dict:
   """Seconds of a step, round by round, by sizes and arm."""
+  from official_style import tensorflow_environment
+  tensorflow_environment.prepare()
   in_turns.pin(1)
   from official_style import experiment_configs  # noqa: F401, registers
   return {sizes: in_turns.seconds(
-      {arm: (_step(places, arm, gin, str(places.runs / "timed")), 1)
-       for arm in ARMS}, 2, _ROUNDS, 2.0)
+      {arm: (_step(places, arm, gin), 1) for arm in ARMS}, 2, _ROUNDS, 2.0)
           for sizes, gin in _SIZES.items()}
 
 
 def prepare(places):
   """Vocabulary and times of steps, where they are not there yet."""
-  from official_style import tensorflow_environment
-  tensorflow_environment.prepare()
-  places.runs.mkdir(parents=True, exist_ok=True)
-  if not (places.runs / "vocab.txt").exists():
-    subprocess.run(
-        [sys.executable, "tools/build_vocab.py", f"--input={places.corpus}",
-         f"--output={places.runs / 'vocab.txt'}", "--size=8000"],
-        cwd=ROOT, check=True)
+  corpus_vocabulary.made(places.corpus, places.runs)
   times = places.runs / "step_times.json"
   if not times.exists():
     # In a process of its own: the cores of this one are for the runs.

@@ -17,18 +17,14 @@ HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 sys.path.insert(0, str(HERE.parent))
 
+import corpus_vocabulary  # noqa: E402
 import job_queue  # noqa: E402
 import jobs as jobs_lib  # noqa: E402
 
 
 def prepare(args) -> float:
   """Vocabulary and step times; the ratio of a dropping step to a dense one."""
-  args.runs.mkdir(parents=True, exist_ok=True)
-  if not (args.runs / "vocab.txt").exists():
-    subprocess.run(
-        [sys.executable, "tools/build_vocab.py", f"--input={args.corpus}",
-         f"--output={args.runs / 'vocab.txt'}", "--size=8000"],
-        cwd=ROOT, check=True)
+  corpus_vocabulary.made(args.corpus, args.runs)
   times = HERE / "step_times.json"
   if not times.exists():
     subprocess.run(

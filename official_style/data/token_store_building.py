@@ -10,7 +10,7 @@ import shutil
 
 import numpy as np
 
-from official_style import processes
+from official_style import files
 from official_style.data import token_store
 from official_style.data.token_split_writer import TokenSplitWriter
 from official_style.data.token_split_writer import token_dtype
@@ -56,7 +56,7 @@ def build_token_store(documents, tokenizer, folder, eval_share=0.02,
   if os.path.exists(folder):
     raise UserError(f"{folder}: exists already; delete it or choose another "
                     "folder for the token store")
-  _remove_leftovers(folder)
+  files.remove_leftovers(folder)
   temporary = f"{folder}.tmp-{os.getpid()}"
   try:
     os.makedirs(temporary)
@@ -263,15 +263,3 @@ def _publish(temporary, folder, manifest):
     if not os.path.isdir(folder) or (
         token_store.read_manifest(folder) != manifest):
       raise
-
-
-def _remove_leftovers(folder):
-  """Removes what builds that were killed on this machine left behind."""
-  parent, name = os.path.split(os.path.abspath(folder))
-  if not os.path.isdir(parent):
-    return
-  for entry in os.listdir(parent):
-    prefix, _, pid = entry.rpartition(".tmp-")
-    if prefix == name and pid.isdigit() and not (
-        processes.is_running(int(pid))):
-      shutil.rmtree(os.path.join(parent, entry), ignore_errors=True)

@@ -17,7 +17,7 @@ from typing import Callable, Optional
 
 import tensorflow as tf
 
-from official_style import processes
+from official_style import files
 from official_style.data import labelled_tasks
 from official_style.errors import UserError
 from official_style.modeling.networks import pyramid_bert_encoder
@@ -28,6 +28,7 @@ from official_style.serving import warm_up
 from official_style.training import finished_run
 from official_style.training import run_folder
 
+_UNFINISHED = "unfinished"
 # Rows of a batch that a server is told to make, and to warm up with.
 _BATCH_SIZES = (1, 32)
 # Names of a batching file: tensorflow_serving/servables/tensorflow/
@@ -91,10 +92,10 @@ def export(run: finished_run.FinishedRun, options: ExportOptions,
   model = serving_model.ServingModel(
       run, buckets, is_pair, options.top_k, embeddings=options.embeddings,
       precision=options.precision)
-  unfinished = os.path.join(options.output, f"unfinished.tmp-{os.getpid()}")
+  unfinished = os.path.join(options.output, f"{_UNFINISHED}.tmp-{os.getpid()}")
   try:
     os.makedirs(options.output, exist_ok=True)
-    _remove_leftovers(options.output)
+    files.remove_leftovers(os.path.join(options.output, _UNFINISHED))
     show("writing")
     _write(unfinished, run, model, buckets, is_pair, options)
     return _give_name(unfinished, options)
@@ -113,15 +114,6 @@ def withdraw(folder: str) -> str:
   shutil.rmtree(withdrawn, ignore_errors=True)
   os.rename(folder, withdrawn)
   return withdrawn
-
-
-def _remove_leftovers(output: str):
-  """What exports left that were killed on this machine."""
-  for name in os.listdir(output):
-    prefix, _, pid = name.rpartition(".tmp-")
-    if prefix == "unfinished" and pid.isdigit() and not (
-        processes.is_running(int(pid))):
-      shutil.rmtree(os.path.join(output, name), ignore_errors=True)
 
 
 def is_pair_of(run: finished_run.FinishedRun, given: Optional[bool]) -> bool:

@@ -12,7 +12,7 @@ import time
 import pytest
 import tensorflow as tf
 
-from official_style import processes
+from official_style import files
 from official_style.errors import UserError
 from official_style.serving import export_manifest
 from official_style.serving import savedmodel_export
@@ -119,10 +119,10 @@ def test_versions_count_up_and_are_never_changed(made):
 
 def test_leftovers_go_and_what_is_not_verified_has_no_number(
     made, tmp_path, monkeypatch):
-  monkeypatch.setattr(processes, "is_running", lambda pid: pid == 2)
+  monkeypatch.setattr(files, "_is_running", lambda pid: pid == 2)
   for name in ("unfinished.tmp-1", "unfinished.tmp-2", "unfinished.tmp-x"):
     (tmp_path / name).mkdir()
-  savedmodel_export._remove_leftovers(str(tmp_path))
+  files.remove_leftovers(str(tmp_path / savedmodel_export._UNFINISHED))
   assert sorted(os.listdir(tmp_path)) == ["unfinished.tmp-2",
                                           "unfinished.tmp-x"]
   for content in ("a", "b"):

@@ -7,7 +7,8 @@ from typing import Callable
 from official_style.serving.scoring import answer_rows
 from official_style.serving.scoring import scored_export
 
-_ASKED_AT_A_TIME = 8
+# Batches that servers are asked for at a time.
+ASKED_AT_A_TIME = 8
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,7 +41,7 @@ class ScoringJob:
   @property
   def batches_at_a_time(self) -> int:
     """Of a part on a cluster: a server waits for more, a core for none."""
-    return _ASKED_AT_A_TIME if self.servers else 1
+    return ASKED_AT_A_TIME if self.servers else 1
 
   def open_export(self) -> scored_export.ScoredExport:
     # The driver has compared its files with the manifest.
