@@ -74,8 +74,10 @@ def _measure(args):
       _config(args), args.work, cache, args.top_k, 1, 32, said.append,
       lambda text: None)
   seconds = time.perf_counter() - start
+
   def step(config):
     return training_steps.stepper(config, os.path.join(args.work, "data"), 1)
+
   steps = {
       "no teacher": step(_config(args, DISTILL_WEIGHT=0.0)),
       "teacher in the step": step(_config(args)),
