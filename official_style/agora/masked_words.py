@@ -39,6 +39,9 @@ class MaskedWords:
     if run.labels is not None:
       raise UserError(f"--masked_lm={run.path}: is a fine-tuned run: give one "
                       "of pretraining")
+    if not run.says_words:
+      raise UserError(f"--masked_lm={run.path}: was converted without a "
+                      "masked-LM head: give one with it")
     if run.vocabulary.is_bytes:
       raise UserError(f"--masked_lm={run.path}: predicts bytes, not words: "
                       "leave it out, and spans are changed")

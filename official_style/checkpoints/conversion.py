@@ -162,7 +162,8 @@ def _write_checked(output, target, arrays, weights, vocabulary, say):
 
 def _write(folder, target, arrays, weights, vocabulary):
   if target == "run":
-    run_writer.write(folder, arrays, weights.sizes, vocabulary)
+    run_writer.write(folder, arrays, weights.sizes, vocabulary,
+                     weights.place)
   elif target == "model_garden":
     tensorflow2_writer.write(os.path.join(folder, _PREFIX), arrays)
     if vocabulary is not None:
@@ -182,9 +183,11 @@ def _read_back(folder, target) -> named_weights.NamedWeights:
 
 def _how(target, output) -> str:
   return {
-      "run": f"with --init_checkpoint={output}",
+      "run": f"with --init_checkpoint={output}, or exported with "
+             f"--model_dir={output}",
       "huggingface": f"with from_pretrained({output!r}), or --init_checkpoint",
       "model_garden": f"as {os.path.join(output, _PREFIX)}",
       "kerashub": f"with BertBackbone.from_preset({output!r}); KerasHub "
                   "computes GELU by a tanh, whatever the weights were trained "
-                  "with"}[target]
+                  "with, and its BertTokenizer keeps accents unless it is "
+                  "given strip_accents=True"}[target]

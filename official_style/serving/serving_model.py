@@ -39,7 +39,8 @@ class ServingModel(tf.Module):
   layer the positions it worked on, -1 where there is no more. An encoder that
   was trained for several budgets has `text_2x`, `ids_2x`, ... too. Of a
   pretrained encoder `serving_default`, `embeddings` and `ids` give what is in
-  `sentence_embeddings`, and `masked_lm` what is in `masked_words`. A classifier
+  `sentence_embeddings`, and `masked_lm`, unless its weights came without
+  that head, what is in `masked_words`. A classifier
   has `embeddings` where they are asked for.
 
   All signatures of a list share the graph of each bucket, and the variables,
@@ -103,7 +104,7 @@ class ServingModel(tf.Module):
     if self._embeddings:
       functions[_EMBEDDINGS] = self._text_function(_EMBEDDINGS)
     if run.labels is None:
-      if not is_pyramid:
+      if run.says_words and not is_pyramid:
         functions["masked_lm"] = self._masked_lm_function()
       return functions
     if is_pyramid:

@@ -13,6 +13,7 @@ import tf_keras
 from official.core import base_task
 from official.core import task_factory
 
+from official_style.checkpoints import named_weights
 from official_style.configs import encoder_vocabulary
 from official_style.configs import resolve
 from official_style.configs import saved_config
@@ -29,6 +30,7 @@ from official_style.modeling import cost_model
 from official_style.modeling.networks import bert_encoder
 from official_style.tasks import all_tasks  # noqa: F401, registers them
 from official_style.training import checkpoints as checkpoints_lib
+from official_style.training import initial_weights
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,6 +48,7 @@ class FinishedRun:
     step: of the weights.
     is_best: whether that is the step that evaluated best; else it is the last.
     recorded: what run.json says of the data.
+    says_words: whether it has a masked-LM head that is not random.
     forward: `model` as one graph: dict of batches -> its outputs.
     logits: the same for `logits` only, and for nothing they don't need.
   """
@@ -59,6 +62,7 @@ class FinishedRun:
   step: int
   is_best: bool
   recorded: dict
+  says_words: bool
   forward: Callable
   logits: Callable
 
@@ -147,7 +151,8 @@ def load(model_dir: str, step: Optional[int] = None) -> FinishedRun:
   config = saved_config.read(os.path.join(model_dir, "params.yaml"))
   vocabulary = vocabulary_lib.Vocabulary.load(
       os.path.join(model_dir, "data", "vocab.txt"), config.task.lower_case)
-  recorded = _json(model_dir, "run.json").get("data", {})
+  description = _json(model_dir, "run.json")
+  recorded = description.get("data", {})
   if recorded.get("vocabulary", {}).get("sha256") != vocabulary.sha256:
     raise UserError(
         f"{os.path.join(model_dir, 'data', 'vocab.txt')}: not the vocabulary "
@@ -158,13 +163,20 @@ def load(model_dir: str, step: Optional[int] = None) -> FinishedRun:
   if resolve.is_fine_tuning(config):
     labels = _labels(model_dir, recorded)
     task.set_labels(labels)
+  absent = description.get("converted", {}).get("absent", ())
+  if named_weights.POOLER in absent:
+    config.task.model.encoder.get().use_pooler = False
   model = task.build_model()
   model(task.example(), training=False)
-  step, is_best = _restore(model, model_dir, step)
+  if "converted" in description:
+    step, is_best = _converted(model, model_dir, step, absent), False
+  else:
+    step, is_best = _restore(model, model_dir, step)
   return FinishedRun(
       model_dir, config, vocabulary,
       tokenizer_lib.tokenizer_of(vocabulary), labels, task, model, step,
-      is_best, recorded, **_graphs(model))
+      is_best, recorded, labels is None and named_weights.HEAD not in absent,
+      **_graphs(model))
 
 
 def _graphs(model) -> dict:
@@ -231,6 +243,16 @@ def _labels(model_dir, recorded) -> label_sets.LabelSet:
   except (KeyError, TypeError) as error:
     raise UserError(f"{path}: holds no labels ({error}): bring it "
                     "back") from error
+
+
+def _converted(model, model_dir, step, absent) -> int:
+  """Reads weights of another project, which may lack the head; their step."""
+  if step:
+    raise UserError(f"--step={step}: {model_dir} was converted, so its weights "
+                    "are of step 0: leave it out")
+  initial_weights.load(model, model_dir, [
+      "^" + named_weights.HEAD] * (named_weights.HEAD in absent))
+  return 0
 
 
 def _restore(model, model_dir, step) -> tuple[int, bool]:

@@ -16,6 +16,7 @@ from official.modeling import tf_utils
 from official.nlp.modeling import models
 from official.nlp.modeling import networks
 
+from official_style.agora import masked_words
 from official_style.checkpoints import conversion
 from official_style.checkpoints import conversion_checks
 from official_style.checkpoints import google_names
@@ -24,6 +25,9 @@ from official_style.checkpoints import huggingface_reader
 from official_style.checkpoints import named_weights
 from official_style.checkpoints import tensorflow2_writer
 from official_style.errors import UserError
+from official_style.serving import sentence_embeddings
+from official_style.serving import serving_model
+from official_style.training import finished_run
 from tests.reference import byte_pairs
 from tests.reference import huggingface_bert as reference
 
@@ -180,6 +184,43 @@ def test_googles_files_become_a_run_of_the_same_numbers(tmp_path):
   np.testing.assert_array_equal(
       stored.get_tensor("bert/encoder/layer_1/attention/output/dense/kernel"),
       theirs["bert.encoder.layer.1.attention.output.dense.weight"].T)
+
+
+def _signatures(run):
+  return set(serving_model.ServingModel(run, (run.seq_length,)).concrete)
+
+
+def test_what_was_converted_can_be_exported(tmp_path):
+  folder, arrays = _trained(tmp_path)
+  _convert(folder, tmp_path / "run", "run")
+  run = finished_run.load(str(tmp_path / "run"))
+  ids = np.arange(5, 14)[np.newaxis]
+  states, pooled, logits = reference.forward(
+      {}, arrays, ids, np.ones_like(ids), np.zeros_like(ids))
+  rows = {name: tf.constant(x, tf.int32) for name, x in dict(
+      input_word_ids=ids, input_mask=np.ones_like(ids),
+      input_type_ids=np.zeros_like(ids), masked_lm_positions=ids - 5).items()}
+  np.testing.assert_allclose(
+      run.forward(rows)["mlm_logits"], logits, rtol=1e-4, atol=1e-3)
+  del rows["masked_lm_positions"]
+  found = sentence_embeddings.of(run.encoder, rows)
+  np.testing.assert_allclose(found["cls"], states[-1][:, 0], atol=1e-4)
+  np.testing.assert_allclose(found["pooled"], pooled, atol=1e-4)
+  assert run.says_words and run.seq_length == 16
+  assert _signatures(run) == {"serving_default", "ids", "embeddings",
+                              "masked_lm"}
+  with pytest.raises(UserError, match="--step=7.*converted"):
+    finished_run.load(str(tmp_path / "run"), 7)
+
+
+def test_what_was_converted_without_a_part_is_exported_without(tmp_path):
+  folder, _ = _trained(tmp_path, pooler=False)
+  _convert(folder, tmp_path / "run", "run", without_head=True)
+  run = finished_run.load(str(tmp_path / "run"))
+  assert not run.says_words and run.encoder.pooler_layer is None
+  assert _signatures(run) == {"serving_default", "ids", "embeddings"}
+  with pytest.raises(UserError, match="without a masked-LM head"):
+    masked_words.MaskedWords(run, 0)
 
 
 @pytest.mark.parametrize("damage, word", [

@@ -83,4 +83,4 @@ def _run(config, words, labels, task, seed):
   tiny_models.randomize(model, seed)
   return finished_run.FinishedRun(
       "runs/tiny", config, words, tokenizer.tokenizer_of(words), labels,
-      task, model, 7, True, {}, **finished_run._graphs(model))
+      task, model, 7, True, {}, labels is None, **finished_run._graphs(model))

@@ -42,6 +42,9 @@ class ReferenceModel:
     if resolve.is_fine_tuning(run.config):
       raise UserError(f"--reference_run={folder}: was fine-tuned: give a "
                       "pretraining run, as of --experiment=bert")
+    if not run.says_words:
+      raise UserError(f"--reference_run={folder}: was converted without a "
+                      "masked-LM head: give one with it")
     if getattr(run.encoder, "plan", None) is not None:
       raise UserError(f"--reference_run={folder}: drops tokens: give a dense "
                       "run, as of --experiment=bert")
