@@ -88,7 +88,7 @@ def _export(show) -> int:
   facts = export_manifest.read(folder)
   for name in ("litert", "onnx"):
     for file in facts.get(name, ()):
-      print(file_answers.line(file))
+      print(f"  {file_answers.line(file)}")
   if not _VERIFY.value:
     return 0
   from official_style.serving import verification

@@ -12,7 +12,10 @@ from official_style.errors import first_line
 from official_style.serving import sentence_embeddings
 from official_style.training import finished_run
 
+# Of answers of float32, whose sums are taken in another order. int8 differs by
+# what it differs; it has to be a number.
 _TOLERANCE = 1e-3
+_INT8 = "_int8"
 
 
 def call_of(run: finished_run.FinishedRun):
@@ -46,57 +49,66 @@ def compared(run: finished_run.FinishedRun, encoded: dict, answer,
     Rows, the largest difference of an output and, of classifiers, the share of
     rows whose label is the same.
   """
-  wanted = {name: x.numpy() for name, x in call_of(run)(
+  wanted, found = wanted_of(run, encoded), []
+  for size in batch_sizes if len(encoded["input_mask"]) else ():
+    answers = [answer({name: x[i:i + size] for name, x in encoded.items()})
+               for i in range(0, len(encoded["input_mask"]), size)]
+    found.append({name: np.concatenate([part[name] for part in answers])
+                  for name in wanted})
+  return facts_of(run, wanted, found)
+
+
+def wanted_of(run: finished_run.FinishedRun, encoded: dict) -> dict:
+  """The checkpoint's outputs for rows, arrays by name."""
+  return {name: x.numpy() for name, x in call_of(run)(
       **{name: tf.constant(x) for name, x in encoded.items()}).items()}
-  count, difference, same = len(encoded["input_mask"]), 0.0, []
+
+
+def facts_of(run: finished_run.FinishedRun, wanted: dict, found: list) -> dict:
+  """As `compared`, of answers that are there: several to all rows."""
+  count, difference, same = len(next(iter(wanted.values()))), 0.0, []
   if not count:  # A bucket that none of the rows fits.
     return dict(rows=0, largest_difference=0.0)
-  for size in batch_sizes:
-    answers = [answer({name: x[i:i + size] for name, x in encoded.items()})
-               for i in range(0, count, size)]
-    found = {name: np.concatenate([part[name] for part in answers])
-             for name in wanted}
+  for answers in found:
     # A maximum in NumPy, which is not a number where one of them isn't.
     difference = float(np.max([difference, *(
-        np.abs(found[name] - x).max(initial=0.0)
+        np.abs(answers[name] - x).max(initial=0.0)
         for name, x in wanted.items())]))
     if run.labels is not None and run.labels.kind != labelled_tasks.NUMBER:
       same.append(float(np.mean(
-          found["logits"].argmax(1) == wanted["logits"].argmax(1))))
+          answers["logits"].argmax(1) == wanted["logits"].argmax(1))))
   facts = dict(rows=count, largest_difference=difference)
   return facts | (dict(same_label=min(same)) if same else {})
+
+
+def tolerance_of(name: str) -> float:
+  """By how much a file may answer otherwise than its checkpoint."""
+  return np.finfo(np.float32).max if _INT8 in name else _TOLERANCE
 
 
 def check(flag: str, name: str, facts: dict):
   """Refuses a file whose answers, as `compared` found, are not the model's.
 
   Raises:
-    UserError: if an output differs by more than 1e-3, or is no number.
+    UserError: if an output differs by more than 1e-3, or, of int8 too, is no
+      number.
   """
+  difference = facts["largest_difference"]
   # Not ">", which is false of no number.
-  if not facts["largest_difference"] <= _TOLERANCE:
-    raise UserError(
-        f"{flag}: {name} answers otherwise than the checkpoint (by "
-        f"{facts['largest_difference']:.1e}): leave {flag} out")
-
-
-def check_finite(flag: str, name: str, facts: dict):
-  """Refuses a file that gives what is no number.
-
-  Raises:
-    UserError: if it does.
-  """
-  if not np.isfinite(facts["largest_difference"]):
-    raise UserError(f"{flag}: {name} gives what is no number: leave {flag} out")
+  if difference <= tolerance_of(name):
+    return
+  how = ("gives what is no number" if not np.isfinite(difference) else
+         f"answers otherwise than the checkpoint (by {difference:.1e})")
+  raise UserError(f"{flag}: {name} {how}: leave {flag} out")
 
 
 def line(facts: dict) -> str:
   """What is known of a file, to be read."""
   if not facts["rows"]:
-    return f"  {facts['file']}: not compared, no row fits it"
+    return f"{facts['file']}: not compared, no row fits it"
   same = "" if "same_label" not in facts else (
       f", the same label on {facts['same_label']:.1%}")
-  return (f"  {facts['file']}: {facts['bytes'] / 1e6:.1f} MB; "
+  return (f"{facts['file']}: {facts['bytes'] / 1e6:.1f} MB; "
           f"{facts['rows']} rows differ from the checkpoint by "
           f"{facts['largest_difference']:.1e} at most{same}")
 

@@ -50,11 +50,10 @@ def write(folder: str, run: finished_run.FinishedRun, buckets, kinds,
       with open(os.path.join(folder, FOLDER, name), "wb") as f:
         f.write(content)
       facts = _compared(run, content, encoded)
-      if kind == FLOAT:
-        file_answers.check("--litert", name, facts)
-      else:
-        file_answers.check_finite("--litert_int8", name, facts)
-      found.append(dict(file=f"{FOLDER}/{name}", bytes=len(content)) | facts)
+      file_answers.check(
+          "--litert" if kind == FLOAT else "--litert_int8", name, facts)
+      found.append(dict(file=f"{FOLDER}/{name}", bytes=len(content),
+                        tokens=n) | facts)
   return found
 
 

@@ -52,7 +52,7 @@ def write(folder: str, run: finished_run.FinishedRun, buckets,
         batch_sizes=(1, len(rows)))
     file_answers.check("--onnx", name, facts)
     found.append(dict(file=f"{FOLDER}/{name}", bytes=len(content),
-                      opset=onnx_conversion.OPSET) | facts)
+                      tokens=n, opset=onnx_conversion.OPSET) | facts)
   return found
 
 

@@ -4,12 +4,11 @@ import dataclasses
 import glob
 import importlib.util
 import json
+import mmap
 import os
 import shutil
 import stat
 import statistics
-import subprocess
-import sys
 import tempfile
 from typing import Callable, Optional
 
@@ -21,7 +20,9 @@ from official_style import files
 from official_style.errors import UserError
 from official_style.serving import answer_comparison
 from official_style.serving import export_manifest
+from official_style.serving import file_verification
 from official_style.serving import serving_model
+from official_style.serving import stranger_process
 from official_style.serving import tensor_json
 from official_style.serving import verification_cases
 from official_style.serving import warm_up
@@ -39,12 +40,9 @@ LINKED_LIBRARIES = (
     "split_merge_tokenizer", "state_based_sentence_breaker_op", "trimmer_ops",
     "unicode_script_tokenizer", "utf8_binarize_op", "whitespace_tokenizer",
     "whitespace_tokenizer_v2", "wordpiece_tokenizer")
-_BLOCKED = ("official_style", "official", "tf_keras", "keras",
-            "tensorflow_text")
 _ROUNDS, _BATCH_SIZES = 7, (1, 32)
 # What a short request is repeated for in a round.
 _LEAST_SECONDS = 0.1
-_SECONDS = 900
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,12 +73,19 @@ class VerificationReport:
            if ops["of_files"] else "")
         + (f"; {len(ops['halves'])} tensors of half precision"
            if ops["halves"] else ""))
+    if facts["naming_sources"]:
+      lines.append("holding paths of what it was made from: "
+                   + ", ".join(facts["naming_sources"]))
     lines.append("milliseconds a request, median of "
                  f"{facts['latency']['rounds']}, on this machine:")
     lines += [f"  {row['bucket']:5} tokens, {row['rows']:2} rows: ids "
               f"{row['ids']:.2f}, text {row['text']:.2f} "
               f"({row['ratio'] - 1:+.1%})"
               for row in facts["latency"]["buckets"]]
+    for found in facts["files"]:
+      lines.append(file_verification.line(found))
+      lines += [f"  {found['file']}: {problem}"
+                for problem in found["problems"]]
     lines.append("verified" if self.passed else "NOT verified")
     return lines
 
@@ -116,18 +121,23 @@ def verify(folder: str, run: finished_run.FinishedRun,
     _read_only(copy)
     request = _request(copy, run, manifest, cases)
     show("loading it in Python")
-    python = _ask("reload_in_python.py", request, place)
+    python = stranger_process.ask("reload_in_python.py", request, place)
     show("loading it through the C API")
-    in_c = _ask("reload_in_c.py", request, place)
+    in_c = stranger_process.ask("reload_in_c.py", request, place)
+    show("loading LiteRT and ONNX files")
+    others = file_verification.verified(
+        copy, place, run, rows, manifest, _ROUNDS, _LEAST_SECONDS)
     _writable(copy)
     export_manifest.check(copy)
-  report = _report(manifest, cases, python, in_c)
+    naming = _naming_sources(copy, run, manifest["files"])
+  report = _report(manifest, cases, python, in_c, others, naming)
   files.write(os.path.join(folder, export_manifest.REPORT),
               json.dumps(report.facts, indent=1, ensure_ascii=False) + "\n")
   return report
 
 
-def _report(manifest, cases, python, in_c) -> VerificationReport:
+def _report(manifest, cases, python, in_c, others, naming
+            ) -> VerificationReport:
   if "error" in python:
     raise UserError("the export does not load in a fresh process: "
                     f"{python['error']}")
@@ -139,12 +149,30 @@ def _report(manifest, cases, python, in_c) -> VerificationReport:
           name: answer_comparison.compared(cases, answer, precision)
           for name, answer in (("Python", python), ("C API", in_c))},
       ops=ops, load_s=python["load_s"], tensorflow=python["tensorflow"],
-      latency=_latency(manifest, python["milliseconds"]))
-  wrong = any(found.get("problems", True) for found in facts["loaded"].values())
+      latency=_latency(manifest, python["milliseconds"]), files=others,
+      naming_sources=naming)
+  wrong = any(found.get("problems", True)
+              for found in (*facts["loaded"].values(), *others))
   facts["passed"] = not (
-      wrong or ops["not_linked"] or ops["of_files"]
+      wrong or naming or ops["not_linked"] or ops["of_files"]
       or ops["halves"] and precision == serving_model.FLOAT32)
   return VerificationReport(facts)
+
+
+def _naming_sources(folder, run, names) -> list[str]:
+  """Files of an export that hold a path of what it was made from."""
+  here = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+  task = run.config.task
+  paths = [os.path.abspath(path).encode() for path in (
+      here, run.path, task.vocab_file, task.train_data.input_path) if path]
+  found = []
+  for name in names:
+    path = os.path.join(folder, name)
+    if os.path.getsize(path):
+      with open(path, "rb") as f, mmap.mmap(
+          f.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        found += [name] * any(content.find(word) >= 0 for word in paths)
+  return found
 
 
 def _request(folder, run, manifest, cases) -> dict:
@@ -154,7 +182,7 @@ def _request(folder, run, manifest, cases) -> dict:
   libraries = [os.path.join(text[0], "python", "ops", f"_{name}.so")
                for name in LINKED_LIBRARIES]
   return dict(
-      folder=folder, blocked=_BLOCKED, rounds=_ROUNDS,
+      folder=folder, blocked=stranger_process.BLOCKED, rounds=_ROUNDS,
       least_seconds=_LEAST_SECONDS,
       libraries=[path for path in libraries if os.path.exists(path)],
       runtime=[sorted(glob.glob(os.path.join(runtime, f"{name}.so*")))[0]
@@ -206,29 +234,6 @@ def _tensor_names(folder) -> dict:
       inputs={key: info.name for key, info in signature.inputs.items()},
       outputs={key: info.name for key, info in signature.outputs.items()})
           for name, signature in saved.meta_graphs[0].signature_def.items()}
-
-
-def _ask(script, request, place) -> dict:
-  """Runs a script from a copy of it, in an isolated process."""
-  here = os.path.dirname(os.path.abspath(__file__))
-  for name in (script, "tensor_json.py"):
-    shutil.copy(os.path.join(here, name), place)
-  paths = [os.path.join(place, f"{script}.{part}.json")
-           for part in ("request", "answer")]
-  with open(paths[0], "w", encoding="utf-8") as f:
-    json.dump(request, f)
-  try:
-    done = subprocess.run(
-        [sys.executable, "-I", os.path.join(place, script), *paths],
-        cwd=place, capture_output=True, text=True, timeout=_SECONDS,
-        check=False)
-  except subprocess.TimeoutExpired:
-    return dict(error=f"no answer after {_SECONDS} s")
-  if done.returncode:
-    last = [line for line in done.stderr.splitlines() if line.strip()][-1:]
-    return dict(error=f"exit code {done.returncode}: {''.join(last)[:400]}")
-  with open(paths[1], encoding="utf-8") as f:
-    return json.load(f)
 
 
 def _dumped(inputs) -> dict:

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,8 +16,11 @@ import tensorflow as tf
 from official_style import files
 from official_style.errors import UserError
 from official_style.serving import export_manifest
+from official_style.serving import file_verification
+from official_style.serving import litert_export
 from official_style.serving import savedmodel_export
 from official_style.serving import verification
+from official_style.serving import verification_cases
 from official_style.serving import warm_up
 from tests.reference import tiny_finished_run as tiny
 from tests.reference import tiny_runs
@@ -74,7 +78,6 @@ def test_only_what_signatures_read_is_saved(made):
 
 
 def _copied(made, tmp_path):
-  import shutil
   return shutil.copytree(made[0], tmp_path / "1")
 
 
@@ -201,6 +204,44 @@ def test_it_is_verified_far_from_here(made, tmp_path, monkeypatch):
     assert json.load(f)["passed"]
   export_manifest.check(folder)
   _assert_others_are_not_verified(folder)
+
+
+def test_files_that_answer_otherwise_or_not_at_all_are_told(
+    tmp_path, monkeypatch):
+  run, other = tiny.classifier(), tiny.classifier(seed=1)
+  rows = verification_cases.rows_of(run, None, 4, False)
+  os.makedirs(tmp_path / "1" / "litert")
+  os.makedirs(tmp_path / "place")
+  listed = []
+  for name, made_from in (("right", run), ("other", other), ("cut", run)):
+    content = litert_export.converted(made_from, tiny.LENGTH, "float32")
+    path = tmp_path / "1" / "litert" / f"{name}.tflite"
+    path.write_bytes(content[:len(content) // 2 if name == "cut" else None])
+    listed.append(dict(file=f"litert/{name}.tflite", tokens=tiny.LENGTH,
+                       bytes=len(content)))
+
+  def verified(litert):
+    return file_verification.verified(
+        str(tmp_path / "1"), str(tmp_path / "place"), run, rows,
+        dict(litert=litert, is_pair=False), 1, 0.0)
+  right, wrong = verified(listed[:2])
+  assert not right["problems"] and right["largest_difference"] < 1e-5
+  assert right["rows"] > 10 and right["milliseconds"]["1"] > 0
+  assert "differs by" in wrong["problems"][0]
+  assert "the same label on" in file_verification.line(right)
+  (cut,) = verified(listed[2:])
+  assert cut["problems"] and "\n" not in cut["problems"][0]
+
+
+def test_a_path_of_what_it_was_made_from_is_not_let_out(made, tmp_path):
+  folder, run = made
+  names = export_manifest.read(folder)["files"]
+  assert not verification._naming_sources(folder, run, names)
+  copy = shutil.copytree(folder, tmp_path / "1")
+  (copy / "assets.extra" / "vocab.txt").write_text(
+      f"see {os.path.abspath(run.path)}/data")
+  assert verification._naming_sources(str(copy), run, names) == [
+      "assets.extra/vocab.txt"]
 
 
 @pytest.mark.slow

@@ -70,7 +70,7 @@ def test_a_pretraining_run_is_verified(tmp_path, capsys):
 @pytest.mark.slow
 def test_litert_files_come_along_and_are_compared(run, tmp_path, capsys):
   assert _export(f"--model_dir={run}", f"--output={tmp_path}", "--litert",
-                 "--litert_int8", "--buckets=8") == 0
+                 "--litert_int8", "--buckets=8", "--verify") == 0
   with open(tmp_path / "1" / "manifest.json", encoding="utf-8") as f:
     facts = json.load(f)
   assert [row["file"] for row in facts["litert"]] == [
@@ -81,7 +81,9 @@ def test_litert_files_come_along_and_are_compared(run, tmp_path, capsys):
   said = capsys.readouterr().out
   for row in facts["litert"]:
     assert f"{row['file']}: " in said
-  assert said.count("rows differ from the checkpoint by") == 4
+  # Once as they are written, once as they are loaded far from here.
+  assert said.count("rows differ from the checkpoint by") == 8
+  assert said.count(" ms for 1 row") == 4
 
 
 @pytest.mark.slow
@@ -97,3 +99,10 @@ def test_onnx_files_come_along_and_are_compared(run, tmp_path):
   for row in facts["onnx"]:
     assert row["file"] in facts["files"]
     assert row["largest_difference"] < 1e-4 and row["same_label"] == 1.0
+  with open(tmp_path / "1" / "verify.json", encoding="utf-8") as f:
+    loaded = json.load(f)["files"]
+  assert [row["file"] for row in loaded] == [
+      "onnx/ids_8.onnx", "onnx/ids_16.onnx"]
+  for row in loaded:
+    assert row["largest_difference"] < 1e-4 and row["same_label"] == 1.0
+    assert set(row["milliseconds"]) == {"1", "32"} and row["rows"] > 4
