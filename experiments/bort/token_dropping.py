@@ -3,10 +3,11 @@
     python experiments/bort/token_dropping.py --corpus=novels.txt.gz
 
 Makes a vocabulary, times both kinds of step in turns on one core, at the
-released sizes and at those that are trained, then pretrains both at the latter
-with each of three seeds; two runs at a time, a core each. Stopped at any
-moment, the same command goes on. With --report only prints the tables of what
-is there, and writes token_dropping.json beside itself.
+released sizes and at those that are trained, then pretrains both at the latter,
+and one that ends without dropping, with each of three seeds; two runs at a
+time, a core each. Stopped at any moment, the same command goes on. With
+--report only prints the tables of what is there, and writes token_dropping.json
+beside itself.
 """
 
 import argparse
@@ -31,7 +32,11 @@ from benchmarking import training_steps  # noqa: E402
 
 SEEDS = (1, 2, 3)
 STEPS = 1000
-ARMS = {"Bort": "bort", "with token dropping": "token_drop_bort"}
+# Experiment, and the share of the last steps that see all tokens.
+ARMS = {"Bort": ("bort", 0.0),
+        "with token dropping": ("token_drop_bort", 0.0),
+        "the last tenth of the steps dense": ("token_drop_bort", 0.1)}
+DENSE, DROPPING = list(ARMS)[:2]
 _RELEASED = ("SEQ_LENGTH = 128", "MAX_PREDICTIONS = 20", "BATCH_SIZE = 16",
              "WARMUP_STEPS = None")
 # Half of Bort's widths. One pass over fresh text wants no dropout.
@@ -50,7 +55,8 @@ class Job:
 
   @property
   def name(self) -> str:
-    return f"{ARMS[self.arm]}-{self.seed}"
+    experiment, finish = ARMS[self.arm]
+    return f"{experiment}{'_finish' if finish else ''}-{self.seed}"
 
   def arguments(self, places) -> list[str]:
     """Of train.py."""
@@ -60,13 +66,16 @@ class Job:
 
 
 def _arguments(places, arm, gin) -> list[str]:
-  return [f"--experiment={ARMS[arm]}", f"--train_data={places.corpus}",
+  experiment, finish = ARMS[arm]
+  if finish:
+    gin = (*gin, f"keep_schedule.dense_finish_share = {finish}")
+  return [f"--experiment={experiment}", f"--train_data={places.corpus}",
           f"--vocab_file={places.runs / 'vocab.txt'}",
           *(f"--gin_params={binding}" for binding in gin)]
 
 
 def jobs() -> list[Job]:
-  """Both, a seed after the other."""
+  """All arms, a seed after the other."""
   return [Job(arm, seed) for seed in SEEDS for arm in ARMS]
 
 
@@ -87,7 +96,8 @@ def time_steps(places) -> dict:
   in_turns.pin(1)
   from official_style import experiment_configs  # noqa: F401, registers
   return {sizes: in_turns.seconds(
-      {arm: (_step(places, arm, gin), 1) for arm in ARMS}, 2, _ROUNDS, 2.0)
+      {arm: (_step(places, arm, gin), 1) for arm in (DENSE, DROPPING)},
+      2, _ROUNDS, 2.0)
           for sizes, gin in _SIZES.items()}
 
 
@@ -114,32 +124,64 @@ def collect(runs: pathlib.Path) -> list[dict]:
           for job in jobs() if job_queue.done_file(job, runs).exists()]
 
 
+def steps_to(loss: float, curve) -> float | None:
+  """Steps after which a curve was first at a loss, on straight lines."""
+  for (before, high, _), (after, low, _) in zip(curve, curve[1:]):
+    if low <= loss <= high:
+      return before + (after - before) * (high - loss) / (high - low)
+  return None
+
+
+def _ratio(arm: str, seconds: dict) -> list[float]:
+  """How much faster the steps of an arm are than dense ones, sorted."""
+  finish = ARMS[arm][1]
+  return sorted(dense / ((1 - finish) * dropping + finish * dense)
+                for dense, dropping in zip(seconds[DENSE], seconds[DROPPING]))
+
+
 def table(results, times) -> str:
   """What a step takes, and what as many of them reach."""
-  lines = ["| a step, sizes | " + " | ".join(ARMS) + " | steps/s |",
+  lines = [f"| a step, sizes | {DENSE} | {DROPPING} | steps/s |",
            "|---|---|---|---|"]
   for sizes, seconds in times["seconds"].items():
-    dense, dropping = (seconds[arm] for arm in ARMS)
-    ratios = sorted(a / b for a, b in zip(dense, dropping))
+    ratios = _ratio(DROPPING, seconds)
     lines.append(
         f"| {sizes} | " + " | ".join(
-            f"{1e3 * statistics.median(s):.0f} ms" for s in (dense, dropping))
+            f"{1e3 * statistics.median(seconds[arm]):.0f} ms"
+            for arm in (DENSE, DROPPING))
         + f" | {statistics.median(ratios):.2f}x "
         f"({ratios[0]:.2f} to {ratios[-1]:.2f}) |")
   lines += ["", "| | seeds | held-out MLM loss | accuracy |",
             "|---|---|---|---|"]
+  found = {(r["arm"], r["seed"]): r["curve"] for r in results}
+  said = []
   for arm in ARMS:
-    last = [r["curve"][-1] for r in results if r["arm"] == arm]
-    if last:
-      lines.append(f"| {arm} | {len(last)} | "
-                   f"{run_results.spread([x[1] for x in last])} | "
-                   f"{run_results.spread([x[2] for x in last], 100, 1)} % |")
-  found = {(r["arm"], r["seed"]): r["curve"][-1][1] for r in results}
-  dense, dropping = ARMS
-  lines += ["", "lost by dropping, seed by seed: " + ", ".join(
-      f"{found[dropping, seed] - found[dense, seed]:+.3f}" for seed in SEEDS
-      if (dense, seed) in found and (dropping, seed) in found)]
-  return "\n".join(lines)
+    curves = [curve for (name, _), curve in found.items() if name == arm]
+    if curves:
+      lines.append(f"| {arm} | {len(curves)} | "
+                   f"{run_results.spread([x[-1][1] for x in curves])} | "
+                   f"{run_results.spread([x[-1][2] for x in curves], 100, 1)}"
+                   " % |")
+    if arm != DENSE:
+      said += _beside_dense(arm, found, statistics.median(
+          _ratio(arm, times["seconds"]["trained"])))
+  return "\n".join([*lines, "", *said])
+
+
+def _beside_dense(arm, found, ratio) -> list[str]:
+  """What an arm loses, and how much sooner it is there; seed by seed."""
+  lost, sooner = [], []
+  for seed in SEEDS:
+    if (DENSE, seed) in found and (arm, seed) in found:
+      dense, last = found[DENSE, seed], found[arm, seed][-1]
+      steps = steps_to(last[1], dense)
+      lost.append(f"{last[1] - dense[-1][1]:+.3f}")
+      sooner.append("never as low" if steps is None else
+                    f"{ratio * steps / last[0]:.2f}x ({steps:.0f} steps)")
+  if not lost:
+    return []
+  return [f"{arm}: {ratio:.2f}x the steps/s; lost {', '.join(lost)}; time of "
+          f"dense training to its loss over its own {', '.join(sooner)}"]
 
 
 def main():
