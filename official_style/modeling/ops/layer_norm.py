@@ -5,7 +5,28 @@ Ba et al., 2016 (https://arxiv.org/abs/1607.06450).
 Axes: d features.
 """
 
+import contextlib
+import contextvars
+
 import tensorflow as tf
+
+_FUSED = contextvars.ContextVar("fused_layer_norm", default=False)
+
+
+@contextlib.contextmanager
+def fused(is_on: bool = True):
+  """Graphs traced here normalise by one kernel, where they run on oneDNN.
+
+  For inference on CPUs, of batches of any size: TensorFlow's optimiser of
+  graphs knows the form as that of Keras and puts `_MklLayerNorm` in its place,
+  which is several times faster for thousands of rows. Where oneDNN is off, or
+  the number of rows is static, the form is several times slower than the other.
+  """
+  token = _FUSED.set(is_on)
+  try:
+    yield
+  finally:
+    _FUSED.reset(token)
 
 
 def layer_norm(x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor,
@@ -22,6 +43,9 @@ def layer_norm(x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor,
   Returns:
     float32[... d].
   """
+  if _FUSED.get():
+    return _for_one_kernel(tf.cast(x, tf.float32), gamma, beta, epsilon)
+
   @tf.custom_gradient
   def normalise(x, gamma, beta):
     centred = x - tf.reduce_mean(x, -1, keepdims=True)
@@ -42,3 +66,13 @@ def layer_norm(x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor,
 
   return normalise(tf.cast(x, tf.float32), tf.convert_to_tensor(gamma),
                    tf.convert_to_tensor(beta))
+
+
+def _for_one_kernel(x, gamma, beta, epsilon):
+  """As a batch of one row whose channels are the rows, each normalised."""
+  shape = tf.shape(x)
+  rows = tf.reduce_prod(shape[:-1])
+  normed, _, _ = tf.compat.v1.nn.fused_batch_norm(
+      tf.reshape(x, [1, rows, x.shape[-1], 1]), tf.ones([rows]),
+      tf.zeros([rows]), epsilon=epsilon, data_format="NCHW")
+  return tf.ensure_shape(tf.reshape(normed, shape) * gamma + beta, x.shape)

@@ -19,6 +19,8 @@ import math
 
 import tensorflow as tf
 
+from official_style.modeling.ops import layer_norm
+
 _PADDING = 16
 _BAD_MULTIPLE = 1024
 _IN_USE = contextvars.ContextVar("padded_kernels", default=None)
@@ -48,7 +50,9 @@ class PaddedKernels:
     """`projection.project` multiplies by copies in graphs traced here."""
     token = _IN_USE.set(self)
     try:
-      yield
+      # CPUs that multiply bfloat16 are those on which TensorFlow takes oneDNN.
+      with layer_norm.fused(self.dtype == tf.bfloat16):
+        yield
     finally:
       _IN_USE.reset(token)
 
