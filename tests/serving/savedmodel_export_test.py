@@ -213,10 +213,12 @@ def test_files_that_answer_otherwise_or_not_at_all_are_told(
   os.makedirs(tmp_path / "1" / "litert")
   os.makedirs(tmp_path / "place")
   listed = []
-  for name, made_from in (("right", run), ("other", other), ("cut", run)):
-    content = litert_export.converted(made_from, tiny.LENGTH, "float32")
+  right, wrong = (litert_export.converted(made_from, tiny.LENGTH, "float32")
+                  for made_from in (run, other))
+  for name, content in (("right", right), ("other", wrong),
+                        ("cut", right[:len(right) // 2])):
     path = tmp_path / "1" / "litert" / f"{name}.tflite"
-    path.write_bytes(content[:len(content) // 2 if name == "cut" else None])
+    path.write_bytes(content)
     listed.append(dict(file=f"litert/{name}.tflite", tokens=tiny.LENGTH,
                        bytes=len(content)))
 

@@ -15,6 +15,7 @@ import benchmark_runs as br  # noqa: E402
 
 from official_style.reporting import measured_points  # noqa: E402
 from official_style.training import finished_run  # noqa: E402
+from tests.reference import slow_params  # noqa: E402
 from tests.reference import tiny_finished_run as tiny  # noqa: E402
 
 TEXTS = ["a good film", "the bad red film and the value", "good",
@@ -79,8 +80,9 @@ def test_shorter_batches_have_the_same_answers(folders):
     np.testing.assert_allclose(found, wanted, atol=1e-5)
 
 
-@pytest.mark.parametrize(
-    "runtime", ["tensorflow_bfloat16", "onnx", "litert", "litert_int8"])
+@pytest.mark.parametrize("runtime", slow_params.all_but(
+    ["onnx", "litert_int8"],
+    ["tensorflow_bfloat16", "onnx", "litert", "litert_int8"]))
 def test_other_runtimes_answer_with_the_same_weights(folders, runtime):
   if runtime == "onnx":
     pytest.importorskip("tf2onnx")

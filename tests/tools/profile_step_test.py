@@ -11,8 +11,11 @@ sys.path.insert(0, str(TOOLS))
 
 import profile_step  # noqa: E402
 
+from tests.reference import slow_params  # noqa: E402
 
-@pytest.mark.parametrize("mode", ["train", "forward"])
+
+@pytest.mark.parametrize("mode", slow_params.all_but(
+    ["train"], ["train", "forward"]))
 def test_every_part_of_a_step_has_a_share(mode, capfd):
   assert profile_step.main([
       "--contenders=ours", f"--mode={mode}", "--model=tiny", "--num_layers=1",

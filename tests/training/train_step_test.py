@@ -12,7 +12,6 @@ import tensorflow as tf
 import tf_keras
 
 from official_style.training import eval_step
-from tests.reference import slow_params
 from tests.reference import tiny_training
 from tests.reference import token_importance_reference
 
@@ -72,8 +71,8 @@ def _replicas(case):
   return json.loads(done.stdout)
 
 
-@pytest.mark.parametrize("case", slow_params.all_but(
-    ["next_sentence"], ["dropout", "next_sentence"]))
+@pytest.mark.slow
+@pytest.mark.parametrize("case", ["dropout", "next_sentence"])
 def test_two_replicas_take_the_step_of_one(case):
   result = _replicas(case)
   assert result["replicas"] == 2

@@ -347,8 +347,7 @@ class TestMerging:
 class TestCompilation:
 
   @pytest.mark.parametrize("name, place", slow_params.all_but(
-      [("coreset", PLACES[0]), ("bipartite_merge", "post_attention")],
-      EACH_ONCE))
+      [("coreset", PLACES[0])], EACH_ONCE))
   def test_graph_and_xla_are_eager(self, name, place):
     inputs = tiny_models.rows(3, N, padding=4)
     encoder = _pyramid(name, place, (5, 3))
