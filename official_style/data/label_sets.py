@@ -20,7 +20,7 @@ class LabelSet:
   Attributes:
     kind: `class`, `number` or `choice`.
     names: of the classes, in the order of the model's outputs; in multiple
-      choice the numbers of the choices, from 0.
+      choice the numbers of the choices, from 0 or, as labels are, from 1.
     mean, scale: of the training labels that are numbers; the model predicts
       `(label - mean) / scale`, so that prices train as scores do.
     of_candidates: whether rows are candidates for the answers of questions,
@@ -78,6 +78,14 @@ def in_order(names) -> tuple[str, ...]:
   return tuple(sorted(names))
 
 
+def _choice_numbers(rows, labels) -> tuple[str, ...]:
+  """From 1 where no label is 0 and one is the number of choices."""
+  # How many there are, most rows say.
+  count = int(np.bincount([len(row.inputs) for row in rows]).argmax())
+  first = int("0" not in labels and str(count) in labels)
+  return tuple(map(str, range(first, first + count)))
+
+
 def learn(kind: str, rows, names=()) -> LabelSet:
   """The labels of training rows.
 
@@ -95,9 +103,7 @@ def learn(kind: str, rows, names=()) -> LabelSet:
     raise UserError(f"{first}: no training row has a label: give the column "
                     "with --label_column")
   if kind == labelled_tasks.CHOICE:
-    # Choices are numbered; how many there are, most rows say.
-    counts = np.bincount([len(row.inputs) for row in rows])
-    return LabelSet(kind, tuple(map(str, range(int(counts.argmax())))))
+    return LabelSet(kind, _choice_numbers(rows, set(labels)))
   if kind == labelled_tasks.NUMBER:
     numbers = [n for n in map(as_number, labels) if n is not None]
     if not numbers:

@@ -48,6 +48,17 @@ def test_choices_are_as_many_as_most_rows_have():
   assert (labels.num_choices, labels.num_outputs) == (4, 1)
 
 
+@pytest.mark.parametrize("given, names", [
+    ("12", ("1", "2")), ("122", ("1", "2")), ("01", ("0", "1")),
+    # Nothing tells 1 of the first from 1 of the second: as always, from 0.
+    ("11", ("0", "1")), ("012", ("0", "1"))])
+def test_choices_may_be_counted_from_one(given, names):
+  rows = [LabelledRow((("a",), ("b",)), label, "1", "f") for label in given]
+  labels = label_sets.learn("choice", rows)
+  assert labels.names == names
+  assert labels.encode(names[1]) == 1
+
+
 def test_they_survive_being_written_down():
   for labels in (label_sets.LabelSet("class", ("a", "b")),
                  label_sets.LabelSet("number", (), 2.0, 3.0)):
