@@ -6,6 +6,7 @@ by greedy k-center, several centers a round.
 Axes: b batch, n tokens, k tokens kept, m chosen a round, d hidden_size.
 """
 
+import dataclasses
 import math
 from typing import Optional
 
@@ -227,7 +228,7 @@ def _cluster(selection, distances, mask):
                    tf.range(k)[:, tf.newaxis], k)
   ids = tf.where(mask > 0, tf.reduce_min(slots, axis=1), -1)
   gaps = tf.where(mask > 0, tf.maximum(nearest, 0.0), 0.0)
-  return token_selection.TokenSelection(
-      selection.indices, selection.mask, cluster_ids=ids,
+  return dataclasses.replace(
+      selection, cluster_ids=ids,
       cluster_sizes=token_selection.cluster_sizes(ids, k),
       radius=tf.sqrt(2.0 * tf.reduce_max(gaps, axis=1)))

@@ -19,7 +19,8 @@ class TokenSelection:
   """Which tokens are kept, and which others each of them stands for.
 
   Attributes:
-    indices: int32[b k], positions of the kept tokens, ascending, distinct.
+    indices: int32[b k], positions of the kept tokens, distinct, ascending
+      where `ascends`.
     mask: int32[b k], 1 where a kept token is real.
     cluster_ids: int32[b n], the slot of the kept token that stands for each
       token; -1 for padding. None where the selector merges nothing.
@@ -27,12 +28,15 @@ class TokenSelection:
       0 where the kept token is padding.
     radius: float32[b], the largest distance of a real token to the kept token
       that stands for it. Only core-sets have one.
+    ascends: whether `indices` do. Where rows keep different numbers of tokens,
+      masked slots come last, whatever fills them.
   """
   indices: tf.Tensor
   mask: tf.Tensor
   cluster_ids: Optional[tf.Tensor] = None
   cluster_sizes: Optional[tf.Tensor] = None
   radius: Optional[tf.Tensor] = None
+  ascends: bool = True
 
 
 def check_count(k: int, n: Optional[int]):
@@ -90,7 +94,7 @@ def _first_of(best, mask, counts):
   indices = tf.sort(indices + behind, axis=1)
   indices -= tf.where(indices >= n, n, 0)
   return TokenSelection(
-      indices, tf.gather(kept, indices, batch_dims=1))
+      indices, tf.gather(kept, indices, batch_dims=1), ascends=False)
 
 
 def all_positions(mask: tf.Tensor) -> tf.Tensor:
@@ -119,22 +123,33 @@ def gather_tokens(x: tf.Tensor, selection: TokenSelection) -> tf.Tensor:
   indices = selection.indices
   if not x.dtype.is_floating:
     return tf.gather(x, indices, batch_dims=1)
-  n, k = int(x.shape[1]), int(indices.shape[1])
+  n = int(x.shape[1])
 
   @tf.custom_gradient
   def gather(x):
     def gradient(upstream):
-      # A token that was dropped reads the row of zeros behind the kept. Found
-      # in memory n, not n times k.
-      places = tf.tile(tf.range(n)[tf.newaxis], [tf.shape(indices)[0], 1])
-      slot = tf.searchsorted(indices, places)
-      found = tf.gather(indices, tf.minimum(slot, k - 1), batch_dims=1)
-      slot = tf.where(found == places, slot, k)
+      # A token that was dropped reads the row of zeros behind the kept.
+      slot = _slots(selection, n)
       padding = [[0, 0], [0, 1]] + [[0, 0]] * (len(x.shape) - 2)
       return tf.gather(tf.pad(upstream, padding), slot, batch_dims=1)
     return tf.gather(x, indices, batch_dims=1), gradient
 
   return gather(x)
+
+
+def _slots(selection, n):
+  """int32[b n]: the slot that each token is kept in, k where it is not."""
+  indices, k = selection.indices, int(selection.indices.shape[1])
+  order = None
+  if not selection.ascends:
+    order = tf.argsort(indices, axis=1)
+    indices = tf.gather(indices, order, batch_dims=1)
+  # Found in memory n, not n times k.
+  places = tf.tile(tf.range(n)[tf.newaxis], [tf.shape(indices)[0], 1])
+  rank = tf.minimum(tf.searchsorted(indices, places), k - 1)
+  found = tf.gather(indices, rank, batch_dims=1)
+  slot = rank if order is None else tf.gather(order, rank, batch_dims=1)
+  return tf.where(found == places, slot, k)
 
 
 def merge_tokens(x: tf.Tensor, selection: TokenSelection,

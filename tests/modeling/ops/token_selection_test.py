@@ -57,6 +57,28 @@ def test_the_gradient_is_that_of_gather(rank):
   assert np.abs(gradients[0]).sum() > 0
 
 
+def test_the_gradient_is_that_of_gather_where_a_token_fills_up():
+  # Of six real tokens the first row keeps four and five slots: the last one
+  # holds a token that lies before others.
+  x = tf.constant(
+      np.random.default_rng(2).normal(size=(2, 6, 4)), tf.float32)
+  chosen = ts.select_top_k(
+      tf.constant([[9., 1, 5, 6, 7, 0], [9., 8, 7, 6, 5, 4]]),
+      tf.ones([2, 6], tf.int32), 5, tf.constant([4, 5]))
+  assert chosen.mask.numpy().tolist() == [[1, 1, 1, 1, 0], [1] * 5]
+  assert chosen.indices.numpy().tolist() == [[0, 2, 3, 4, 1], [0, 1, 2, 3, 4]]
+  upstream = tf.constant(
+      np.random.default_rng(3).normal(size=(2, 5, 4)), tf.float32)
+  found = []
+  for gather in (ts.gather_tokens,
+                 lambda x, c: tf.gather(x, c.indices, batch_dims=1)):
+    with tf.GradientTape() as tape:
+      tape.watch(x)
+      y = tf.reduce_sum(gather(x, chosen) * upstream)
+    found.append(tf.convert_to_tensor(tape.gradient(y, x)).numpy())
+  np.testing.assert_array_equal(*found)
+
+
 def test_what_has_no_clusters_gets_those_of_the_nearest_kept():
   x = _states()
   mask = tf.constant([[1, 1, 1, 1, 1], [1, 1, 0, 0, 0]])
