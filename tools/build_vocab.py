@@ -27,8 +27,11 @@ _OUTPUT = flags.DEFINE_string(
     "output", None, "the vocab.txt to write", required=True)
 _SIZE = flags.DEFINE_integer(
     "size", 30_000, "number of tokens, the five special ones included")
-_LOWER_CASE = flags.DEFINE_boolean(
-    "lower_case", True, "lower-case the text and strip its accents")
+_LOWER_CASES = {"auto": None, "true": True, "false": False}
+_LOWER_CASE = flags.DEFINE_enum(
+    "lower_case", "auto", list(_LOWER_CASES),
+    "lower-case the text and strip its accents; auto: unless they are a part "
+    "of its letters, as in Hindi or Thai")
 _MIN_FREQUENCY = flags.DEFINE_integer(
     "min_frequency", 2, "how often a piece must occur in the sample")
 _SAMPLE_CHARACTERS = flags.DEFINE_integer(
@@ -65,8 +68,8 @@ def build(say):
   if used < total:
     say(f"sample: {len(sample):,} documents, {used / 1e6:.1f} M characters")
   vocabulary = vocabulary_training.train_vocabulary(
-      sample, _SIZE.value, _LOWER_CASE.value, _ALLOW_SMALLER.value,
-      _SAMPLE_CHARACTERS.value, _MIN_FREQUENCY.value)
+      sample, _SIZE.value, _LOWER_CASES[_LOWER_CASE.value],
+      _ALLOW_SMALLER.value, _SAMPLE_CHARACTERS.value, _MIN_FREQUENCY.value)
   vocabulary.save(_OUTPUT.value)
   return vocabulary
 
@@ -77,8 +80,10 @@ def describe(vocabulary):
            if not token.startswith("##")]
   characters = sum(len(word) == 1 for word in words)
   longest = max(words, key=len)
+  case = ("lower case without accents" if vocabulary.lower_case
+          else "case and accents kept")
   return (f"{vocabulary.size:,} tokens, "
-          f"{'uncased' if vocabulary.lower_case else 'cased'}: {characters:,} "
+          f"{case}: {characters:,} "
           f"characters, {len(words) - characters:,} longer beginnings of words "
           f"(the longest {longest!r}), "
           f"{int(vocabulary.is_continuation.sum()):,} continuations; sha256 "

@@ -11,6 +11,7 @@ import numpy as np
 
 from official_style import files
 from official_style import vocabulary_files
+from official_style.data import accents
 from official_style.errors import UserError
 
 BERT_SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
@@ -40,8 +41,8 @@ class Vocabulary:
   Args:
     tokens: the tokens in id order.
     lower_case: whether text is lower-cased and stripped of accents before it
-      is cut into these tokens. None: yes if no token has an upper-case letter,
-      and no for bytes.
+      is cut into these tokens. None: yes if no token has an upper-case letter
+      or an accent, which both get lost, and no for bytes.
     source: what errors call the place the tokens came from.
     merges: pairs of tokens of a byte-level BPE, the first to be merged first.
 
@@ -59,8 +60,9 @@ class Vocabulary:
       equals that of a saved file.
 
   Raises:
-    UserError: a token is empty, has white space around it or occurs twice, or
-      a special token is missing.
+    UserError: a token is empty, has white space around it or occurs twice, a
+      special token is missing, or `lower_case` is left open where letters are
+      all lower-case but keep their accents.
   """
 
   def __init__(self, tokens, lower_case=None, source="vocabulary",
@@ -76,7 +78,7 @@ class Vocabulary:
     self.is_bytes = self.tokens == _BYTE_TOKENS
     by_bytes = self.is_bytes or self.is_byte_bpe
     if lower_case is None:
-      lower_case = not by_bytes and not any(map(_is_cased, self.tokens))
+      lower_case = not by_bytes and _is_uncased(self.tokens, source)
     if by_bytes and lower_case:
       raise UserError(f"{source}: lower_case=true, and bytes are taken as they "
                       "are: leave it out")
@@ -259,10 +261,21 @@ def _special_names(tokens, source, is_byte_bpe):
   return _SPECIAL_FAMILIES[best]
 
 
-def _is_cased(token):
+def _is_uncased(tokens, source) -> bool:
+  """Whether lower-casing text and stripping its accents could give these."""
   # "[UNK]" or "[unused7]" are names, not text.
-  if any(token[0] == a and token[-1] == z for a, z in _BRACKETS):
-    return False
+  words = [token for token in tokens if not any(
+      token[0] == a and token[-1] == z for a, z in _BRACKETS)]
   # Not isupper(): uncased vocabularies hold symbols such as U+211D, the real
   # numbers' R, that are upper-case but have no lower-case form.
-  return token != token.lower()
+  if any(word != word.lower() for word in words):
+    return False
+  # Scripts without case lose vowels where "accents" are stripped.
+  accented = [word for word in words if accents.strip(word) != word]
+  for word in accented:
+    if any(map(accents.has_case, word)):
+      raise UserError(
+          f"{source}: {word!r} has an accent, and no token a capital letter: "
+          "text that is lower-cased loses its accents, so say "
+          "lower_case=false, and give text in lower case")
+  return not accented

@@ -1,9 +1,11 @@
 """Learns a WordPiece vocabulary from text. Imports no TensorFlow."""
 
 import collections
+import itertools
 
 import tokenizers
 
+from official_style.data import accents
 from official_style.data.vocabulary import BERT_SPECIAL_TOKENS
 from official_style.data.vocabulary import Vocabulary
 from official_style.data.vocabulary import of_bytes
@@ -12,6 +14,8 @@ from official_style.errors import UserError
 # Enough for any script: languages with more characters than this write their
 # rare ones as [UNK], as BERT's own vocabularies do.
 _MAX_ALPHABET = 1000
+# Enough to tell a script.
+_SAMPLE_CHARACTERS = 2_000_000
 
 
 def load_or_train(task, texts, what, say, show, allow_smaller=True):
@@ -43,12 +47,14 @@ def load_or_train(task, texts, what, say, show, allow_smaller=True):
   show("training a vocabulary")
   vocabulary = train_vocabulary(
       texts(), task.trained_vocab_size,
-      lower_case=task.lower_case is not False, allow_smaller=allow_smaller)
-  say(f"vocabulary: {vocabulary.size} WordPieces trained on {what}")
+      lower_case=task.lower_case, allow_smaller=allow_smaller)
+  say(f"vocabulary: {vocabulary.size} WordPieces trained on {what}, "
+      + ("lower case without accents" if vocabulary.lower_case
+         else "case and accents kept"))
   return vocabulary
 
 
-def train_vocabulary(texts, size, lower_case=True, allow_smaller=False,
+def train_vocabulary(texts, size, lower_case=None, allow_smaller=False,
                      max_characters=100_000_000, min_frequency=2):
   """Learns the `size` WordPieces that best cut up the texts.
 
@@ -61,7 +67,8 @@ def train_vocabulary(texts, size, lower_case=True, allow_smaller=False,
   Args:
     texts: the texts; held in memory, normalised, while training.
     size: number of tokens wanted, the five special ones included.
-    lower_case: lower-case the text and strip its accents.
+    lower_case: lower-case the text and strip its accents. None: unless marks
+      are a part of its letters, `accents.are_letters`, as in Hindi or Thai.
     allow_smaller: return a smaller vocabulary if the texts yield no more.
     max_characters: texts after this many characters are not read; a vocabulary
       hardly changes with more, and memory is about 2 bytes a character.
@@ -79,11 +86,15 @@ def train_vocabulary(texts, size, lower_case=True, allow_smaller=False,
   if size < 50:
     raise UserError(f"vocabulary size {size}: too small to hold an alphabet; "
                     "ask for at least 50, usually 4000 to 32000")
+  texts = _take_characters(texts, max_characters)
+  if lower_case is None:
+    sample = _first(texts, _SAMPLE_CHARACTERS)
+    lower_case = not accents.are_letters(sample)
+    texts = itertools.chain(sample, texts)
   normalizer = tokenizers.normalizers.BertNormalizer(
       clean_text=True, handle_chinese_chars=True, strip_accents=lower_case,
       lowercase=lower_case)
-  texts = [normalizer.normalize_str(text)
-           for text in _take_characters(texts, max_characters)]
+  texts = [normalizer.normalize_str(text) for text in texts]
   counts = collections.Counter()
   for text in texts:
     counts.update(text)
@@ -143,6 +154,17 @@ def _alphabet(counts, limit):
                   key=lambda c: (-counts[c], c))
   initial = sorted(ranked[:limit])
   return initial, [c for c in initial if pieces[c] == 1], ranked[limit:]
+
+
+def _first(texts, characters):
+  """Takes texts off an iterator until they have so many characters."""
+  taken = []
+  for text in texts:
+    taken.append(text)
+    characters -= len(text)
+    if characters <= 0:
+      break
+  return taken
 
 
 def _take_characters(texts, limit):

@@ -37,10 +37,19 @@ def test_only_hashes_followed_by_text_continue_a_word():
 
 @pytest.mark.parametrize("token, lower_case", [
     ("z", True), ("Z", False), ("##É", False), ("[Name]", True),
-    ("\u211d", True), ("東", True)])
+    ("\u211d", True), ("東", True),
+    # Stripped of "accents" these are other words: Hindi, Thai, Korean.
+    ("बहुत", False), ("##\u0e48", False), ("한국", False)])
 def test_case_is_read_off_the_tokens(token, lower_case):
   assert Vocabulary([*TOKENS, token]).lower_case is lower_case
   assert Vocabulary([*TOKENS, token], lower_case=False).lower_case is False
+
+
+def test_lower_case_with_accents_is_for_the_user_to_settle():
+  with pytest.raises(UserError, match="'für' has an accent.*lower_case=false"):
+    Vocabulary([*TOKENS, "für"])
+  assert not Vocabulary([*TOKENS, "für"], lower_case=False).lower_case
+  assert not Vocabulary([*TOKENS, "für", "Ü"]).lower_case
 
 
 @pytest.mark.parametrize("content", [

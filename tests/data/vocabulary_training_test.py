@@ -6,6 +6,9 @@ import sys
 
 import pytest
 
+from official_style.data import vocabulary_training
+from official_style.data.tokenizer import WordPieceTokenizer
+from official_style.data.vocabulary import Vocabulary
 from official_style.data.vocabulary_training import train_vocabulary
 from official_style.errors import UserError
 
@@ -32,6 +35,29 @@ def test_case_and_accents_follow_lower_case(lower_case, present, absent):
   vocabulary = train_vocabulary(TEXTS, 120, lower_case=lower_case)
   assert present in vocabulary.tokens and absent not in vocabulary.tokens
   assert vocabulary.lower_case is lower_case
+
+
+@pytest.mark.parametrize("text, lower_case", [
+    ("Der Käse für Élan", True), ("чай Чай", True), ("東京 und Tokyo", True),
+    ("बहुत अच्छी फिल्म, very good", False), ("ภาษาไทยดีมากที่สุด", False),
+    ("とても面白いがざ", False), ("아주 좋은 영화", False)])
+def test_marks_that_are_letters_are_kept_unless_told_otherwise(
+    text, lower_case):
+  vocabulary = train_vocabulary([text] * 9, 150, allow_smaller=True)
+  assert vocabulary.lower_case is lower_case
+  # And so says a file without a word on it.
+  assert Vocabulary(vocabulary.tokens).lower_case is lower_case
+  ids, _ = WordPieceTokenizer(vocabulary).encode_flat([text.lower()])
+  assert vocabulary.unk_id not in ids
+  # Whatever is said, the file tells.
+  stripped = train_vocabulary([text] * 9, 150, True, allow_smaller=True)
+  assert Vocabulary(stripped.tokens).lower_case
+
+
+def test_a_sample_of_the_script_takes_no_text_away(monkeypatch):
+  monkeypatch.setattr(vocabulary_training, "_SAMPLE_CHARACTERS", 7)
+  assert (train_vocabulary(iter(TEXTS), 120).tokens
+          == train_vocabulary(TEXTS, 120, lower_case=True).tokens)
 
 
 def test_punctuation_and_space_never_continue_a_word():

@@ -26,17 +26,17 @@ def build(folder, *more, code=0):
 
 
 def test_a_cased_vocabulary_of_any_language(tmp_path):
-  said = build(tmp_path, "--nolower_case")
+  said = build(tmp_path, "--lower_case=false")
   vocabulary = Vocabulary.load(str(tmp_path / "vocab.txt"))
   assert vocabulary.size == 130 and not vocabulary.lower_case
   assert {"Straßen", "Żółw", "東"} <= set(vocabulary.tokens)
-  assert "130 tokens, cased" in said and "50 documents" in said
+  assert "130 tokens, case and accents kept" in said and "50 documents" in said
 
 
 def test_flags_and_what_is_refused(tmp_path):
   said = build(tmp_path, "--allow_smaller", "--min_frequency=99999",
                "--sample_characters=1000")
-  assert "sample: " in said and "uncased" in said
+  assert "sample: " in said and "lower case without accents" in said
   before = (tmp_path / "vocab.txt").read_bytes()
   longest = max(len(token.removeprefix(b"##").decode())
                 for token in before.split()[5:])
