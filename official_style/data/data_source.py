@@ -18,7 +18,7 @@ def source_of(task) -> dict:
   if not data.input_path:
     kind = "embedded"
     settings["megabytes"] = data.embedded_megabytes
-  elif _is_text(data.input_path):
+  elif is_text(data.input_path):
     kind = "text"
     paths = text_paths.expand_paths(data.input_path)
     settings |= dict(text_field=data.text_field,
@@ -31,7 +31,7 @@ def source_of(task) -> dict:
     settings["trained_vocab_size"] = task.trained_vocab_size
   eval_path = task.validation_data.input_path
   if eval_path:
-    if not _is_text(eval_path):
+    if not is_text(eval_path):
       raise UserError("task.validation_data.input_path: training is on text, "
                       "so evaluation must be on text too")
     settings["eval"] = token_store.corpus_fingerprint(
@@ -41,7 +41,7 @@ def source_of(task) -> dict:
   return dict(kind=kind, settings=settings)
 
 
-def _is_text(spec) -> bool:
+def is_text(spec) -> bool:
   """Whether an input path names text; what isn't is read as TFRecords."""
   items = [spec] if isinstance(spec, str) else list(spec)
   if len(items) == 1 and os.path.exists(items[0]):

@@ -75,6 +75,17 @@ class PretrainingBatches(numbered_batches.NumberedBatches):
     epochs = -(-train_steps * self.global_batch_size // self.source.num_rows)
     return min(epochs, self._mask_epochs or epochs)
 
+  def describe_steps(self, train_steps):
+    """Returns a line for a human: how often so many steps see each row."""
+    rows = self.source.num_rows
+    passes = train_steps * self.global_batch_size / rows
+    line = (f'{train_steps:,} steps of {self.global_batch_size} rows are '
+            f'{passes:,.3g} passes over the training rows')
+    if passes >= 1:
+      return line
+    once = -(-rows // self.global_batch_size)
+    return f"{line}; --gin_params='TRAIN_STEPS = {once}' is one"
+
   def take_teacher(self, rows):
     """Lets batches of training hold what `TeacherCache.rows` says of them."""
     self._teacher = rows

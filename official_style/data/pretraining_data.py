@@ -74,13 +74,17 @@ def prepare(task, folder: str, seed: int,
     seed: of order, masks and dropout keys.
     say: takes lines worth keeping. show: takes passing ones.
     max_documents: reads only so many, for a first look.
-    train_steps: of the run, which a teacher's cache has to last for.
+    train_steps: of the run; how far they go is said, and a teacher's cache
+      has to last for them.
 
   Raises:
     UserError: for anything wrong with the text, records or vocabulary, and if
       they are not what `folder` was made from.
   """
   data = _prepare(task, folder, seed, say, show, max_documents)
+  data = dataclasses.replace(data, lines=_with_steps(
+      data, train_steps, max_documents is not None
+      and data_source.is_text(task.train_data.input_path)))
   distillation = getattr(task, "distillation", None)
   if distillation is None or not distillation.teacher_cache:
     return data
@@ -94,6 +98,14 @@ def prepare(task, folder: str, seed: int,
       distillation.teacher_digest, data.train.num_masked_epochs(train_steps))
   data.train.take_teacher(cache.rows)
   return dataclasses.replace(data, lines=(*data.lines, cache.describe()))
+
+
+def _with_steps(data, train_steps, is_sample):
+  """The lines of `data`, and how often a run of so many steps sees it."""
+  if is_sample:
+    return tuple(f"{line} (of the first documents)" for line in data.lines)
+  steps = (data.train.describe_steps(train_steps),) if train_steps else ()
+  return data.lines + steps
 
 
 def _prepare(task, folder, seed, say, show, max_documents) -> PretrainingData:

@@ -62,13 +62,12 @@ def _look_at_data(config, options, progress):
       sample = _SAMPLE_DOCUMENTS
     data = pretraining_data.prepare(
         config.task, made, config.trainer.seed, progress.say,
-        max_documents=sample)
+        max_documents=sample, train_steps=config.trainer.train_steps)
     # Read before the folder goes.
     for batches in filter(None, (data.train, data.eval)):
       batches.batch(0)
     for line in data.lines:
-      progress.say(
-          line + (" (of the first documents)" if sample else ""))
+      progress.say(line)
     return data
 
 

@@ -225,3 +225,11 @@ def test_rows_of_several_documents_are_not_taken_for_one():
       'document_ids': rows(indices)['document_ids'] * 2}
   with pytest.raises(UserError, match='several documents'):
     batches.batch(0)
+
+
+def test_it_is_said_how_often_a_run_sees_the_rows():
+  batches = _batches(num_rows=1000)
+  assert batches.describe_steps(500) == (
+      '500 steps of 4 rows are 2 passes over the training rows')
+  less = batches.describe_steps(50)
+  assert '0.2 passes' in less and "'TRAIN_STEPS = 250' is one" in less

@@ -191,4 +191,6 @@ def test_a_dry_run_leaves_a_run_as_it_is(trained, text, capsys):
   assert tiny_runs.run(trained, text, "--dry_run", TRAIN_STEPS=4) == 0
   assert state() == before
   # Of the run's own data, not of a sample.
-  assert "of the first documents" not in capsys.readouterr().err
+  said = capsys.readouterr().err
+  assert "of the first documents" not in said
+  assert "passes over the training rows" in said
