@@ -126,7 +126,7 @@ def pretraining_task(
 
 @gin_evaluation.configurable
 def pretraining_optimizer(
-    learning_rate: float,
+    learning_rate: Optional[float],
     type: str = "adamw",  # pylint: disable=redefined-builtin
     warmup_steps: Optional[int] = None,
     decay_steps: Optional[int] = None,
@@ -140,7 +140,8 @@ def pretraining_optimizer(
   """Linear warm-up and polynomial decay, of AdamW or LAMB.
 
   Args:
-    learning_rate: at the end of the warm-up.
+    learning_rate: at the end of the warm-up; None, in fine-tuning only, is by
+      the width of the model.
     type: `adamw` or `lamb`.
     warmup_steps: None is a tenth of `train_steps`, 0 is none.
     decay_steps: None is `train_steps`.

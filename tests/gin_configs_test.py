@@ -81,6 +81,18 @@ def test_an_experiment_and_its_dense_baseline_differ_in_the_encoder_only():
     assert all(".token_" in key or "_layer" in key for key in different)
 
 
+@pytest.mark.parametrize("more, rate", [
+    ((), 3e-4), (("HIDDEN_SIZE = 64",), 3e-4), (("HIDDEN_SIZE = 384",), 1e-4),
+    (("HIDDEN_SIZE = 768",), 5e-5),
+    (("HIDDEN_SIZE = 768", "LEARNING_RATE = 2e-5"), 2e-5)])
+def test_fine_tuning_has_a_rate_by_the_width(more, rate):
+  config = resolving.resolved(
+      *_flags("bert/sentence_prediction"), "--init_checkpoint=",
+      *(f"--gin_params={binding}" for binding in more)).config
+  schedule = config.trainer.optimizer_config.learning_rate.polynomial
+  assert schedule.initial_learning_rate == rate
+
+
 def test_the_published_recipe():
   config = resolving.resolved(*_flags("token_drop_bert_base_512")).config
   optimizer = config.trainer.optimizer_config

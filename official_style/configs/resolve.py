@@ -136,6 +136,8 @@ def _resolve(program: gin_program.GinProgram, source: str,
                            checkpoint_sizes.fill, config.task, model_dir)
     provenance |= _changed(config, "task.train_data.seq_length",
                            retention.fill, config.task)
+    provenance |= _changed(config, "hidden_size",
+                           fine_tuning.fill_learning_rate, config)
   elif config.task.init_checkpoint:
     provenance |= _changed(
         config, "task.init_checkpoint", checkpoint_sizes.fill_pretraining,
