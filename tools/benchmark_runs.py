@@ -91,7 +91,7 @@ def _contenders(args) -> list:
   left = time_left.TimeLeft("model", len(args.run) * len(args.runtimes))
   found = []
   for name, folder in args.run:
-    run = finished_run.load(folder)
+    run = finished_run.load(folder, flag=f"--run={name}")
     if run.labels is None:
       raise UserError(f"--run={name}={folder}: a pretraining run, which has no "
                       "labels: give a fine-tuned one")

@@ -198,7 +198,8 @@ class _Job:
 
   def _masked_words(self, examples, round_number, copy):
     self._progress.show(None, "replacing words")
-    with helper_labels.loaded(self._asked.masked_lm) as run:
+    with helper_labels.loaded(
+        self._asked.masked_lm, "--masked_lm") as run:
       return masked_words.MaskedWords(
           run, self._asked.seed, self._asked.mask_share, self._asked.top_k)(
               examples, round_number, copy)

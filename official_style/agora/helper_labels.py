@@ -18,14 +18,14 @@ LEAST = 2 / 3
 
 
 @contextlib.contextmanager
-def loaded(folder: str):
+def loaded(folder: str, flag: str = "--helper"):
   """A run to predict with, in float32, whatever is trained here."""
   # Names of layers count up in a process, and are part of a checkpoint.
   tf_keras.backend.clear_session()
   before = tf_keras.mixed_precision.global_policy()
   tf_keras.mixed_precision.set_global_policy("float32")
   try:
-    yield finished_run.load(folder)
+    yield finished_run.load(folder, flag=flag)
   finally:
     tf_keras.mixed_precision.set_global_policy(before)
 

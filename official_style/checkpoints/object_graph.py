@@ -41,7 +41,8 @@ def find_checkpoint(path: str, flag: str = "--init_checkpoint") -> str:
   if path.endswith(".index") and os.path.exists(path):
     return path.removesuffix(".index")
   raise UserError(f"{flag}={path}: no TensorFlow checkpoint there: "
-                  "give a run folder, or what stands before .index")
+                  "give a run, a folder of Hugging Face with config.json and "
+                  "weights, or what stands before .index")
 
 
 def _newest(folder: str) -> Optional[str]:

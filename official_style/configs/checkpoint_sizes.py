@@ -58,6 +58,27 @@ class Source:
   tokenizer: str = "wordpiece"
 
 
+def check_exists(path: str, model_dir: str = ""):
+  """Refuses a checkpoint that isn't there, before anything takes time.
+
+  Args:
+    path: `task.init_checkpoint`.
+    model_dir: of the run; one that was begun has its weights already.
+
+  Raises:
+    UserError: naming the mend.
+  """
+  begun = model_dir and os.path.exists(os.path.join(model_dir, "params.yaml"))
+  if begun or path in ("", AUTO, validation.REQUIRED) or (
+      os.path.exists(path) or os.path.exists(f"{path}.index")):
+    return
+  raise UserError(
+      f"--init_checkpoint={path}: no such folder, and no checkpoint of that "
+      "name; nothing is downloaded: give a run, a folder of Hugging Face (`hf "
+      "download NAME --local-dir FOLDER` makes one), or what stands before "
+      ".index")
+
+
 def fill_tokenizer(task):
   """Says `byte_bpe` where nobody said otherwise and `vocab_file` is of one."""
   if task.tokenizer == "wordpiece" and task.vocab_file and (

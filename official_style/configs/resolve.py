@@ -75,6 +75,9 @@ def resolve(options: Any) -> ResolvedConfig:
     UserError: naming file and line, or the flag, and the mend.
   """
   resolved = resolve_unvalidated(options)
+  checkpoint_sizes.check_exists(
+      resolved.config.task.init_checkpoint or "",
+      "" if options.restart else options.model_dir)
   if is_fine_tuning(resolved.config):
     fine_tuning_validation.validate(resolved.config)
     fine_tuning_teacher.validate(resolved.config.task)

@@ -26,7 +26,7 @@ def load(task, vocabulary, labels) -> tf_keras.Model:
       student's rows.
   """
   path, length = task.distillation.teacher, task.train_data.seq_length
-  run = finished_run.load(path)
+  run = finished_run.load(path, flag=teacher_config.TEACHER)
   place = f"{teacher_config.TEACHER}={path}"
   if run.labels != labels:
     raise UserError(

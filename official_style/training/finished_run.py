@@ -136,18 +136,20 @@ def batches_of(rows: encoded_rows.EncodedRows, batch_size: int):
     yield {name: tf.constant(x) for name, x in batch.items()}, int(real.sum())
 
 
-def load(model_dir: str, step: Optional[int] = None) -> FinishedRun:
+def load(model_dir: str, step: Optional[int] = None,
+         flag: str = "--model_dir") -> FinishedRun:
   """Loads a run to predict with; nothing in its folder is changed.
 
   Args:
     model_dir: the folder of a fine-tuning or pretraining run of ours.
     step: whose weights; None takes those that evaluated best, or, where nothing
       was evaluated, the last.
+    flag: what errors call the folder.
 
   Raises:
     UserError: for anything that is missing, damaged, or of another run.
   """
-  _check_folder(model_dir)
+  _check_folder(model_dir, flag)
   config = saved_config.read(os.path.join(model_dir, "params.yaml"))
   vocabulary = vocabulary_lib.Vocabulary.load(
       os.path.join(model_dir, "data", "vocab.txt"), config.task.lower_case)
@@ -189,10 +191,10 @@ def _graphs(model) -> dict:
           autograph=False))
 
 
-def _check_folder(model_dir):
+def _check_folder(model_dir, flag):
   if not os.path.isdir(model_dir):
-    raise UserError(f"--model_dir={model_dir}: no such folder: give that of a "
-                    "run, as runs/token_drop_bert")
+    raise UserError(f"{flag}={model_dir}: no such folder: give that of a run, "
+                    "as runs/token_drop_bert")
   if os.path.exists(os.path.join(model_dir, "params.yaml")):
     return
   parts = sorted(
@@ -200,8 +202,8 @@ def _check_folder(model_dir):
       if os.path.exists(os.path.join(model_dir, name, "params.yaml")))
   where = (f"it holds the runs {', '.join(parts[:5])}: give one of them"
            if parts else "give the folder of a run")
-  raise UserError(f"--model_dir={model_dir}: no params.yaml there, so it is no "
-                  f"run: {where}")
+  raise UserError(f"{flag}={model_dir}: no params.yaml there, so it is no run: "
+                  f"{where}")
 
 
 def _check_sizes(model_dir, task, vocabulary):

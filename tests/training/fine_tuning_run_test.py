@@ -236,7 +236,7 @@ def test_a_head_for_other_labels_starts_anew(whole, tmp_path, capsys):
     (["--init_checkpoint={pretrained}"], dict(HIDDEN_SIZE=32), "have 16"),
     (["--init_checkpoint={pretrained}", "--vocab_file={data}"], {},
      "not the vocabulary of the weights"),
-    (["--init_checkpoint=nowhere"], {}, "no TensorFlow checkpoint there"),
+    (["--init_checkpoint=nowhere"], {}, "nothing is downloaded"),
     (["--label_type=token"], {}, "a label for each token asks for"),
     (["--task_name=SQuAD"], {}, "reads [CLS] only"),
     (["--text_columns=nothing"], {}, "no column 'nothing'"),

@@ -118,7 +118,7 @@ def test_a_run_can_start_from_anothers_weights(
 
 
 @pytest.mark.parametrize("what, said", [
-    ("nothing", "no TensorFlow checkpoint there"),
+    ("nothing", "nothing is downloaded"),
     ("other", "have 16: leave it out")])
 def test_weights_that_do_not_fit_are_one_line(
     trained, text, tmp_path, capsys, what, said):

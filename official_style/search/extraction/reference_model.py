@@ -38,7 +38,7 @@ class ReferenceModel:
     Raises:
       UserError: if that is no dense pretraining run with evaluation text.
     """
-    run = finished_run.load(folder)
+    run = finished_run.load(folder, flag="--reference_run")
     if resolve.is_fine_tuning(run.config):
       raise UserError(f"--reference_run={folder}: was fine-tuned: give a "
                       "pretraining run, as of --experiment=bert")

@@ -6,6 +6,7 @@ TensorFlow Serving itself (tools/deploy).
 """
 
 import dataclasses
+import importlib.util
 import threading
 from typing import Callable, Optional
 
@@ -80,8 +81,11 @@ class LocalServer:
     """Loads the model, then listens.
 
     Raises:
-      UserError: if no version is whole, or a port is taken.
+      UserError: if no version is whole, a port is taken, or a package is
+        missing.
     """
+    if self._options.grpc_port is not None:
+      _check_grpc()
     self.folder.refresh()
     if not any(state == "AVAILABLE" for _, state, _, _ in self.folder.status()):
       raise UserError(self.folder.why_none())
@@ -121,12 +125,7 @@ class LocalServer:
       self._threads.append(threading.Thread(
           target=self._rest.serve_forever, args=(0.1,), daemon=True))
     if options.grpc_port is not None:
-      try:
-        from official_style.serving.local_server import grpc_server
-      except ImportError as error:
-        raise UserError("gRPC needs the package tensorflow-serving-api: pip "
-                        "install -e '.[serving]', or take --port=-1"
-                        ) from error
+      from official_style.serving.local_server import grpc_server
       self._grpc = grpc_server.create(
           self._model, options.max_body_bytes, options.max_in_flight)
       host = f"[{options.host}]" if ":" in options.host else options.host
@@ -148,6 +147,15 @@ class LocalServer:
         if str(error) != problem:
           problem = str(error)
           self._say(problem)
+
+
+def _check_grpc():
+  """Before a model is loaded, which takes longer."""
+  for package, module in (("tensorflow-serving-api", "tensorflow_serving"),
+                          ("grpcio", "grpc")):
+    if importlib.util.find_spec(module) is None:
+      raise UserError(f"gRPC needs the package {package}: pip install -e "
+                      "'.[serving]', or serve REST only with --port=-1")
 
 
 def _taken(host, port, error):
