@@ -7,6 +7,7 @@ finished has a file `<name>.done`; stopped at any moment, the same call goes on.
 
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 import time
@@ -48,6 +49,8 @@ def run_all(jobs, places, runs: pathlib.Path, parallel: int):
   Raises:
     SystemExit: if a job fails; it names the log.
   """
+  # Or jobs would go on alone, and be in the way of the same call.
+  signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
   runs.mkdir(parents=True, exist_ok=True)
   waiting = [job for job in jobs if not done_file(job, runs).exists()]
   done, total, start = 0, len(waiting), time.monotonic()

@@ -1,7 +1,9 @@
 """The queue that experiments run in: order, waiting, going on, failing."""
 
 import dataclasses
+import os
 import pathlib
+import signal
 import sys
 
 import pytest
@@ -66,6 +68,24 @@ def test_a_failure_names_job_and_log_and_is_run_again(world):
     run(("a", dict(code=3)), ("b", {}))
   run(("a", {}), ("b", {}))
   assert ran() == ["a", "a", "b"]
+
+
+def test_told_to_stop_it_takes_its_jobs_along(world, tmp_path):
+  program = tmp_path / "stops.py"
+  program.write_text(
+      "import os, pathlib, signal, sys, time\n"
+      "pathlib.Path(sys.argv[1]).write_text(str(os.getpid()))\n"
+      "os.kill(os.getppid(), signal.SIGTERM)\n"
+      "time.sleep(600)\n")
+  before = signal.getsignal(signal.SIGTERM)
+  try:
+    with pytest.raises(SystemExit, match="143"):
+      job_queue.run_all([Job("a", str(program))], tmp_path / "pid",
+                        tmp_path / "runs", 1)
+  finally:
+    signal.signal(signal.SIGTERM, before)
+  with pytest.raises(ProcessLookupError):
+    os.kill(int((tmp_path / "pid").read_text()), 0)
 
 
 def test_what_waits_for_nothing_that_will_come_is_named(world):
