@@ -27,6 +27,7 @@ from benchmarking import machine  # noqa: E402
 from official_style import command_end  # noqa: E402
 from official_style import command_line  # noqa: E402
 from official_style import tensorflow_environment  # noqa: E402
+from official_style import tool_flags  # noqa: E402
 from official_style.agora import agora_options  # noqa: E402
 from official_style.agora import hyperparameter_sets  # noqa: E402
 from official_style.errors import UserError  # noqa: E402
@@ -39,9 +40,7 @@ _LISTS = dict(set_seeds=("seed", int), learning_rates=("learning_rate", float),
 
 def parser() -> argparse.ArgumentParser:
   """Our flags; what it doesn't know goes to train.py's."""
-  flags = argparse.ArgumentParser(
-      description=__doc__, allow_abbrev=False,
-      formatter_class=argparse.RawTextHelpFormatter)
+  flags = tool_flags.ToolFlags(__doc__, allow_abbrev=False)
   default = agora_options.AgoraOptions((), 1)
   add = flags.add_argument
   add("--budget", type=int, required=True, help="fine-tunings, at most")

@@ -26,6 +26,7 @@ from benchmarking import machine  # noqa: E402
 from benchmarking import report  # noqa: E402
 from benchmarking import rounds  # noqa: E402
 
+from official_style import tool_flags  # noqa: E402
 from official_style.errors import UserError  # noqa: E402
 
 # Positions of a batch where none is given; small enough for a laptop.
@@ -50,8 +51,7 @@ def _integers(text):
 
 
 def parser() -> argparse.ArgumentParser:
-  flags = argparse.ArgumentParser(
-      description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+  flags = tool_flags.ToolFlags(__doc__)
   add = flags.add_argument
   add("--contenders", default=("ours", "ours_token_drop", "bert_encoder_v2"),
       type=_names(contenders.CONTENDERS),

@@ -22,6 +22,7 @@ if _ROOT not in sys.path:
 from benchmarking import classifiers  # noqa: E402
 from benchmarking import flag_types  # noqa: E402
 
+from official_style import tool_flags  # noqa: E402
 from official_style.modeling import retention_schedule  # noqa: E402
 
 _EXPERIMENTS = {
@@ -33,8 +34,7 @@ _VOCAB_SIZE = 50265  # Of Bort; what is looked up costs the same in any table.
 
 
 def parser() -> argparse.ArgumentParser:
-  flags = argparse.ArgumentParser(
-      description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+  flags = tool_flags.ToolFlags(__doc__)
   add = flags.add_argument
   add("--speedups", type=flag_types.list_of(float), default=(3.0,),
       help="of pyramid Bort, computed; its lists of tokens are made of them")

@@ -25,11 +25,11 @@ from benchmarking import training_steps  # noqa: E402
 
 from official_style import command_end  # noqa: E402
 from official_style import tensorflow_environment  # noqa: E402
+from official_style import tool_flags  # noqa: E402
 
 
 def parser() -> argparse.ArgumentParser:
-  flags = argparse.ArgumentParser(
-      description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+  flags = tool_flags.ToolFlags(__doc__)
   add = flags.add_argument
   add("--teacher", required=True, help="a pretraining run")
   add("--work", required=True, help="folder for rows and caches")

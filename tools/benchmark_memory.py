@@ -26,6 +26,7 @@ from benchmarking import report  # noqa: E402
 from benchmarking import worker_process  # noqa: E402
 
 from official_style import tensorflow_environment  # noqa: E402
+from official_style import tool_flags  # noqa: E402
 from official_style.errors import UserError  # noqa: E402
 
 _ATTENTIONS = dict(softmax="softmax", performer="favor",
@@ -35,8 +36,7 @@ MODES = ("forward", "train")
 
 
 def parser() -> argparse.ArgumentParser:
-  flags = argparse.ArgumentParser(
-      description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+  flags = tool_flags.ToolFlags(__doc__)
   add = flags.add_argument
   add("--contenders", type=flag_types.list_of(str), default=CONTENDERS,
       help="of " + ", ".join(CONTENDERS))

@@ -24,6 +24,7 @@ from benchmarking import machine  # noqa: E402
 from benchmarking import report  # noqa: E402
 
 from official_style import tensorflow_environment  # noqa: E402
+from official_style import tool_flags  # noqa: E402
 
 _HEADER = (f"{'kernel':>12}{'rows':>6}{'own':>8}{'padded':>8}  GFLOP/s, "
            "ratio, min, max")
@@ -34,8 +35,7 @@ def _shape(text: str) -> tuple:
 
 
 def parser() -> argparse.ArgumentParser:
-  flags = argparse.ArgumentParser(
-      description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+  flags = tool_flags.ToolFlags(__doc__)
   add = flags.add_argument
   add("--kernels", type=flag_types.list_of(_shape),
       default=((768, 768), (768, 3072), (3072, 768), (1024, 1024)),

@@ -25,10 +25,11 @@ from benchmarking import case as cases  # noqa: E402
 from benchmarking import classifiers  # noqa: E402
 from benchmarking import flag_types  # noqa: E402
 
+from official_style import tool_flags  # noqa: E402
+
 
 def parser() -> argparse.ArgumentParser:
-  flags = argparse.ArgumentParser(
-      description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+  flags = tool_flags.ToolFlags(__doc__)
   add = flags.add_argument
   add("--speedups", type=flag_types.list_of(float),
       default=(1.5, 2.0, 3.0, 3.5),

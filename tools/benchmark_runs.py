@@ -39,6 +39,7 @@ from benchmarking import time_left  # noqa: E402
 
 from official_style import command_end  # noqa: E402
 from official_style import tensorflow_environment  # noqa: E402
+from official_style import tool_flags  # noqa: E402
 
 _BY_LENGTH = "{}, by length"
 
@@ -60,8 +61,7 @@ def _runtimes(text: str) -> tuple[str, ...]:
 
 
 def parser() -> argparse.ArgumentParser:
-  flags = argparse.ArgumentParser(
-      description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+  flags = tool_flags.ToolFlags(__doc__)
   add = flags.add_argument
   add("--run", type=_named, action="append", required=True,
       help="NAME=FOLDER; repeatable, ratios are to the first")

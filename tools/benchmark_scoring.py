@@ -29,6 +29,7 @@ if _ROOT not in sys.path:
 from benchmarking import machine  # noqa: E402
 
 from official_style import files  # noqa: E402
+from official_style import tool_flags  # noqa: E402
 from official_style.serving.scoring import input_file  # noqa: E402
 from official_style.serving.scoring import scored_export  # noqa: E402
 
@@ -37,8 +38,7 @@ _RUNNERS = {_LOCAL: "local", "spark": "spark", "beam": "beam"}
 
 
 def parser() -> argparse.ArgumentParser:
-  flags = argparse.ArgumentParser(
-      description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+  flags = tool_flags.ToolFlags(__doc__)
   add = flags.add_argument
   add("--model", required=True, help="a classifier, as tools/score.py takes it")
   add("--input", required=True, help="files of texts, as a pattern")

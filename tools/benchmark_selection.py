@@ -23,6 +23,7 @@ from benchmarking import machine  # noqa: E402
 from benchmarking import report  # noqa: E402
 
 from official_style import tensorflow_environment  # noqa: E402
+from official_style import tool_flags  # noqa: E402
 
 METHODS = ("default", "gram", "incremental", "projected", "m=k-1", "m=1",
            "first_k")
@@ -33,8 +34,7 @@ _REPEATS = 4
 
 
 def parser() -> argparse.ArgumentParser:
-  flags = argparse.ArgumentParser(
-      description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+  flags = tool_flags.ToolFlags(__doc__)
   add = flags.add_argument
   add("--seq_lengths", type=flag_types.list_of(int), default=(128, 512))
   add("--keep", type=flag_types.list_of(float), default=(0.5, 0.8),

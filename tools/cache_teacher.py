@@ -19,14 +19,14 @@ if _ROOT not in sys.path:
 
 from official_style import command_end  # noqa: E402
 from official_style import tensorflow_environment  # noqa: E402
+from official_style import tool_flags  # noqa: E402
 from official_style.errors import UserError  # noqa: E402
 
 _OURS = ("output", "top_k", "epochs", "rows")
 
 
 def parser() -> argparse.ArgumentParser:
-  flags = argparse.ArgumentParser(
-      description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+  flags = tool_flags.ToolFlags(__doc__)
   add = flags.add_argument
   add("--output", required=True, help="folder to write; must not exist")
   add("--top_k", type=int, default=64,

@@ -24,6 +24,7 @@ from benchmarking import machine  # noqa: E402
 
 from official_style import command_end  # noqa: E402
 from official_style import tensorflow_environment  # noqa: E402
+from official_style import tool_flags  # noqa: E402
 from official_style.errors import UserError  # noqa: E402
 
 _LISTS = dict(num_layers="depths", num_attention_heads="heads",
@@ -31,8 +32,7 @@ _LISTS = dict(num_layers="depths", num_attention_heads="heads",
 
 
 def parser() -> argparse.ArgumentParser:
-  flags = argparse.ArgumentParser(
-      description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+  flags = tool_flags.ToolFlags(__doc__)
   add = flags.add_argument
   add("--output", default="extraction", help="folder of everything")
   add("--restart", action="store_true",

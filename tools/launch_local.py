@@ -18,14 +18,13 @@ if _ROOT not in sys.path:
   sys.path.insert(0, _ROOT)
 
 from official_style import command_end  # noqa: E402
+from official_style import tool_flags  # noqa: E402
 from official_style.errors import UserError  # noqa: E402
 from official_style.training import local_workers  # noqa: E402
 
 
 def parser() -> argparse.ArgumentParser:
-  flags = argparse.ArgumentParser(
-      description=__doc__, allow_abbrev=False,
-      formatter_class=argparse.RawDescriptionHelpFormatter)
+  flags = tool_flags.ToolFlags(__doc__, allow_abbrev=False)
   flags.add_argument("-n", "--num_workers", type=int, default=2)
   flags.add_argument(
       "--max_restarts", type=int, default=10,

@@ -23,14 +23,14 @@ from benchmarking import machine  # noqa: E402
 from benchmarking import report  # noqa: E402
 from benchmarking import worker_process  # noqa: E402
 
+from official_style import tool_flags  # noqa: E402
 from official_style.errors import UserError  # noqa: E402
 
 _WRITTEN = 40  # operations
 
 
 def parser() -> argparse.ArgumentParser:
-  flags = argparse.ArgumentParser(
-      description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+  flags = tool_flags.ToolFlags(__doc__)
   add = flags.add_argument
   add("--contenders", default="ours,bert_encoder_v2",
       help="those in TensorFlow: " + ", ".join(

@@ -22,14 +22,14 @@ from benchmarking import machine  # noqa: E402
 
 from official_style import command_end  # noqa: E402
 from official_style import tensorflow_environment  # noqa: E402
+from official_style import tool_flags  # noqa: E402
 from official_style.errors import UserError  # noqa: E402
 
 _BOOLEANS = dict(true=True, false=False)
 
 
 def parser() -> argparse.ArgumentParser:
-  flags = argparse.ArgumentParser(
-      description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+  flags = tool_flags.ToolFlags(__doc__)
   add = flags.add_argument
   add("--model_dir", required=True, help="of a fine-tuned run")
   add("--output", default="schedule.json", help="file to write")
