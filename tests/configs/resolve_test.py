@@ -129,6 +129,19 @@ def test_each_source_wins_over_the_one_before(yaml_file):
   assert config.task.train_data.input_path == "from_flag"
 
 
+@pytest.mark.parametrize("name", ["nowhere", "bert-base-uncased", "a/b"])
+def test_weights_that_are_not_there_are_told_at_once(
+    name, tmp_path, monkeypatch):
+  monkeypatch.chdir(tmp_path)
+  with pytest.raises(UserError, match=f"^--init_checkpoint={name}: no such "
+                     "folder.*nothing is downloaded.*hf download"):
+    _resolve(f"--init_checkpoint={name}")
+  # A run that was begun has its own weights.
+  (tmp_path / "run").mkdir()
+  (tmp_path / "run" / "params.yaml").touch()
+  _resolve(f"--init_checkpoint={name}", "--model_dir=run")
+
+
 def test_the_order_of_flags_of_different_kinds_does_not_matter(yaml_file):
   path = yaml_file("trainer: {train_steps: 70}")
   config = _resolve("--params_override=trainer.train_steps=80",
@@ -136,7 +149,9 @@ def test_the_order_of_flags_of_different_kinds_does_not_matter(yaml_file):
   assert config.trainer.train_steps == 80
 
 
-def test_shorthand_flags_set_what_their_names_say():
+def test_shorthand_flags_set_what_their_names_say(tmp_path, monkeypatch):
+  monkeypatch.chdir(tmp_path)
+  (tmp_path / "d.index").touch()
   config = _resolve("--train_data=a", "--eval_data=b", "--vocab_file=c",
                     "--init_checkpoint=d", "--accelerator=cpu",
                     "--num_replicas=2").config
