@@ -5,6 +5,7 @@ import yaml
 
 from official_style import experiment_configs  # noqa: F401, registers
 from official_style.configs import resolve
+from official_style.errors import UserError
 from tests.reference import resolving
 
 # The fields of Model Garden's token_dropping project: its encoder file and its
