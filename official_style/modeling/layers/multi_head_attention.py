@@ -12,6 +12,7 @@ import tensorflow as tf
 import tf_keras
 
 from official_style.modeling.layers import attention_mechanism
+from official_style.modeling.ops import padded_kernels
 from official_style.modeling.ops import projection
 from official_style.modeling.ops import row_dropout
 
@@ -123,10 +124,16 @@ class MultiHeadAttention(tf_keras.layers.Layer):
 
   def _softmax(self, query, key, value, bias, row_keys):
     """[b q h c], and weights before dropout."""
-    query *= int(query.shape[-1]) ** -0.5
+    scale = int(query.shape[-1]) ** -0.5
+    # Where oneDNN multiplies for sure, one kernel does all three in this order.
+    last = row_keys is None and padded_kernels.are_in_use(tf.bfloat16)
+    if not last:
+      query *= scale
     query, key, value = (
         tf.transpose(x, [0, 2, 1, 3]) for x in (query, key, value))
     logits = tf.matmul(query, key, transpose_b=True)  # [b h q s]
+    if last:
+      logits *= scale
     # In half precision the softmax would lose small probabilities.
     probabilities = tf.nn.softmax(tf.cast(logits, tf.float32) + bias)
     weights = tf.cast(probabilities, value.dtype)

@@ -18,6 +18,7 @@ from official.nlp.modeling import layers as official_layers
 from official_style.modeling.layers import attention_mechanism
 from official_style.modeling.layers import transformer_block
 from official_style.modeling.layers.multi_head_attention import attention_bias
+from official_style.modeling.ops import layer_norm
 from official_style.modeling.ops import row_dropout
 
 
@@ -228,12 +229,16 @@ class BertEncoder(tf_keras.layers.Layer):
         types = tf.zeros_like(types)
       x += self._type_embedding_layer(types)
     if first:
-      x = self._embedding_norm_layer(self._embedding_dropout(x, row_keys, 1))
+      x = self._normalise(self._embedding_dropout(x, row_keys, 1))
     else:
-      x = self._embedding_dropout(self._embedding_norm_layer(x), row_keys, 0)
+      x = self._embedding_dropout(self._normalise(x), row_keys, 0)
     if self._embedding_projection is not None:
       x = tf.cast(self._embedding_projection(x), tf.float32)
     return x
+
+  def _normalise(self, x):
+    norm = self._embedding_norm_layer
+    return layer_norm.layer_norm(x, norm.gamma, norm.beta, norm.epsilon)
 
   def _embedding_dropout(self, x, row_keys, place):
     # Salts of blocks start at `transformer_block.NUM_DRAWS`, above both places.

@@ -79,6 +79,12 @@ class PaddedKernels:
     return self._copies[key]
 
 
+def are_in_use(dtype: tf.DType) -> bool:
+  """Whether graphs traced here multiply by copies of a type."""
+  found = _IN_USE.get()
+  return found is not None and found.dtype == dtype
+
+
 def of(kernel, bias, axes: int, unused: int = 0):
   """Copies of a kernel and its bias that are in use here, or None.
 
