@@ -69,8 +69,8 @@ def parser() -> argparse.ArgumentParser:
   add = flags.add_argument_group("New rows").add_argument
   add("--masked_lm", default="", help="pretraining run that replaces words")
   add("--generators", default="",
-      help="of masked_words, span_swap and span_deletion, in turn; default\n"
-           "all there are models for")
+      help="of masked_words, span_swap and span_deletion, which take turns;\n"
+           "default all there are models for")
   add("--mask_share", type=float, default=default.mask_share, help="of words")
   add("--top_k", type=int, default=default.top_k,
       help="words to choose from")
