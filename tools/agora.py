@@ -36,6 +36,10 @@ _LISTS = dict(set_seeds=("seed", int), learning_rates=("learning_rate", float),
               weight_decays=("weight_decay", float),
               warmup_shares=("warmup_share", float),
               batch_sizes=("batch_size", int))
+# Of later rounds and their new rows.
+_OF_WORDS = ("masked_lm", "mask_share", "top_k")
+_OF_ROUNDS = ("helper", "pruner", "replay", "soft_labels", *_OF_WORDS,
+              "generators", "points_per_row")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -44,15 +48,15 @@ def parser() -> argparse.ArgumentParser:
   default = agora_options.AgoraOptions((), 1)
   add = flags.add_argument
   add("--budget", type=int, required=True, help="fine-tunings, at most")
-  add("--helper", default="", help="fine-tuned run that labels new rows")
+  # Without defaults: what was given and has no effect is a mistake.
+  add("--helper", help="fine-tuned run that labels new rows")
   add("--agora_dev_share", type=float, default=default.agora_dev_share,
       help="of the training rows, held out to find errors")
-  add("--pruner", default=default.pruner,
-      help="lcs, worst_half or worst_one")
-  add("--replay", type=int, default=0,
+  add("--pruner", help="lcs, which is the default, worst_half or worst_one")
+  add("--replay", type=int,
       help="times each round is repeated, with new rows, before sets are\n"
            "dropped")
-  add("--soft_labels", action="store_true",
+  add("--soft_labels", action="store_true", default=None,
       help="new rows are learnt with the helper's probabilities")
   add("--loop_seed", type=int, default=0, help="of what the loop draws")
   add("--keep_all", action="store_true",
@@ -66,17 +70,20 @@ def parser() -> argparse.ArgumentParser:
     add(f"--{name}", help="list, as 1,2; all combinations are tried")
   add("--draw_sets", type=int, help="so many of them, drawn at random")
   add = flags.add_argument_group("New rows").add_argument
-  add("--masked_lm", default="", help="pretraining run that replaces words")
-  add("--generators", default="",
-      help="of masked_words, span_swap and span_deletion, in turn; default\n"
-           "all there are models for")
-  add("--mask_share", type=float, default=default.mask_share, help="of words")
-  add("--top_k", type=int, default=default.top_k,
-      help="words to choose from")
-  add("--points_per_row", type=int, default=1)
+  add("--masked_lm", help="pretraining run that replaces words")
+  add("--generators",
+      help="of masked_words, span_swap and span_deletion, which take turns;\n"
+           "default all there are models for")
+  add("--mask_share", type=float,
+      help=f"of words; default {default.mask_share}")
+  add("--top_k", type=int,
+      help=f"words to choose from; default {default.top_k}")
+  add("--points_per_row", type=int,
+      help=f"new rows of each; default {default.points_per_row}")
   add = flags.add_argument_group("Ablations").add_argument
-  add("--points", default="errors",
-      help="errors; random, of as many rows drawn at random; none")
+  add("--points",
+      help="errors, which is the default; random, of as many rows drawn at\n"
+           "random; none, which is one round")
   add("--random_search", action="store_true",
       help="spend the budget on sets drawn from the space that the others\n"
            "span, without new rows")
@@ -105,19 +112,38 @@ def _sets(args):
   return hyperparameter_sets.drawn(sets, args.draw_sets, args.loop_seed)
 
 
+def _check_effects(given):
+  """Refuses what would be ignored."""
+  def refuse(names, where):
+    for name in names:
+      if name in given:
+        raise UserError(f"--{name}: has no effect {where}: leave it out")
+
+  one_round = "which is one round without new rows"
+  if given.get("random_search"):
+    refuse(("points", *_OF_ROUNDS), f"with --random_search, {one_round}")
+  if given.get("points") == "none":
+    refuse(_OF_ROUNDS, f"with --points=none, {one_round}")
+  named = given.get("generators")
+  if "masked_lm" not in given or named and "masked_words" not in named:
+    refuse(_OF_WORDS, "without masked_words, which needs --masked_lm and is "
+           "one of --generators")
+
+
 def options_of(argv):
   """The `AgoraOptions`, and train.py's `Options`."""
   args, rest = parser().parse_known_args(argv)
-  same = {name: getattr(args, name) for name in (
-      "budget", "helper", "agora_dev_share", "pruner", "replay",
-      "soft_labels", "keep_all", "masked_lm", "mask_share", "top_k",
-      "points_per_row", "points", "random_search")}
+  given = {name: getattr(args, name) for name in (
+      "budget", "agora_dev_share", "keep_all", "points", "random_search",
+      *_OF_ROUNDS) if getattr(args, name) is not None}
+  if "generators" in given:
+    given["generators"] = tuple(filter(None, args.generators.split(",")))
+  _check_effects(given)
   asked = agora_options.AgoraOptions(
       sets=_sets(args), seed=args.loop_seed,
-      generators=tuple(filter(None, args.generators.split(","))),
       provenance=dict(
           **machine.provenance(_ROOT, ["tools/agora.py", *argv]),
-          environment=tensorflow_environment.settings()), **same)
+          environment=tensorflow_environment.settings()), **given)
   asked.check()
   if not any(word.lstrip("-").startswith("model_dir") for word in rest):
     rest = [*rest, "--model_dir=runs/agora"]

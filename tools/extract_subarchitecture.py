@@ -29,6 +29,10 @@ from official_style.errors import UserError  # noqa: E402
 
 _LISTS = dict(num_layers="depths", num_attention_heads="heads",
               hidden_size="hidden_sizes", inner_dim="inner_dims")
+# What a run that is the maximum point has settled.
+_OF_REFERENCE = ("reference", "reference_steps", "reference_learning_rate",
+                 "train_data", "vocab_file", "vocab_size",
+                 "embedded_megabytes", "seq_length", "batch_size")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -50,20 +54,25 @@ def parser() -> argparse.ArgumentParser:
   add("--reference", help="maximum point, as 6,8,256,1024 for layers, heads,\n"
       "hidden and inner size; default the largest of the space")
   add("--reference_run", default="",
-      help="folder of a pretraining run that is the maximum point")
+      help="folder of a pretraining run that is the maximum point; its text,\n"
+           "words, length and batches are those of all trainings")
   add("--eps", type=int, default=1, help="one of so many candidates is trained")
 
+  # No defaults: what is given beside --reference_run is a mistake.
   add = flags.add_argument_group(
-      "Text and training of the maximum point").add_argument
-  add("--train_data", default="", help="text files or TFRecords")
-  add("--vocab_file", default="")
-  add("--vocab_size", type=int, default=4000, help="of a trained vocabulary")
-  add("--embedded_megabytes", type=float, default=4.0)
-  add("--seq_length", type=int, default=128)
-  add("--batch_size", type=int, default=16)
-  add("--reference_steps", type=int, default=1500)
-  add("--reference_learning_rate", type=float, default=2e-3)
-  add("--seed", type=int, default=0, help="of the order of the data")
+      "Text and training of the maximum point",
+      "Not beside --reference_run, but for the seed.").add_argument
+  add("--train_data", help="text files or TFRecords")
+  add("--vocab_file")
+  add("--vocab_size", type=int, help="of a trained vocabulary; default 4000")
+  add("--embedded_megabytes", type=float, help="default 4")
+  add("--seq_length", type=int, help="default 128")
+  add("--batch_size", type=int, help="default 16")
+  add("--reference_steps", type=int, help="default 1500")
+  add("--reference_learning_rate", type=float, help="default 2e-3")
+  add("--seed", type=int, default=0,
+      help="of the order of the data, where no run has settled that, and of\n"
+           "the random searches that are told beside what is found")
 
   add = flags.add_argument_group("Training of candidates").add_argument
   add("--steps", type=int, default=200)
@@ -117,17 +126,26 @@ def _space(args):
   return space, space.maximum()
 
 
+def _check_reference_run(args):
+  for name in _OF_REFERENCE:
+    if args.reference_run and getattr(args, name) is not None:
+      raise UserError(
+          f"--{name}: --reference_run={args.reference_run} is the maximum "
+          "point, with its text and sizes: leave it out, or --reference_run")
+
+
 def options_of(args, argv):
   """The `ExtractionOptions` of a command line."""
+  _check_reference_run(args)
   from official_style.search import latency_measuring
   from official_style.search.extraction import extraction_options
   space, reference = _space(args)
   same = {name: getattr(args, name) for name in (
-      "output", "restart", "workers", "reference_run", "eps", "train_data",
-      "vocab_file", "vocab_size", "embedded_megabytes", "seq_length",
-      "batch_size", "reference_steps", "reference_learning_rate", "seed",
-      "steps", "seeds", "warmup_steps", "clip_weights", "eval_batches", "error",
+      "output", "restart", "workers", "reference_run", "eps", "seed", "steps",
+      "seeds", "warmup_steps", "clip_weights", "eval_batches", "error",
       "long_candidates", "long_factor", "inference", "backend")}
+  same |= {name: getattr(args, name) for name in _OF_REFERENCE[1:]
+           if getattr(args, name) is not None}
   return extraction_options.ExtractionOptions(
       space=space, reference=reference,
       learning_rates=_numbers(args, "learning_rates", float),

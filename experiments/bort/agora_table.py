@@ -36,7 +36,7 @@ ARMS = {
     PLAIN: (),
     "Agora": ("--pruner=worst_one",),
     "Agora, random points": ("--pruner=worst_one", "--points=random"),
-    "Agora, no new rows": ("--pruner=worst_one", "--points=none"),
+    "Agora, no new rows": ("--points=none",),
     "Agora, soft labels": ("--pruner=worst_one", "--soft_labels"),
     "random search": ("--random_search",),
 }
@@ -64,7 +64,8 @@ class Job:
   @property
   def after(self) -> str:
     """The helper that it asks."""
-    if self.program == "train.py" or "--random_search" in ARMS[self.arm]:
+    if self.program == "train.py" or {
+        "--random_search", "--points=none"} & set(ARMS[self.arm]):
       return ""
     return Job(self.task, _HELPER).name
 

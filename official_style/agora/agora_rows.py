@@ -68,8 +68,8 @@ def open_rows(task, agora_dev_share: float) -> AgoraRows:
     raise UserError("a label holds a comma or begins or ends with a space: "
                     "rename it")
   embedded = not task.train_data.input_path
-  part = label_splits.parts_of(
-      source.train, max(2, round(1 / agora_dev_share)), stratify=True,
+  held = label_splits.held_out(
+      source.train, agora_dev_share, "--agora_dev_share", stratify=True,
       groups=[row.path for row in source.train] if embedded else None)
   examples, where = [], {}
   for number, row in enumerate(source.train):
@@ -79,8 +79,8 @@ def open_rows(task, agora_dev_share: float) -> AgoraRows:
   if len({len(one.inputs) for one in examples}) > 1:
     raise UserError("some rows are one text and others are two: make them "
                     "alike")
-  train = [one for one, p in zip(examples, part) if p]
-  dev = [one for one, p in zip(examples, part) if not p]
+  train = [one for one, is_held in zip(examples, held) if not is_held]
+  dev = [one for one, is_held in zip(examples, held) if is_held]
   if embedded:  # Parts of files may be alike.
     seen = {one.inputs for one in dev}
     train = [one for one in train if one.inputs not in seen]

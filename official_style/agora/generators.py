@@ -17,9 +17,12 @@ def of_spans(seed: int) -> dict:
 
 
 class TakingTurns:
-  """The first generator makes the first copy, the second the second, ...
+  """Generators of about as many points each, one asked after the other.
 
-  Where one can't change an input, the next ones are asked.
+  Which one is first for a row depends on the row's name; in the next round, or
+  for the next copy, it is the next one. So it hangs neither on the order of
+  rows nor on which others there are. Where one can't change an input, the next
+  ones are asked.
 
   Args:
     generators: name -> called with (examples, round, copy), gives a new input
@@ -31,15 +34,18 @@ class TakingTurns:
     self._generators = [(name, generators[name]) for name in names]
 
   def __call__(self, examples, round_number: int, copy: int) -> list:
-    first = copy % len(self._generators)
+    number = len(self._generators)
+    first = [(span_changes.key_of(one.id) + round_number + copy) % number
+             for one in examples]
     made: list = [None] * len(examples)
-    for name, generator in (self._generators[first:]
-                            + self._generators[:first]):
-      left = [i for i, new in enumerate(made) if new is None]
-      if not left:
-        break
-      for i, inputs in zip(left, generator(
-          [examples[i] for i in left], round_number, copy), strict=True):
-        if inputs is not None and inputs != examples[i].inputs:
-          made[i] = Proposal(inputs, name)
+    for asked_before in range(number):
+      for turn, (name, generator) in enumerate(self._generators):
+        left = [i for i, new in enumerate(made) if new is None and (
+            first[i] + asked_before) % number == turn]
+        if not left:
+          continue
+        for i, inputs in zip(left, generator(
+            [examples[i] for i in left], round_number, copy), strict=True):
+          if inputs is not None and inputs != examples[i].inputs:
+            made[i] = Proposal(inputs, name)
     return made

@@ -67,7 +67,7 @@ def open_source(task) -> LabelledSource:
   if task.num_folds or not evaluation:
     train, evaluation = _split(task, train, kind)
     part = (f"part {task.fold + 1} of {task.num_folds}" if task.num_folds
-            else f"{task.train_data.held_out_share:.0%}")
+            else f"{100 * task.train_data.held_out_share:.3g}%")
     lines.append(f"evaluation: {part} of the training rows, "
                  f"{len(evaluation):,} rows that share no text with the rest")
   else:
@@ -166,14 +166,17 @@ def _paths(path, part, named, optional) -> list[str]:
 
 def _split(task, rows, kind):
   """Training and evaluation rows out of the training rows."""
-  embedded = not task.train_data.input_path
-  parts = task.num_folds or max(2, round(1 / task.train_data.held_out_share))
-  part = label_splits.parts_of(
-      rows, parts, stratify=kind != labelled_tasks.NUMBER,
-      groups=[row.path for row in rows] if embedded else None)
-  fold = task.fold if task.num_folds else 0
-  return ([row for row, p in zip(rows, part) if p != fold],
-          [row for row, p in zip(rows, part) if p == fold])
+  stratify = kind != labelled_tasks.NUMBER
+  groups = None if task.train_data.input_path else [row.path for row in rows]
+  if task.num_folds:
+    held = label_splits.parts_of(
+        rows, task.num_folds, stratify, groups) == task.fold
+  else:
+    held = label_splits.held_out(
+        rows, task.train_data.held_out_share,
+        "--params_override=task.train_data.held_out_share", stratify, groups)
+  return ([row for row, is_held in zip(rows, held) if not is_held],
+          [row for row, is_held in zip(rows, held) if is_held])
 
 
 def _damage_lines(reports) -> list[str]:

@@ -32,6 +32,20 @@ def test_parts_share_no_text_and_each_has_every_label(tmp_path):
   assert len(set(ids)) == 54 and set(ids) == set(rows.where)
 
 
+@pytest.mark.parametrize("share, rows", [
+    (0.5, 30), (0.45, 27), (0.4, 24), (0.3, 18), (0.2, 12)])
+def test_the_dev_share_is_what_was_asked_for(tmp_path, share, rows):
+  task = _task(tiny.classes(tmp_path))
+  task.validation_data.input_path = tiny.classes(
+      tmp_path, rows=9, seed=4, name="dev.tsv")
+  assert len(agora_rows.open_rows(task, share).agora_dev) == rows
+
+
+def test_a_dev_share_of_less_than_one_text_names_the_flag(tmp_path):
+  with pytest.raises(UserError, match="--agora_dev_share=0.01 of them is less"):
+    agora_rows.open_rows(_task(tiny.classes(tmp_path)), 0.01)
+
+
 def test_the_official_dev_file_is_left_for_the_end(tmp_path):
   train = tiny.classes(tmp_path)
   task = _task(train)

@@ -2,7 +2,6 @@
 
 import collections
 
-from official_style.agora import generators
 from official_style.agora import span_changes
 from official_style.agora.example import Example
 
@@ -68,25 +67,3 @@ def test_changes_depend_on_seed_row_round_and_copy_only():
             span_changes.SpanChanges(span_changes.delete_span, 1)(
                 [ONE], 0, 0)[0]]
   assert len({alone, *others}) > 2
-
-
-def test_generators_take_turns_and_help_each_other_out():
-  asked = []
-
-  def upper(examples, round_number, copy):
-    asked.append([e.id for e in examples])
-    return [(e.inputs[0].upper(),) for e in examples]
-
-  def never(examples, round_number, copy):
-    return [None] * len(examples)
-
-  turns = generators.TakingTurns(
-      dict(never=never, upper=upper, span_deletion=generators.of_spans(0)[
-          "span_deletion"]), ["never", "upper", "span_deletion"])
-  assert turns([ONE], 0, 0)[0].generator == "upper"
-  assert turns([ONE], 0, 2)[0].generator == "span_deletion"
-  # Upper case changes nothing here; the next one is asked.
-  loud = Example("row-5", ("TWO WORDS",), "a")
-  found = turns([ONE, loud], 0, 1)
-  assert [one.generator for one in found] == ["upper", "span_deletion"]
-  assert turns([Example("row-6", ("X",), "a")], 0, 0) == [None]

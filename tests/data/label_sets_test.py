@@ -151,3 +151,34 @@ def test_rows_of_one_passage_stay_together():
   parts = label_splits.parts_of(rows, 5, stratify=True)
   assert len(set(parts)) == 5
   assert all(len(set(parts[i:i + 4])) == 1 for i in range(0, 80, 4))
+
+
+@pytest.mark.parametrize("num_parts", [2, 3, 4, 5, 7, 10, 20])
+def test_of_a_share_that_is_one_part_of_several_the_first_part_is_held_out(
+    num_parts):
+  rows = _rows(*((f"text {i % 97}", "abc"[i % 3]) for i in range(130)))
+  np.testing.assert_array_equal(
+      label_splits.held_out(rows, 1 / num_parts, "--share", stratify=True),
+      label_splits.parts_of(rows, num_parts, stratify=True) == 0)
+
+
+@pytest.mark.parametrize("share", [0.15, 0.3, 0.4, 0.45, 0.49, 0.012])
+def test_as_many_texts_are_held_out_as_was_asked_for(share):
+  rows = _rows(*((f"text {i % 500}", str(i % 500 % 4)) for i in range(1000)))
+  held = label_splits.held_out(rows, share, "--share", stratify=True)
+  assert held.sum() == pytest.approx(1000 * share, abs=2)
+  assert not {row.inputs for row, is_held in zip(rows, held) if is_held} & {
+      row.inputs for row, is_held in zip(rows, held) if not is_held}
+  counts = np.bincount([int(row.label) for row, is_held in zip(rows, held)
+                        if is_held])
+  assert counts.max() - counts.min() <= 2
+  np.testing.assert_array_equal(held[::-1], label_splits.held_out(
+      rows[::-1], share, "--share", stratify=True))
+
+
+def test_a_share_of_less_than_one_text_is_one_line_that_speaks_of_no_folds():
+  with pytest.raises(UserError) as told:
+    label_splits.held_out(_labelled(*"ab" * 4), 0.1, "--share", True)
+  assert str(told.value) == (
+      "f.tsv: 8 different texts: --share=0.1 of them is less than one: give "
+      "more rows, or a larger share")

@@ -39,8 +39,10 @@ def world(tmp_path_factory):
 
 def _arguments(world, name, *more):
   """Of the tool; flags of a tiny run come after ours."""
+  alone = {"--points=none", "--random_search"} & set(more)
   return [
-      f"--sets={world['sets']}", f"--helper={world['helper']}", *more,
+      f"--sets={world['sets']}",
+      *([] if alone else [f"--helper={world['helper']}"]), *more,
       *tiny.flags(str(world["folder"] / name), world["data"], EPOCHS=1.0,
                   **_TINY)[1:]]
 
@@ -192,9 +194,10 @@ def test_more_budget_goes_on_and_other_settings_are_refused(world, capsys):
   assert _state(run)["ended"] == "the budget is spent"
   _run(world, "more", "--budget=3")
   assert len(_state(run)["rounds"][1]["trainings"]) == 1
-  assert tool.main(_arguments(world, "more", "--budget=3", "--top_k=3")) == 2
-  assert "agora.top_k was 15 and is 3" in capsys.readouterr().err
-  _run(world, "more", "--budget=2", "--top_k=3", "--restart")
+  other = "--points_per_row=3"
+  assert tool.main(_arguments(world, "more", "--budget=3", other)) == 2
+  assert "agora.points_per_row was 1 and is 3" in capsys.readouterr().err
+  _run(world, "more", "--budget=2", other, "--restart")
   assert len(_state(run)["rounds"]) == 1
   assert not os.path.exists(os.path.join(run, "round-01"))
 
@@ -226,6 +229,59 @@ def test_a_helper_of_other_labels_is_refused(world, tmp_path, capsys):
   assert "is no fine-tuned run" in capsys.readouterr().err
 
 
+def _refusal(tmp_path, capsys, flags) -> str:
+  """The one line that such flags are answered with."""
+  assert tool.main([*flags, "--experiment=bert/sentence_prediction",
+                    "--init_checkpoint=", f"--train_data={tmp_path}/none.tsv",
+                    f"--model_dir={tmp_path}/out"]) == 2
+  error = capsys.readouterr().err
+  assert error.startswith("error: ") and error.count("\n") == 1
+  assert not os.path.exists(tmp_path / "out")
+  return error
+
+
+@pytest.mark.parametrize("flag", [
+    "--helper=h", "--pruner=worst_one", "--replay=1", "--soft_labels",
+    "--masked_lm=m", "--generators=span_swap", "--mask_share=0.2",
+    "--top_k=3", "--points_per_row=2"])
+@pytest.mark.parametrize("without", ["--points=none", "--random_search"])
+def test_what_has_no_effect_in_one_round_is_refused(
+    flag, without, capsys, tmp_path):
+  error = _refusal(tmp_path, capsys, ["--budget=3", without, flag])
+  assert error == (f"error: {flag.split('=')[0]}: has no effect with {without},"
+                   " which is one round without new rows: leave it out\n")
+
+
+@pytest.mark.parametrize("points", ["errors", "none"])
+def test_random_search_leaves_no_choice_of_points(points, capsys, tmp_path):
+  assert "error: --points: has no effect with --random_search" in _refusal(
+      tmp_path, capsys, ["--budget=3", "--random_search", f"--points={points}"])
+
+
+@pytest.mark.parametrize("flags, said", [
+    (["--top_k=3"], "--top_k: has no effect without masked_words"),
+    (["--mask_share=0.3", "--masked_lm=m", "--generators=span_swap"],
+     "--masked_lm: has no effect without masked_words")])
+def test_what_has_no_effect_without_masked_words_is_refused(
+    flags, said, capsys, tmp_path):
+  assert said in _refusal(
+      tmp_path, capsys, ["--budget=3", "--helper=h", *flags])
+
+
+def test_what_is_not_given_has_the_defaults_of_the_options():
+  more = ["--experiment=bert/sentence_prediction", "--init_checkpoint="]
+  asked, _ = tool.options_of(["--budget=3", "--helper=h", *more])
+  assert (asked.pruner, asked.points, asked.top_k) == ("lcs", "errors", 15)
+  assert asked.generators == ()
+  for flags in (["--points=none"], ["--random_search", "--loop_seed=3"]):
+    asked, _ = tool.options_of(["--budget=3", *flags, *more])
+    assert not asked.makes_points
+  asked, _ = tool.options_of([
+      "--budget=3", "--helper=h", "--points=random", "--masked_lm=m",
+      "--top_k=3", "--pruner=worst_one", "--replay=1", *more])
+  assert (asked.pruner, asked.points, asked.top_k) == ("worst_one", "random", 3)
+
+
 @pytest.mark.parametrize("flags, said", [
     (["--budget=0", "--helper=h"], "--budget=0: must be at least 1"),
     (["--budget=3"], "--helper: who labels new points?"),
@@ -245,12 +301,7 @@ def test_a_helper_of_other_labels_is_refused(world, tmp_path, capsys):
 ])
 def test_flags_that_make_no_sense_are_told_in_one_line(
     flags, said, capsys, tmp_path):
-  assert tool.main([*flags, "--experiment=bert/sentence_prediction",
-                    "--init_checkpoint=", f"--model_dir={tmp_path}/out"]) == 2
-  error = capsys.readouterr().err
-  assert error.startswith("error: ") and error.count("\n") == 1
-  assert said in error
-  assert not os.path.exists(tmp_path / "out")
+  assert said in _refusal(tmp_path, capsys, flags)
 
 
 def test_of_the_papers_480_sets_some_are_drawn():

@@ -54,6 +54,37 @@ def test_flags_that_make_no_sense_are_told_in_one_line(
   assert not os.path.exists(tmp_path / "out")
 
 
+@pytest.mark.parametrize("flag", [
+    "--reference=6,8,256,1024", "--reference_steps=1500",
+    "--reference_learning_rate=2e-3", "--train_data=a.txt", "--vocab_file=b",
+    "--vocab_size=4000", "--embedded_megabytes=1", "--seq_length=128",
+    "--batch_size=16"])
+def test_what_a_run_has_settled_can_not_be_asked_for_beside_it(
+    flag, capsys, tmp_path):
+  """Even where the value is the default: the run may have another."""
+  assert tool.main(["--reference_run=runs/bert", flag,
+                    f"--output={tmp_path}/out"]) == 2
+  error = capsys.readouterr().err
+  assert error == (
+      f"error: {flag.split('=')[0]}: --reference_run=runs/bert is the maximum "
+      "point, with its text and sizes: leave it out, or --reference_run\n")
+  assert not os.path.exists(tmp_path / "out")
+
+
+def test_what_counts_beside_a_run_is_no_mistake():
+  options = _options("--reference_run=runs/bert", "--seed=3", "--steps=7",
+                     "--eval_batches=5", "--lengths=64", "--restart")
+  assert options.reference_run == "runs/bert" and options.seed == 3
+  options.check()
+
+
+def test_flags_that_are_not_given_have_the_defaults_of_the_options():
+  options = _options()
+  assert (options.reference_steps, options.seq_length, options.train_data) == (
+      1500, 128, "")
+  assert _options("--seq_length=64", "--vocab_size=9").seq_length == 64
+
+
 def _command(folder, data, *more):
   return [sys.executable, str(TOOLS / "extract_subarchitecture.py"),
           f"--output={folder}", f"--train_data={data}", "--depths=1",

@@ -235,8 +235,9 @@ class _Extraction:
   def _results(self) -> extraction_results.ExtractionResults:
     options = self._options
     return extraction_results.ExtractionResults(
-        order=self._order, reference=self._reference.architecture,
-        like=self._like, steps=options.steps,
+        order=self._order, taken=self._taken,
+        reference=self._reference.architecture, like=self._like,
+        steps=options.steps,
         learning_rates=options.learning_rates, seeds=self._seeds,
         runs=self._trainings.items(),
         latencies=self._latency.items() if self._latency else {},
@@ -303,9 +304,12 @@ class _Extraction:
     return ["extraction.png"]
 
   def _cpu_seconds(self) -> dict:
+    """Of phases, and of all trainings of the candidates that are taken."""
     used: dict = {}
     for (name, _), value in self._phases.items().items():
       used[name] = used.get(name, 0.0) + value["cpu_seconds"]
+    names = {one.name for one in self._taken}
     used["trainings"] = sum(
-        value["cpu_seconds"] for value in self._trainings.items().values())
+        value["cpu_seconds"] for key, value in self._trainings.items().items()
+        if key[0] in names)
     return used | dict(total=sum(used.values()))

@@ -33,7 +33,8 @@ class ExtractionOptions:
     backend, lengths, timing: of latencies.
     long_candidates, long_factor: that train so many times longer, to compare.
     workers: processes that train.
-    seed: of data order and of random comparisons.
+    seed: of data order, where there is no `reference_run`, and of random
+      comparisons.
     restart: whether to forget what an earlier extraction found out.
     provenance: command, machine, versions and revision.
   """

@@ -32,6 +32,8 @@ class ExtractionResults:
 
   Attributes:
     order: all candidates, in order.
+    taken: those of the stride, in order; of others nothing counts, even where
+      an earlier extraction has trained them.
     reference: the maximum point.
     like: what all have in common.
     steps: s.
@@ -44,6 +46,7 @@ class ExtractionResults:
     seed: of what is random in the comparison.
   """
   order: Sequence[Architecture]
+  taken: Sequence[Architecture]
   reference: Architecture
   like: cost_model.ModelSizes
   steps: int
@@ -62,8 +65,8 @@ class ExtractionResults:
 
   @functools.cached_property
   def trained(self) -> list[Architecture]:
-    """Those with all their short trainings, in order."""
-    return [one for one in self.order if all(
+    """Those of the stride with all their short trainings, in order."""
+    return [one for one in self.taken if all(
         (one.name, rate, seed, self.steps) in self.runs
         for rate in self.learning_rates for seed in self.seeds)]
 

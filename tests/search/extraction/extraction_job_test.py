@@ -211,3 +211,20 @@ def test_states_are_those_of_the_maximum_point(folder):
   assert abs(kept - outputs["sequence_output"].numpy()).max() < 2e-3
   logits = reference.head(outputs["sequence_output"]).numpy()
   assert abs(logits - outputs["mlm_logits"].numpy()).max() < 1e-5
+
+
+def test_a_larger_eps_in_the_same_folder_finds_in_its_own_stride(folder):
+  """Though the other candidate was trained before, and stays known."""
+  known = (folder / "trainings.jsonl").read_bytes()
+  extraction_job.run(_options(folder, eps=2))
+  results = json.loads((folder / "results.json").read_text())
+  assert (results["eps"], results["trained"]) == (2, 1)
+  assert results["found"] == "1-2-8-8" and results["regrets"] == []
+  rows = _rows(folder)
+  assert rows[0]["cross_entropy"] and not rows[1]["cross_entropy"]
+  # Of what other candidates took nothing is counted.
+  seconds = [sum(json.loads(line)["result"]["cpu_seconds"]
+                 for line in known.splitlines()[1:] if name in str(line))
+             for name in ("1-2-8-8", "1-2-16-8")]
+  assert results["cpu_seconds"]["trainings"] == pytest.approx(seconds[0])
+  assert (folder / "trainings.jsonl").read_bytes() == known and seconds[1] > 0

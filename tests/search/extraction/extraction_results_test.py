@@ -25,8 +25,9 @@ def _results(errors, seeds=(0,), rates=(0.1,), **changes):
   runs = {(one.name, rate, seed, 8): _errors(errors(i, rate, seed))
           for i, one in enumerate(ORDER) for rate in rates for seed in seeds}
   return lib.ExtractionResults(**(dict(
-      order=ORDER, reference=TOP, like=LIKE, steps=8, learning_rates=rates,
-      seeds=seeds, runs=runs, latencies={}, lengths=(4,), inference="macs")
+      order=ORDER, taken=ORDER, reference=TOP, like=LIKE, steps=8,
+      learning_rates=rates, seeds=seeds, runs=runs, latencies={}, lengths=(4,),
+      inference="macs")
       | changes))
 
 
@@ -125,3 +126,16 @@ def test_what_each_seed_alone_would_have_found():
   # Of six pairs only those of the first and the last are in another order.
   assert check["tau_between_seeds"] < 1
   assert strided_search.best(ORDER, results.w, 8) == results.found()
+
+
+def test_only_what_the_stride_takes_is_found_though_others_are_known():
+  # All four were trained before; the second is the best by far.
+  results = _results(lambda i, rate, seed: (1, 0.01, 1, 1)[i],
+                     taken=strided_search.strided(ORDER, 2))
+  assert results.trained == [ORDER[0], ORDER[2]]
+  assert results.found() == ORDER[0]
+  assert results.front() and ORDER[1].name not in results.front()
+  assert set(results.long_choice(4)) == {ORDER[0], ORDER[2]}
+  assert results.regrets() == []
+  whole = _results(lambda i, rate, seed: (1, 0.01, 1, 1)[i], taken=ORDER)
+  assert whole.found() == ORDER[1] and whole.regrets()

@@ -1,0 +1,40 @@
+"""Which rows a run trains and evaluates on."""
+
+import pytest
+
+from official_style.configs import fine_tuning
+from official_style.data import labelled_sources
+from official_style.errors import UserError
+from tests.reference import tiny_fine_tuning as tiny
+
+
+def _task(path, share=0.1, **kwargs):
+  task = fine_tuning.SentencePredictionTaskConfig()
+  task.train_data.input_path = str(path)
+  task.train_data.held_out_share = share
+  for key, value in kwargs.items():
+    setattr(task, key, value)
+  return task
+
+
+@pytest.mark.parametrize("share, rows, said", [
+    (0.5, 30, "50%"), (0.45, 27, "45%"), (0.4, 24, "40%"), (0.3, 18, "30%"),
+    (0.125, 8, "12.5%"), (0.1, 6, "10%")])
+def test_the_share_that_is_said_is_held_out(tmp_path, share, rows, said):
+  source = labelled_sources.open_source(_task(tiny.classes(tmp_path), share))
+  assert len(source.eval) == rows and len(source.train) == 60 - rows
+  assert (f"evaluation: {said} of the training rows, {rows} rows that share no "
+          "text with the rest") in source.lines
+
+
+def test_too_few_texts_to_hold_out_a_share_speak_of_no_folds(tmp_path):
+  path = tiny.classes(tmp_path, rows=8)
+  with pytest.raises(UserError) as told:
+    labelled_sources.open_source(_task(path))
+  assert str(told.value) == (
+      f"{path}: 8 different texts: --params_override=task.train_data."
+      "held_out_share=0.1 of them is less than one: give more rows, or a "
+      "larger share")
+  with pytest.raises(UserError, match="into 10 parts: give more rows, or "
+                     "fewer folds"):
+    labelled_sources.open_source(_task(path, num_folds=10))
