@@ -5,13 +5,13 @@ import pathlib
 import statistics
 
 
-def evaluations(folder: pathlib.Path) -> list[dict]:
+def evaluations(folder: pathlib.Path, split: str = "eval") -> list[dict]:
   """Metrics of a run on held-out rows, in order; none where it has not run."""
   path = folder / "metrics.jsonl"
   if not path.exists():
     return []
   with path.open(encoding="utf-8") as f:
-    return [row for row in map(json.loads, f) if row["split"] == "eval"]
+    return [row for row in map(json.loads, f) if row["split"] == split]
 
 
 def with_known(keys, results: list[dict], file: pathlib.Path,

@@ -4,10 +4,17 @@
         --encoder=all-MiniLM-L6-v2
 
 The first two layers of an encoder are fine-tuned on three small tasks, with all
-of its layers, fine-tuned on the same rows, as the helper; two jobs at a time, a
-core each. Stopped at any moment, the same command goes on. With --report only
-prints the table of what is there, and writes agora_table.json beside itself;
-what that knows of jobs that are not there stays.
+of its layers, fine-tuned on the same four fifths of the training rows, as the
+helper; the last fifth is agora-dev, and the task's own evaluation rows, of MRPC
+its labelled test rows, are looked at once. Sets of hyperparameters differ in
+seed and learning rate and are drawn from one list: three for Agora, which drops
+one in each round, six where there are no new rows, the three among them. So all
+but the first two arms take six fine-tunings, beside the helper's own.
+
+Two jobs at a time, a core each. Stopped at any moment, the same command goes
+on. With --report only prints the table of what is there, and writes
+agora_table.json beside itself; what that knows of jobs that are not there
+stays.
 """
 
 import argparse
@@ -25,20 +32,27 @@ import job_queue  # noqa: E402
 import run_results  # noqa: E402
 
 SEEDS = (1, 2, 3)
-# The metric that GLUE reports, and tokens of a row.
-TASKS = {"RTE": ("accuracy", 128), "CoLA": ("matthews_correlation", 32),
-         "MRPC": ("accuracy", 96)}
-_RATES = (5e-5, 1e-4, 2e-4)
-# 3 fine-tunings, 2 and 1: a set goes in each round.
-_BUDGET = 6
-_HELPER, PLAIN = "helper", "plain"
+# The metric that checkpoints and sets are chosen by, tokens of a row, and the
+# rows that are reported on.
+TASKS = {"RTE": ("accuracy", 128, "dev.tsv"),
+         "CoLA": ("matthews_correlation", 32, "dev.tsv"),
+         "MRPC": ("f1", 96, "test-labeled.tsv")}
+_RATES, _RATE = (5e-5, 1e-4, 2e-4), 1e-4
+# Of training seeds; a repetition shares none with another.
+_APART = 100
+_SETS = 6
+_DEV_SHARE = 0.2
+_HELPER, _ALL_ROWS = "helper", "all rows, one set"
+# What the others are compared with: as many fine-tunings, no new rows.
+SEARCH = "random search"
+_AGORA = (f"--budget={_SETS}", "--draw_sets=3", "--pruner=worst_one")
 ARMS = {
-    PLAIN: (),
-    "Agora": ("--pruner=worst_one",),
-    "Agora, random points": ("--pruner=worst_one", "--points=random"),
-    "Agora, no new rows": ("--points=none",),
-    "Agora, soft labels": ("--pruner=worst_one", "--soft_labels"),
-    "random search": ("--random_search",),
+    _ALL_ROWS: (),
+    "one set": ("--budget=1", "--draw_sets=1", "--points=none"),
+    SEARCH: (f"--budget={_SETS}", f"--draw_sets={_SETS}", "--points=none"),
+    "Agora": _AGORA,
+    "Agora, random points": (*_AGORA, "--points=random"),
+    "Agora, soft labels": (*_AGORA, "--soft_labels"),
 }
 
 
@@ -64,44 +78,52 @@ class Job:
   @property
   def after(self) -> str:
     """The helper that it asks."""
-    if self.program == "train.py" or {
-        "--random_search", "--points=none"} & set(ARMS[self.arm]):
-      return ""
-    return Job(self.task, _HELPER).name
+    asks = self.program != "train.py" and "--points=none" not in ARMS[self.arm]
+    return Job(self.task, _HELPER).name if asks else ""
 
   @property
   def program(self) -> str:
     """What runs it."""
-    return ("train.py" if self.arm in (_HELPER, PLAIN)
+    return ("train.py" if self.arm in (_HELPER, _ALL_ROWS)
             else os.path.join("tools", "agora.py"))
 
   def arguments(self, places: Places) -> list[str]:
     """Of the program."""
-    gin = [f"SEQ_LENGTH = {TASKS[self.task][1]}", "EPOCHS = 3.0",
-           "BATCH_SIZE = 32"]
-    if self.arm != _HELPER:
-      gin += ["NUM_LAYERS = 2", "DROP_TOP_LAYERS = True"]
-    if self.program == "train.py":
-      gin += [f"SEED = {self.seed}", f"LEARNING_RATE = {_RATES[1]}"]
-      own = []
-    else:
-      own = [f"--budget={_BUDGET}", f"--loop_seed={self.seed}",
-             f"--set_seeds={self.seed}",
-             f"--learning_rates={','.join(map(str, _RATES))}",
-             *ARMS[self.arm]]
-      if self.after:
-        own.append(f"--helper={places.runs / self.after}")
-    return [
-        *own, "--experiment=bert/sentence_prediction",
-        f"--task_name={self.task}", f"--train_data={places.glue}/{self.task}",
+    _, seq_length, reported = TASKS[self.task]
+    folder = f"{places.glue}/{self.task}"
+    common = [
+        "--experiment=bert/sentence_prediction", f"--task_name={self.task}",
         f"--init_checkpoint={places.encoder}",
-        *(f"--gin_params={binding}" for binding in gin)]
+        f"--gin_params=SEQ_LENGTH = {seq_length}", "--gin_params=EPOCHS = 3.0",
+        "--gin_params=BATCH_SIZE = 32"]
+    if self.arm == _HELPER:
+      # What it holds out is agora-dev.
+      return common + [
+          f"--train_data={folder}/train.tsv",
+          f"--test_data={folder}/{reported}",
+          f"--params_override=task.train_data.held_out_share={_DEV_SHARE}",
+          f"--gin_params=LEARNING_RATE = {_RATE}"]
+    common += [f"--train_data={folder}/train.tsv",
+               f"--eval_data={folder}/{reported}",
+               "--gin_params=NUM_LAYERS = 2",
+               "--gin_params=DROP_TOP_LAYERS = True"]
+    if self.arm == _ALL_ROWS:
+      return common + [f"--gin_params=SEED = {self.seed}",
+                       f"--gin_params=LEARNING_RATE = {_RATE}"]
+    first = self.seed * _APART
+    seeds = ",".join(map(str, range(first, first + _SETS)))
+    helper = [f"--helper={places.runs / self.after}"] if self.after else []
+    return [f"--loop_seed={self.seed}", f"--set_seeds={seeds}",
+            f"--learning_rates={','.join(map(str, _RATES))}",
+            f"--agora_dev_share={_DEV_SHARE}", *ARMS[self.arm], *helper,
+            *common]
 
   def value(self, runs: pathlib.Path) -> float:
     """What it reached on rows that steered nothing."""
     metric, folder = TASKS[self.task][0], runs / self.name
     if self.program == "train.py":
-      return run_results.evaluations(folder)[-1][metric]
+      split = "test" if self.arm == _HELPER else "eval"
+      return run_results.evaluations(folder, split)[-1][metric]
     state = json.loads((folder / "agora.json").read_text("utf-8"))["state"]
     return state["report"]["metrics"][metric]
 
@@ -120,22 +142,22 @@ def collect(runs: pathlib.Path) -> list[dict]:
 
 
 def table(results) -> str:
-  """A row an arm, a column a task; what it gains on plain, seed by seed."""
+  """A row an arm, a column a task; what it gains on a search, by seed."""
   lines = ["| | " + " | ".join(
-      f"{task}, {metric.replace('_', ' ')} | on plain"
-      for task, (metric, _) in TASKS.items()) + " |",
+      f"{task}, {metric.replace('_', ' ')} | more than {SEARCH}"
+      for task, (metric, _, _) in TASKS.items()) + " |",
            "|---" * (1 + 2 * len(TASKS)) + "|"]
   for arm in (_HELPER, *ARMS):
     cells = []
     for task in TASKS:
-      values = {name: {r["seed"]: r["value"] for r in results
-                       if (r["task"], r["arm"]) == (task, name)}
-                for name in (arm, PLAIN)}
-      gained = [f"{100 * (value - values[PLAIN][seed]):+.1f}"
-                for seed, value in values[arm].items()
-                if seed in values[PLAIN] and arm != PLAIN]
-      cells += [run_results.spread(list(values[arm].values()), 100, 1)
-                if values[arm] else "", ", ".join(gained)]
+      values, searched = (
+          {r["seed"]: r["value"] for r in results
+           if (r["task"], r["arm"]) == (task, name)} for name in (arm, SEARCH))
+      gained = [f"{100 * (value - searched[seed]):+.1f}"
+                for seed, value in values.items()
+                if seed in searched and arm != SEARCH]
+      cells += [run_results.spread(list(values.values()), 100, 1)
+                if values else "", ", ".join(gained)]
     lines.append(f"| {arm} | {' | '.join(cells)} |")
   return "\n".join(lines)
 

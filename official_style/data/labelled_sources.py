@@ -142,12 +142,20 @@ def _read(task, named, reports) -> dict:
     used = layout
     if part == "train" and task.soft_label_column:
       used = dataclasses.replace(layout, probabilities=task.soft_label_column)
-    if part == "test" and named and named.name == "CoLA":
-      used = labelled_files.Layout(("sentence",))  # Its one odd file.
     paths = _paths(path, part, named, optional=part == "eval"
                    and not task.validation_data.input_path)
+    if part == "test" and named and named.name == "CoLA" and (
+        "sentence" in _first_row(paths)):
+      used = labelled_files.Layout(("sentence",))  # Its one odd file.
     rows[part] = labelled_files.read_rows(paths, used, reports[part])
   return rows
+
+
+def _first_row(paths):
+  for path in paths:
+    for _, record in table_files.iter_records(path, LabelledReport()):
+      return list(record)
+  return []
 
 
 def _paths(path, part, named, optional) -> list[str]:

@@ -38,3 +38,18 @@ def test_too_few_texts_to_hold_out_a_share_speak_of_no_folds(tmp_path):
   with pytest.raises(UserError, match="into 10 parts: give more rows, or "
                      "fewer folds"):
     labelled_sources.open_source(_task(path, num_folds=10))
+
+
+@pytest.mark.parametrize("content, texts", [
+    ("index\tsentence\n0\tOne.\n", ["One."]),
+    # Its dev file, or any like it.
+    ("gj04\t1\t\tOne.\ngj04\t0\t*\tTwo the.\n", ["One.", "Two the."])])
+def test_rows_of_cola_to_test_on_have_labels_or_not(tmp_path, content, texts):
+  train, test = tmp_path / "train.tsv", tmp_path / "other.tsv"
+  train.write_text("".join(
+      f"gj04\t{i % 2}\t\tSentence {i}.\n" for i in range(40)), "utf-8")
+  test.write_text(content, "utf-8")
+  source = labelled_sources.open_source(
+      _task(train, task_name="CoLA", test_path=str(test)))
+  assert [row.inputs[0][0] for row in source.test] == texts
+  assert all(row.label for row in source.test) == (len(texts) == 2)
