@@ -181,6 +181,35 @@ def test_weights_for_any_budget_are_searched_a_list_at_a_time(
   assert details["flops_speedup"] >= 1.6
 
 
+@pytest.fixture(scope="module")
+def asked(tmp_path_factory):
+  """Folder with a run that is judged by whole questions."""
+  folder = tmp_path_factory.mktemp("asked")
+  decides = {"trainer.best_checkpoint_eval_metric": "best_candidate"}
+  assert tiny.run(folder / "run", tiny.questions(folder), "--task_name=MultiRC",
+                  params=decides, EPOCHS=0.5, SEQ_LENGTH=24) == 0
+  return folder
+
+
+@pytest.mark.parametrize("fitness", ["kl", "metric"])
+def test_questions_with_several_candidates_are_judged_as_a_whole(
+    tool, asked, tmp_path, fitness, capsys):
+  output = tmp_path / "schedule.json"
+  assert _search(tool, asked, output, f"--fitness={fitness}",
+                 "--search_rows=11", run="run", target="--flops_speedup=1.1",
+                 ) == 0
+  details = schedule_file.read(str(output)).details
+  assert details["search"]["metric"] == "best_candidate"
+  # Each has two candidates, and both are there: 11 rows were asked for.
+  assert details["search"]["rows"] == 10
+  assert details["search"]["questions"] == 5
+  for part in ("search", "dev"):
+    assert 0 <= details["quality"][part]["best_candidate"] <= 1
+    assert 0 <= details["quality"][part]["exact_match"] <= 1
+  assert ("best candidate: on 10 training rows, of 5 questions"
+          in capsys.readouterr().out)
+
+
 @pytest.mark.slow
 def test_shares_of_a_rows_own_tokens_are_not_searched(
     tool, runs, tmp_path, capsys):
