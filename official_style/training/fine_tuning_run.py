@@ -10,6 +10,7 @@ from official_style.tasks import any_budget
 from official_style.tasks import sentence_prediction
 from official_style.training import fine_tuning_words
 from official_style.training import machinery as machinery_lib
+from official_style.training import metrics_log
 from official_style.training import predictions
 from official_style.training import run_frame
 from official_style.training import threshold_schedule
@@ -126,6 +127,8 @@ class FineTuningJob:
         if said is not None:
           predictions.write(run.folder.file(name), self.labels,
                             predictions.lines(rows, self.labels, said))
+      if test_metrics:
+        metrics_log.append(run.folder.path, step, "test", test_metrics)
     return dataclasses.replace(
         result, words=fine_tuning_words.of(run, state, result, seconds))
 
