@@ -288,5 +288,5 @@ class _Search:
         fingerprint=self._fingerprint())
     schedule_file.write(
         options.output, winner.lengths, self._n, self._place, self._selection,
-        report.details())
+        report.details(), self._run.encoder.attention)
     return report.text()

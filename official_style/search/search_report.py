@@ -4,6 +4,7 @@ import dataclasses
 from typing import Any, Mapping, Optional, Sequence
 
 from official_style import command_words
+from official_style.configs import pyramid_command
 from official_style.configs import schedule_file
 from official_style.modeling import retention_schedule
 from official_style.search import budgets
@@ -15,7 +16,7 @@ LATENCY = "latency.json"
 _TITLES = dict(dense="all tokens", found="found",
                exponential="best exponential", uniform="the same in all layers")
 # Of the command a run was trained with, what another run's does not take over.
-_NOT_TAKEN = ("experiment", "model_dir", "restart", "mode", "dry_run",
+_NOT_TAKEN = ("model_dir", "restart", "mode", "dry_run",
               "allow_config_change")
 
 
@@ -197,10 +198,9 @@ class SearchReport:
     return a < b if self.run.higher_is_better else a > b
 
   def _next(self) -> list[str]:
-    given = command_words.repeated(self.run.command or (), _NOT_TAKEN)
-    binding = f'TOKEN_SCHEDULE_FILE = "{self.options.output}"'
-    command = ["python", "train.py", "--experiment=pyramid_bert", *given,
-               f"--gin_params={binding}", *self._selection_flags()]
+    command = ["python", "train.py", *pyramid_command.following(
+        self.run.command or (), self.options.output, self.run.config.task,
+        _NOT_TAKEN), *self._selection_flags()]
     return ["", f"written to   {self.options.output}", "",
             "What to run next, to train with it:",
             f"  {command_words.line(command)}"]

@@ -2,8 +2,10 @@
 
 import dataclasses
 
+from official_style.configs import encoders
 from official_style.configs import fine_tuning
 from official_style.configs import resolve
+from official_style.configs import retention
 from official_style.data import classification_data
 from official_style.errors import UserError
 from official_style.tasks import any_budget
@@ -69,6 +71,12 @@ class FineTuningJob:
 
   def prepare(self, config, folder, say, show):
     """Returns `ClassificationData`."""
+    encoder = config.task.model.encoder.get()
+    if isinstance(encoder, encoders.PyramidBertEncoderConfig):
+      scaled = retention.scaling_of(
+          encoder, config.task.train_data.seq_length)
+      if scaled:
+        say(scaled)
     return classification_data.prepare(
         config.task, folder, config.trainer.seed, say, show,
         one_length=fine_tuning.compiles_lengths(config.runtime))

@@ -1,6 +1,7 @@
 """A whole search on a tiny run, through the command's front door."""
 
 import json
+import shlex
 import shutil
 
 import pytest
@@ -101,6 +102,27 @@ def test_a_changed_file_is_noticed_when_a_run_goes_on(
   mine.write_text(json.dumps(content))
   assert tiny.run(tmp_path / "run", runs / "train.tsv", **train) == 2
   assert "token_schedule_digest was" in capsys.readouterr().err
+
+
+def test_the_command_it_ends_with_keeps_length_and_attention(
+    tool, runs, tmp_path, capsys):
+  data = str(runs / "train.tsv")
+  assert tiny.run(tmp_path / "long", data, EPOCHS=0.2, FAVOR_FEATURES=16,
+                  experiment="bert/performer", SEQ_LENGTH=24) == 0
+  capsys.readouterr()
+  output = tmp_path / "schedule.json"
+  assert _search(tool, tmp_path, output, "--strategy=family", run="long",
+                 target="--flops_speedup=1.1") == 0
+  said = capsys.readouterr().out
+  command, = [line for line in said.splitlines() if "python train.py" in line]
+  words = shlex.split(command)[1:]
+  assert "--experiment=pyramid_bert/performer" in words
+  assert tiny_runs.run_here([
+      *words, f"--model_dir={tmp_path / 'next'}", "--dry_run"]) == 0
+  kept = " ".join(map(str, schedule_file.read(str(output)).token_schedule))
+  said = capsys.readouterr().out
+  assert f"tokens kept  {kept} of 24" in said and "scaled" not in said
+  assert "favor" in said
 
 
 class _Killed(Exception):
