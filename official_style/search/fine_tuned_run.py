@@ -201,6 +201,8 @@ def open_run(folder: str, say: Callable[[str], None] = lambda line: None,
   data = classification_data.prepare(
       run.config.task, data_folder, run.config.trainer.seed, lambda line: None,
       show)
+  # Nothing is trained here: a run that ended before its warm-up will do.
+  run.config.trainer.optimizer_config.warmup.type = None
   # As training did, from the same labels: what decides, for one.
   fine_tuning_run.FineTuningJob().complete(run.config, data)
   # Here, what is measured is one list at a time.

@@ -6,6 +6,7 @@ from official_style.configs import encoders
 from official_style.configs import fine_tuning
 from official_style.configs import resolve
 from official_style.configs import retention
+from official_style.configs import validation
 from official_style.data import classification_data
 from official_style.errors import UserError
 from official_style.tasks import any_budget
@@ -82,7 +83,11 @@ class FineTuningJob:
         one_length=fine_tuning.compiles_lengths(config.runtime))
 
   def complete(self, config, data):
-    """Fills in what depends on the number of rows and on the labels."""
+    """Fills in what depends on the number of rows and on the labels.
+
+    Raises:
+      UserError: if the configuration doesn't fit them.
+    """
     self.labels = labels = data.source.labels
     model = config.task.model
     if model.num_classes not in (0, labels.num_outputs):
@@ -94,6 +99,8 @@ class FineTuningJob:
     if not trainer.train_steps:
       trainer.train_steps = data.train.steps_of(trainer.epochs)
       resolve.complete_schedule(trainer)
+      # Its lengths are known only now.
+      validation.validate_optimizer(trainer)
     interval = data.train.steps_of(1 / trainer.evaluations_per_epoch)
     trainer.validation_interval = trainer.validation_interval or interval
     trainer.checkpoint_interval = trainer.checkpoint_interval or interval

@@ -7,6 +7,7 @@ import shutil
 import pytest
 
 from official_style.configs import schedule_file
+from official_style.search import fine_tuned_run
 from official_style.search import latency_measuring
 from official_style.search import prefix_evaluator
 from tests.reference import resolving  # noqa: F401, registers experiments
@@ -263,6 +264,15 @@ def test_mistakes_are_told_in_one_line(
   assert tool.main([f"--model_dir={runs / 'dense'}", *flags]) == 2
   message = capsys.readouterr().err.strip().splitlines()[-1]
   assert message.startswith("error: ") and said in message
+
+
+def test_a_run_that_ended_before_its_warm_up_can_be_searched(runs, tmp_path):
+  shutil.copytree(runs / "dense", tmp_path / "run")
+  params = tmp_path / "run" / "params.yaml"
+  content = params.read_text()
+  assert content.count("warmup_steps: null") >= 1
+  params.write_text(content.replace("warmup_steps: null", "warmup_steps: 500"))
+  assert fine_tuned_run.open_run(str(tmp_path / "run")).metric == "accuracy"
 
 
 def test_runs_that_are_not_whole_are_refused(tool, runs, tmp_path, capsys):

@@ -244,6 +244,9 @@ def test_a_head_for_other_labels_starts_anew(whole, tmp_path, capsys):
     (["--params_override=trainer.best_checkpoint_eval_metric=bleu"], {},
      "accuracy, f1"),
     (["--params_override=task.model.num_classes=7"], {}, "the labels need 3"),
+    ([], dict(WARMUP_STEPS=14, EPOCHS=2.0),
+     "warmup_steps=14: the warm-up is not over when the run is, at "
+     "trainer.train_steps=14"),
 ])
 def test_what_cannot_work_is_told_before_the_first_step(
     pretrained, tmp_path, capsys, flags, gin, said):
