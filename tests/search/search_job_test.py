@@ -254,6 +254,8 @@ def test_shares_of_a_rows_own_tokens_are_not_searched(
     (["--flops_speedup=2", "--selection_place=above"], "must be one of"),
     (["--flops_speedup=2", "--token_selector=first_k", "--coreset_m=2"],
      "coreset_m=2"),
+    (["--flops_speedup=2", "--token_selector=first_k",
+      "--coreset_metric=cosine"], "--coreset_metric=cosine"),
     (["--speedup=2", "--latency_table=no.json"], "--latency_table=no.json"),
     (["--flops_speedup=2", "--output=no/folder/x.json"], "there is no folder"),
     (["--flops_speedup=2", "--output=."], "is a folder"),
