@@ -57,6 +57,12 @@ def _validate_thresholds(task):
     raise UserError(
         f"task.threshold_speedup={speedup}: the encoder has its tokens kept by "
         "a list already: learn thresholds with bert_encoder")
+  attention = getattr(encoder, "attention", "softmax")
+  if attention != "softmax":
+    raise UserError(
+        f"task.threshold_speedup={speedup} with task.model.encoder.any."
+        f"attention={attention}: thresholds are of attention weights, "
+        "which only softmax forms: learn them with attention=softmax")
   if encoder.num_layers == 1:
     raise UserError(
         f"task.threshold_speedup={speedup}: one layer, which works on [CLS] "

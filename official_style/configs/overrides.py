@@ -125,7 +125,7 @@ def read_params_override(text: str) -> list[Override]:
   if text.endswith((".yaml", ".yml", ".json")) and "=" not in text:
     return read_yaml(text)
   overrides, seen = [], set()
-  for item in _split(text):
+  for item in items_of(text):
     key, equals, value = item.partition("=")
     key = key.strip()
     if not equals or not _KEY.fullmatch(key):
@@ -140,8 +140,8 @@ def read_params_override(text: str) -> list[Override]:
   return overrides
 
 
-def _split(text: str) -> list[str]:
-  """Splits at commas outside of quotes and brackets."""
+def items_of(text: str) -> list[str]:
+  """The parts of a `--params_override`: between commas that aren't quoted."""
   items, start, depth, quote = [], 0, 0, ""
   for i, char in enumerate(text):
     if quote:

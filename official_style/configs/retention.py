@@ -139,7 +139,8 @@ def _file_of(config):
                      f"token_schedule_file={path} is of tokens, not of shares "
                      "of each row's own: leave one of them out")
   file = schedule_file.read(path)
-  file.check_fits(config.num_layers, place_of(config), selection_of(config))
+  file.check_fits(config.num_layers, place_of(config), selection_of(config),
+                  config.attention)
   if not filled:
     return file
   if config.token_schedule_digest != file.digest:
@@ -202,6 +203,23 @@ def fill(task: Any):
         " ".join(map(str, some)) for some in budgets.values())
 
 
+def scaling_of(config: Any, seq_length: int) -> str:
+  """What was done to a file's list for rows of another length; may be empty.
+
+  Args:
+    config: filled in.
+    seq_length: tokens of the rows.
+  """
+  path = config.token_schedule_file
+  if not path or not os.path.exists(path):
+    return ""
+  length = schedule_file.read(path).seq_length
+  if length == seq_length:
+    return ""
+  return (f"{path}: its list was searched for rows of {length} tokens, and is "
+          f"scaled to {seq_length}; SEQ_LENGTH = {length} takes it as it is")
+
+
 def describe(config: Any, seq_length: int) -> list[str]:
   """What a dry run tells of a filled-in config."""
   sizes = cost_model.sizes_of(config, config.vocab_size)
@@ -221,6 +239,7 @@ def describe(config: Any, seq_length: int) -> list[str]:
            "             activations, both with the last layer on [CLS] only"]
   if config.token_schedule_file:
     lines.append(f"             as {config.token_schedule_file} says")
+    lines += filter(None, [scaling_of(config, seq_length)])
   if config.retention_relative:
     lines.append(f"             shares: a row of r tokens keeps r/{seq_length} "
                  "of each")

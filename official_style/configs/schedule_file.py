@@ -5,6 +5,7 @@
     seq_length      of the rows it was searched for
     place           where in a layer tokens are selected
     selection       the other settings of the selection
+    attention       of the model; files of before have none
     ...             how good and fast it is, and where it comes from
 
 tools/search_schedule.py writes it, and a run that learns thresholds; training,
@@ -15,7 +16,7 @@ No TensorFlow.
 import dataclasses
 import hashlib
 import json
-from typing import Any, Mapping, Sequence
+from typing import Any, Mapping, Optional, Sequence
 
 from official_style import files
 from official_style.errors import UserError
@@ -44,6 +45,8 @@ class ScheduleFile:
     seq_length: tokens of a row.
     place: one of `retention_schedule.PLACES`.
     selection: the fields `SELECTION`.
+    attention: name of the mechanism it was searched with; None if the file
+      doesn't say.
     details: everything in the file.
   """
   path: str
@@ -51,6 +54,7 @@ class ScheduleFile:
   seq_length: int
   place: str
   selection: Mapping[str, Any]
+  attention: Optional[str]
   details: Mapping[str, Any]
 
   @property
@@ -61,8 +65,10 @@ class ScheduleFile:
     return hashlib.sha256(text.encode()).hexdigest()
 
   def check_fits(self, num_layers: int, place: str,
-                 selection: Mapping[str, Any]):
+                 selection: Mapping[str, Any], attention: str):
     """Refuses a model the list was not searched for.
+
+    Rows of another length are no reason: `lengths_at` scales the list.
 
     Raises:
       ValueError: naming what differs.
@@ -70,6 +76,8 @@ class ScheduleFile:
     ours = dict(num_layers=num_layers, selection_place=place) | dict(selection)
     theirs = dict(num_layers=len(self.token_schedule),
                   selection_place=self.place) | dict(self.selection)
+    if self.attention is not None:
+      ours["attention"], theirs["attention"] = attention, self.attention
     for name, value in ours.items():
       if theirs[name] != value:
         raise ValueError(
@@ -113,9 +121,12 @@ def read(path: str) -> ScheduleFile:
       raise ValueError("token_schedule: whole numbers, one a layer")
     if content["place"] not in retention_schedule.PLACES:
       raise ValueError(f"place={content['place']!r}")
+    if not isinstance(content.get("attention"), (str, type(None))):
+      raise ValueError(f"attention={content['attention']!r}")
     return ScheduleFile(
         path, tuple(lengths), n, content["place"],
-        {name: content["selection"][name] for name in SELECTION}, content)
+        {name: content["selection"][name] for name in SELECTION},
+        content.get("attention"), content)
   except (KeyError, TypeError, ValueError) as error:
     said = f"lacks {error}" if isinstance(error, KeyError) else error
     raise UserError(f"token_schedule_file={path}: damaged ({said}): search "
@@ -124,7 +135,7 @@ def read(path: str) -> ScheduleFile:
 
 def write(path: str, token_schedule: Sequence[int], seq_length: int,
           place: str, selection: Mapping[str, Any],
-          details: Mapping[str, Any]):
+          details: Mapping[str, Any], attention: str = "softmax"):
   """Writes a file that `read` reads.
 
   Raises:
@@ -133,5 +144,6 @@ def write(path: str, token_schedule: Sequence[int], seq_length: int,
   files.write(path, json.dumps(dict(
       format=FORMAT, version=VERSION, token_schedule=list(token_schedule),
       seq_length=seq_length, place=place,
-      selection={name: selection[name] for name in SELECTION}) | dict(details),
+      selection={name: selection[name] for name in SELECTION},
+      attention=attention) | dict(details),
       indent=1) + "\n")

@@ -40,7 +40,8 @@ class ClassificationBatches(numbered_batches.NumberedBatches):
     probabilities: float32[rows k] of each class, which batches have as labels;
       None is not.
     questions: int32[rows], the number of the question that a row is a candidate
-      for the answer of; None where rows are judged one by one.
+      for the answer of; None where rows are judged one by one. Training doesn't
+      look at them.
     by_length: whether rows of a batch are of about equal length.
 
   Raises:
@@ -91,7 +92,8 @@ class ClassificationBatches(numbered_batches.NumberedBatches):
       [b c n]; `labels` int32[b] or float32[b], or float32[b k]; `weights`
       float32[b], 0 for padding; `example_ids` int32[b], the number of the row,
       -1 for padding; `example_keys` int32[b] or [b c], to draw dropout by;
-      `question_ids` int32[b] where there are questions, -1 for padding.
+      `question_ids` int32[b] where there are questions to evaluate, -1 for
+      padding.
 
     Raises:
       ValueError: if the step or the rows are outside what exists.
@@ -107,7 +109,7 @@ class ClassificationBatches(numbered_batches.NumberedBatches):
     batch["labels"][~real] = 0
     batch["weights"] = real.astype(np.float32)
     batch["example_ids"] = row.astype(np.int32)
-    if self.questions is not None:
+    if self.questions is not None and not self.is_training:
       batch["question_ids"] = np.where(
           real, self.questions[row], -1).astype(np.int32)
     choices = np.arange(self.source.num_choices)

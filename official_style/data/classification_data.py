@@ -115,7 +115,7 @@ def _batches(rows, labels, tokenizer, data, seed, is_training,
       global_batch_size=data.global_batch_size, seed=seed,
       is_training=is_training,
       probabilities=_probabilities(rows, labels) if is_training else None,
-      questions=None if is_training else _questions(rows),
+      questions=_questions(rows),
       by_length=by_length)
 
 

@@ -17,6 +17,7 @@ from official_style.modeling import retention_schedule
 from official_style.modeling.networks import pyramidize
 from official_style.modeling.networks import sentence_classifier
 from official_style.tasks import any_budget
+from official_style.tasks import sentence_metrics
 from official_style.training import fine_tuning_run
 from official_style.training import finished_run
 
@@ -83,13 +84,28 @@ class FineTunedRun:
   @property
   def metric(self) -> str:
     """The metric that decides, of one list."""
+    return (self.task.metric_names[0] if self.replaced_metric
+            else self._own_metric)
+
+  @property
+  def replaced_metric(self) -> str:
+    """The run's own metric, where a list has none of this name; else empty."""
+    known = set(self.task.metric_names) - {"cost_share"}  # Of thresholds.
+    if any(rows.questions is None for rows in (
+        self.data.train, self.data.eval)):
+      known -= set(sentence_metrics.OF_QUESTIONS)
+    return "" if self._own_metric in known else self._own_metric
+
+  @property
+  def _own_metric(self) -> str:
     name = self.config.trainer.best_checkpoint_eval_metric
     # Of weights for several budgets, a mean over these, or that at one.
     return name.removesuffix(any_budget.over("")).split("_at_")[0]
 
   @property
   def higher_is_better(self) -> bool:
-    return self.config.trainer.best_checkpoint_metric_comp == "higher"
+    return bool(self.replaced_metric) or (
+        self.config.trainer.best_checkpoint_metric_comp == "higher")
 
   def selection(self, given: Mapping[str, Any]) -> tuple[str, dict]:
     """Where and by what tokens are selected.
@@ -185,10 +201,16 @@ def open_run(folder: str, say: Callable[[str], None] = lambda line: None,
   data = classification_data.prepare(
       run.config.task, data_folder, run.config.trainer.seed, lambda line: None,
       show)
+  # Nothing is trained here: a run that ended before its warm-up will do.
+  run.config.trainer.optimizer_config.warmup.type = None
   # As training did, from the same labels: what decides, for one.
   fine_tuning_run.FineTuningJob().complete(run.config, data)
   # Here, what is measured is one list at a time.
   run.task.budgets = ()
   say(f"{folder}: weights of step {run.step}, {len(data.source.train):,} "
       f"training and {len(data.source.eval):,} evaluation rows")
-  return FineTunedRun(run, data)
+  found = FineTunedRun(run, data)
+  if found.replaced_metric:
+    say(f"{folder}: nothing says {found.replaced_metric} of a list, by which "
+        f"its best weights were chosen: lists are judged by {found.metric}")
+  return found

@@ -34,7 +34,8 @@ class PrefixEvaluator:
     place: where its encoder selects.
     compiled: whether halves of layers run as graphs for any number of tokens,
       which is faster; where all runs eagerly, logits are those of the eager
-      model to the last bit.
+      model to the last bit. An attention that has to know the number of tokens
+      runs eagerly all the same.
   """
 
   def __init__(self, classifier: sentence_classifier.SentenceClassifier,
@@ -44,7 +45,8 @@ class PrefixEvaluator:
     self._last_counts = place == retention_schedule.PRE_LAYER
     self._halves = None
     if place == retention_schedule.POST_ATTENTION:
-      self._halves = [_halves_of(block, compiled)
+      attention = self._encoder._attention  # pylint: disable=protected-access
+      self._halves = [_halves_of(block, attention, compiled)
                       for block in self._encoder.transformer_layers]
     self.layers_computed = 0
 
@@ -98,7 +100,7 @@ class PrefixEvaluator:
     return said
 
 
-def _halves_of(block, compiled):
+def _halves_of(block, attention, compiled):
   """`(attend, feed)` of a layer that selects in between."""
   def attend(x, bias):
     return block.attend_with_weights(x, x, bias)
@@ -109,8 +111,9 @@ def _halves_of(block, compiled):
   width = int(block._output_layer_norm.gamma.shape[0])  # pylint: disable=protected-access
   states = tf.TensorSpec([None, None, width], tf.float32)
   bias = tf.TensorSpec([None, 1, 1, None], tf.float32)
-  return (tf.function(attend, [states, bias], autograph=False),
-          tf.function(lambda x: feed(x), [states], autograph=False))
+  if attention.takes_any_length:
+    attend = tf.function(attend, [states, bias], autograph=False)
+  return attend, tf.function(lambda x: feed(x), [states], autograph=False)
 
 
 def kept_of(tokens: selector_layer.Tokens, k: int

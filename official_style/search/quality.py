@@ -14,7 +14,8 @@ FITNESSES = ("kl", "metric", "loss")
 
 def measure(task: sentence_prediction.SentencePredictionTask,
             logits: np.ndarray, targets: np.ndarray,
-            reference: np.ndarray | None = None) -> dict[str, float]:
+            reference: np.ndarray | None = None,
+            questions: np.ndarray | None = None) -> dict[str, float]:
   """Metrics of rows.
 
   Args:
@@ -22,6 +23,8 @@ def measure(task: sentence_prediction.SentencePredictionTask,
     logits: float64[r k]; of numbers [r 1].
     targets: int[r], or float[r] of numbers.
     reference: as `logits`, of the model that is to be imitated.
+    questions: int[r], of rows that are candidates for the answers of questions
+      the number of the question, which then has all its candidates here.
 
   Returns:
     The task's metrics; `loss`; and `kl` where there is a reference: mean
@@ -33,9 +36,12 @@ def measure(task: sentence_prediction.SentencePredictionTask,
     losses = np.square(logits[:, 0] - targets)
   else:
     losses = -log_softmax(logits)[np.arange(len(targets)), targets]
-  metrics = task.means(dict(
+  collected = dict(
       loss=float(losses.sum()), rows=len(targets), logits=[logits],
-      labels=[targets], example_ids=[np.arange(len(targets))]))
+      labels=[targets], example_ids=[np.arange(len(targets))])
+  if questions is not None:
+    collected["question_ids"] = [questions]
+  metrics = task.means(collected)
   if reference is not None:
     metrics["kl"] = divergence(task.kind, reference, logits)
   return metrics

@@ -24,6 +24,8 @@ class RowSet:
 
   Attributes:
     targets: [r], of the rows in their order.
+    questions: int[r], the number of the question each is a candidate for the
+      answer of; None where rows are judged one by one.
     batches: dicts of `input_word_ids`, `input_mask`, `input_type_ids`, int32[b
       n] or [b c n], and `places`, int[b]: which of the r rows they are.
   """
@@ -31,6 +33,8 @@ class RowSet:
   def __init__(self, rows, indices, batch_tokens: int = 16384):
     indices = np.asarray(indices)
     self.targets = rows.targets[indices]
+    self.questions = (None if rows.questions is None
+                      else rows.questions[indices])
     inputs = rows.source.rows(indices)
     lengths = inputs["input_mask"].sum(axis=-1).reshape(len(indices), -1).max(
         axis=1)
@@ -49,9 +53,32 @@ class RowSet:
   def num_rows(self) -> int:
     return len(self.targets)
 
+  @property
+  def num_questions(self) -> int:
+    """Different questions; 0 where rows are judged one by one."""
+    return 0 if self.questions is None else len(np.unique(self.questions))
+
 
 def draw(num_rows: int, count: int, seed: int) -> np.ndarray:
   """int64[at most count]: numbers of rows, drawn without repetition."""
   chosen = np.arange(min(count, num_rows), dtype=np.int64)
   return np.sort(counter_random.permutation_index(
       chosen, num_rows, seed, _TAG))
+
+
+def draw_questions(questions: np.ndarray, count: int, seed: int) -> np.ndarray:
+  """int64[about count]: rows of questions that are drawn, all of each.
+
+  Whole questions have metrics that some of their candidates have not.
+
+  Args:
+    questions: int[rows], the number of each row's question.
+    count: rows, at most; one question is drawn at least.
+    seed: of the draw.
+  """
+  number, sizes = np.unique(
+      questions, return_inverse=True, return_counts=True)[1:]
+  order = counter_random.permutation_index(
+      np.arange(len(sizes), dtype=np.int64), len(sizes), seed, _TAG)
+  fitting = int((np.cumsum(sizes[order]) <= count).sum())
+  return np.flatnonzero(np.isin(number.reshape(-1), order[:max(1, fitting)]))

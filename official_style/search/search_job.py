@@ -113,8 +113,10 @@ class _Search:
     self._evaluator = prefix_evaluator.PrefixEvaluator(
         self._classifier, self._place)
     train = found.data.train
-    self._indices = row_set.draw(
-        train.num_rows, options.search_rows, options.plan.seed)
+    how_many = options.search_rows, options.plan.seed
+    self._indices = (
+        row_set.draw(train.num_rows, *how_many) if train.questions is None
+        else row_set.draw_questions(train.questions, *how_many))
     self._rows = row_set.RowSet(train, self._indices)
     self._fitness = quality.fitness_of(
         options.fitness, found.metric, found.higher_is_better)
@@ -194,10 +196,13 @@ class _Search:
 
   def _fingerprint(self) -> dict:
     """What the quality of a list depends on."""
-    return dict(
+    found = dict(
         run=self._run.digests, step=self._run.step, place=self._place,
         selection=self._selection, seq_length=self._n,
         rows=len(self._indices), seed=self._options.plan.seed)
+    # Searches of before, where there are none, are those of now.
+    questions = self._rows.num_questions
+    return found | (dict(questions=questions) if questions else {})
 
   def _set_reference(self) -> dict:
     """What lists are to imitate, and the quality with all tokens.
@@ -217,7 +222,8 @@ class _Search:
     return self._quality(self._rows, said[0], self._reference)
 
   def _quality(self, rows, logits, reference=None) -> dict:
-    return quality.measure(self._run.task, logits, rows.targets, reference)
+    return quality.measure(
+        self._run.task, logits, rows.targets, reference, rows.questions)
 
   def _evaluate(self, lists: Sequence[tuple[int, ...]]) -> list[Mapping]:
     """Of lists that are not known yet, and of known ones."""
@@ -278,8 +284,9 @@ class _Search:
         selection=self._selection, budget=budget, rows=rows,
         evaluated=evaluated, imitated=self._imitated,
         num_search_rows=self._rows.num_rows, num_dev_rows=dev.num_rows,
+        num_questions=self._rows.num_questions,
         fingerprint=self._fingerprint())
     schedule_file.write(
         options.output, winner.lengths, self._n, self._place, self._selection,
-        report.details())
+        report.details(), self._run.encoder.attention)
     return report.text()

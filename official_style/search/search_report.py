@@ -4,6 +4,7 @@ import dataclasses
 from typing import Any, Mapping, Optional, Sequence
 
 from official_style import command_words
+from official_style.configs import pyramid_command
 from official_style.configs import schedule_file
 from official_style.modeling import retention_schedule
 from official_style.search import budgets
@@ -15,7 +16,7 @@ LATENCY = "latency.json"
 _TITLES = dict(dense="all tokens", found="found",
                exponential="best exponential", uniform="the same in all layers")
 # Of the command a run was trained with, what another run's does not take over.
-_NOT_TAKEN = ("experiment", "model_dir", "restart", "mode", "dry_run",
+_NOT_TAKEN = ("model_dir", "restart", "mode", "dry_run",
               "allow_config_change")
 
 
@@ -50,6 +51,8 @@ class SearchReport:
     evaluated: everything that was.
     imitated: the list whose predictions `kl` is from.
     num_search_rows, num_dev_rows: how many.
+    num_questions: that the former are all candidates of; 0 where there are no
+      questions.
     fingerprint: of the evaluations.
   """
   options: Any
@@ -62,6 +65,7 @@ class SearchReport:
   imitated: tuple[int, ...]
   num_search_rows: int
   num_dev_rows: int
+  num_questions: int
   fingerprint: Mapping[str, Any]
 
   def details(self) -> dict:
@@ -75,7 +79,9 @@ class SearchReport:
             strategy=options.plan.strategy, seed=options.plan.seed,
             evaluations=len(self.evaluated), fitness=options.fitness,
             metric=self.run.metric, rows=self.num_search_rows,
-            dev_rows=self.num_dev_rows, kl_from=list(self.imitated)),
+            dev_rows=self.num_dev_rows, kl_from=list(self.imitated),
+            **(dict(questions=self.num_questions) if self.num_questions
+               else {})),
         latency_conditions=dict(
             batch_size=options.batch_size, threads=options.threads,
             num_choices=self.run.labels.num_choices,
@@ -153,11 +159,16 @@ class SearchReport:
         "KL           from the predictions "
         + ("with all tokens" if len(set(self.imitated)) == 1
            and self.imitated[0] == self.run.seq_length else "of the run")
-        + f", and {metric}: on {self.num_search_rows:,} training rows",
+        + f", and {metric}: on {self.num_search_rows:,} training rows"
+        + (f", of {self.num_questions:,} questions" if self.num_questions
+           else ""),
         f"dev          {metric} on {self.num_dev_rows:,} evaluation rows, "
         "which the search did not see",
         f"search       {plan.strategy}, {len(self.evaluated)} lists, the best "
         f"by {judged}; nothing was trained"]
+    if self.run.replaced_metric:
+      lines.append(f"NOTE         nothing says {self.run.replaced_metric} of a "
+                   f"list: {metric} stands in for it")
     lines += self._missed()
     others = [name for name in ("exponential", "uniform")
               if name in self.rows and self._worse_on_dev(
@@ -187,10 +198,9 @@ class SearchReport:
     return a < b if self.run.higher_is_better else a > b
 
   def _next(self) -> list[str]:
-    given = command_words.repeated(self.run.command or (), _NOT_TAKEN)
-    binding = f'TOKEN_SCHEDULE_FILE = "{self.options.output}"'
-    command = ["python", "train.py", "--experiment=pyramid_bert", *given,
-               f"--gin_params={binding}", *self._selection_flags()]
+    command = ["python", "train.py", *pyramid_command.following(
+        self.run.command or (), self.options.output, self.run.config.task,
+        _NOT_TAKEN), *self._selection_flags()]
     return ["", f"written to   {self.options.output}", "",
             "What to run next, to train with it:",
             f"  {command_words.line(command)}"]

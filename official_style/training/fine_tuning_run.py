@@ -2,14 +2,18 @@
 
 import dataclasses
 
+from official_style.configs import encoders
 from official_style.configs import fine_tuning
 from official_style.configs import resolve
+from official_style.configs import retention
+from official_style.configs import validation
 from official_style.data import classification_data
 from official_style.errors import UserError
 from official_style.tasks import any_budget
 from official_style.tasks import sentence_prediction
 from official_style.training import fine_tuning_words
 from official_style.training import machinery as machinery_lib
+from official_style.training import metrics_log
 from official_style.training import predictions
 from official_style.training import run_frame
 from official_style.training import threshold_schedule
@@ -68,12 +72,22 @@ class FineTuningJob:
 
   def prepare(self, config, folder, say, show):
     """Returns `ClassificationData`."""
+    encoder = config.task.model.encoder.get()
+    if isinstance(encoder, encoders.PyramidBertEncoderConfig):
+      scaled = retention.scaling_of(
+          encoder, config.task.train_data.seq_length)
+      if scaled:
+        say(scaled)
     return classification_data.prepare(
         config.task, folder, config.trainer.seed, say, show,
         one_length=fine_tuning.compiles_lengths(config.runtime))
 
   def complete(self, config, data):
-    """Fills in what depends on the number of rows and on the labels."""
+    """Fills in what depends on the number of rows and on the labels.
+
+    Raises:
+      UserError: if the configuration doesn't fit them.
+    """
     self.labels = labels = data.source.labels
     model = config.task.model
     if model.num_classes not in (0, labels.num_outputs):
@@ -85,6 +99,8 @@ class FineTuningJob:
     if not trainer.train_steps:
       trainer.train_steps = data.train.steps_of(trainer.epochs)
       resolve.complete_schedule(trainer)
+      # Its lengths are known only now.
+      validation.validate_optimizer(trainer)
     interval = data.train.steps_of(1 / trainer.evaluations_per_epoch)
     trainer.validation_interval = trainer.validation_interval or interval
     trainer.checkpoint_interval = trainer.checkpoint_interval or interval
@@ -126,6 +142,8 @@ class FineTuningJob:
         if said is not None:
           predictions.write(run.folder.file(name), self.labels,
                             predictions.lines(rows, self.labels, said))
+      if test_metrics:
+        metrics_log.append(run.folder.path, step, "test", test_metrics)
     return dataclasses.replace(
         result, words=fine_tuning_words.of(run, state, result, seconds))
 

@@ -49,6 +49,9 @@ def of(run, state, result, seconds) -> str:
             "row"]
   if result.test_metrics or source.test:
     lines.append(f"  {folder.file('predictions_test.tsv')}  for each test row")
+  if result.test_metrics:
+    lines.append(f"  {folder.file('metrics.jsonl')}  all metrics by step; last "
+                 "those of test rows")
   best = f"checkpoints/ckpt-{result.step}"
   lines += [f"  {folder.file(best)}  the weights, best by "
             f"{deciding.replace('_', ' ')}",

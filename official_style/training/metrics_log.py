@@ -55,9 +55,7 @@ class MetricsLog:
     """One line of metrics; `speeds` are for TensorBoard only."""
     if not self._writes:
       return
-    line = json.dumps(dict(step=step, split=split) | {
-        name: _json(value) for name, value in metrics.items()})
-    self._file.write(line.encode() + b"\n")
+    self._file.write(_line(step, split, metrics))
     self._file.flush()
     with self._boards[split].as_default(step):
       for name, value in (metrics | (speeds or {})).items():
@@ -80,6 +78,27 @@ class MetricsLog:
       self._file.close()
       for board in self._boards.values():
         board.close()
+
+
+def append(folder: str, step: int, split: str, metrics: dict):
+  """Adds a line to the metrics of a run that has ended.
+
+  What goes on with the run cuts it off again: no checkpoint knows of it.
+
+  Args:
+    folder: the run folder.
+    step: of the weights. split: what they were evaluated on.
+    metrics: name -> value.
+  """
+  with open(os.path.join(folder, "metrics.jsonl"), "ab") as file:
+    file.write(_line(step, split, metrics))
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def _line(step, split, metrics) -> bytes:
+  return json.dumps(dict(step=step, split=split) | {
+      name: _json(value) for name, value in metrics.items()}).encode() + b"\n"
 
 
 def _json(value):

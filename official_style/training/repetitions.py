@@ -55,24 +55,24 @@ def run(config, options, interruption, placement) -> int:
 
 def _finish(options, names, results) -> str:
   """Writes what all of them gave, and tells it."""
-  summary = {metric: _summary([r.metrics[metric] for r in results])
-             for metric in results[0].metrics}
+  summary = _summaries([r.metrics for r in results])
+  test_summary = _summaries([r.test_metrics for r in results])
+  runs = [dict(name=name, step=r.step, metrics=r.metrics)
+          for name, r in zip(names, results)]
+  content = dict(runs=runs, metric=results[0].metric, summary=summary)
+  if test_summary:  # There are test rows, with labels.
+    content["test_summary"] = test_summary
+    for run, result in zip(runs, results):
+      run["test_metrics"] = result.test_metrics
   path = os.path.join(options.model_dir, "repetitions.json")
-  files.write(path, json.dumps(dict(
-      runs=[dict(name=name, step=r.step, metrics=r.metrics)
-            for name, r in zip(names, results)],
-      metric=results[0].metric, summary=summary), indent=1) + "\n")
+  files.write(path, json.dumps(content, indent=1) + "\n")
   kind = "seeds" if options.seeds else "folds"
   lines = ["", f"{len(results)} {kind}, each in a folder of "
                f"{options.model_dir}; mean and standard deviation:"]
-  metrics = [results[0].metric] + [
-      m for m in results[0].metrics if m != results[0].metric]
-  for metric in metrics:
-    s = summary[metric]
-    lines.append(
-        f"  {metric.replace('_', ' '):<24} {s['mean']:8.4f} +- "
-        f"{s['standard_deviation']:.4f}   from {s['lowest']:.4f} to "
-        f"{s['highest']:.4f}")
+  for title, one in (("", summary), ("test ", test_summary)):
+    # The one that decides first.
+    lines += [_line(title + metric, one[metric]) for metric in sorted(
+        one, key=lambda metric: metric != results[0].metric)]
   baselines = [r.baseline for r in results if r.baseline is not None]
   if baselines:
     lines.append(f"  {'always the commonest':<24} {np.mean(baselines):8.4f} "
@@ -81,6 +81,18 @@ def _finish(options, names, results) -> str:
     lines.append(f"  {_pooled(options.model_dir, results)}  a line for every "
                  "training row, predicted by the run that did not see it")
   return "\n".join(lines + [f"  {path}  all numbers"])
+
+
+def _summaries(metrics) -> dict:
+  """Metric -> its summary, of the metrics of each run."""
+  return {name: _summary([one[name] for one in metrics])
+          for name in metrics[0]}
+
+
+def _line(metric, summary) -> str:
+  return (f"  {metric.replace('_', ' '):<24} {summary['mean']:8.4f} +- "
+          f"{summary['standard_deviation']:.4f}   from {summary['lowest']:.4f} "
+          f"to {summary['highest']:.4f}")
 
 
 def _summary(values) -> dict:

@@ -3,7 +3,8 @@
     params.yaml      the resolved configuration; --config_file reads it
     config.gin       the Gin configuration as one text
     run.json         command, versions, revision, data and vocabulary digests
-    metrics.jsonl    what was measured; tensorboard/ the same to look at
+    metrics.jsonl    what was measured; tensorboard/ the same to look at, but
+                     for the metrics of test rows, which come last
     checkpoints/     see `checkpoints.py`
     data/            vocabulary, token store, manifest with counts and digests
     predictions.tsv  of a fine-tuned model, for each row it was evaluated on

@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from official_style import command_words
+from official_style.configs import pyramid_command
 from official_style.configs import schedule_file
 from official_style.data import classification_batches
 from official_style.modeling import cost_model
@@ -14,8 +15,7 @@ from official_style.training import run_frame
 NAME = "token_schedule.json"
 SELECTOR, PLACE = "attention", retention_schedule.POST_ATTENTION
 # Of the command that learnt the list, what the next one has otherwise.
-_NOT_TAKEN = ("experiment", "model_dir", "restart", "init_checkpoint",
-              "seeds", "folds")
+_NOT_TAKEN = ("model_dir", "restart", "init_checkpoint", "seeds", "folds")
 
 
 def lengths_of(kept) -> tuple[int, ...]:
@@ -54,18 +54,16 @@ def write(run) -> str:
         path, lengths, n, PLACE, schedule_file.selection_by(SELECTOR),
         dict(flops_speedup=retention_schedule.flops_speedup(
             cost_model.sizes_of(encoder, encoder.vocab_size), lengths, n,
-            PLACE), rows=int(real.sum())))
+            PLACE), rows=int(real.sum())), encoder.attention)
   return path
 
 
 def next_command(run) -> list[str]:
   """What trains and runs with the list."""
   folder = run.folder
-  command = ["python", "train.py", "--experiment=pyramid_bert",
-             *command_words.repeated(
-                 run.options.argv, _NOT_TAKEN, ("THRESHOLD_SPEEDUP",)),
+  command = ["python", "train.py", *pyramid_command.following(
+      run.options.argv, folder.file(NAME), run.config.task, _NOT_TAKEN),
              f"--init_checkpoint={folder.path}",
-             f'--gin_params=TOKEN_SCHEDULE_FILE = "{folder.file(NAME)}"',
              f'--gin_params=TOKEN_SELECTOR = "{SELECTOR}"']
   return [f"  {command_words.line(command)}",
           "                    an encoder that keeps so many, fine-tuned so"]

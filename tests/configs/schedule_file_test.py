@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from official_style.configs import retention
 from official_style.configs import schedule_file
 from official_style.errors import UserError
 from tests.reference import resolving
@@ -16,10 +17,10 @@ _ENCODER = "--params_override=task.model.encoder.any."
 
 
 def _write(folder, lengths=(100, 60, 30, 30), n=128, place="post_attention",
-           name="schedule.json", **selection):
+           name="schedule.json", attention="softmax", **selection):
   path = str(folder / name)
   schedule_file.write(path, lengths, n, place, SELECTION | selection,
-                      dict(quality=dict(accuracy=0.5)))
+                      dict(quality=dict(accuracy=0.5)), attention)
   return path
 
 
@@ -54,6 +55,29 @@ def test_rows_of_another_length_get_the_same_shares(tmp_path):
   assert encoder.token_schedule_length == 64
 
 
+def test_a_list_that_is_scaled_is_told(tmp_path):
+  for more, said in ((["--gin_params=SEQ_LENGTH = 64"], True), ([], False)):
+    flags = (*_with(_write(tmp_path)), *more)
+    encoder = _encoder(*flags)
+    n = encoder.token_schedule_length
+    told = retention.scaling_of(encoder, n)
+    assert bool(told) == said and told in "".join(
+        retention.describe(encoder, n))
+    if said:
+      assert "rows of 128 tokens" in told and "scaled to 64" in told
+  (tmp_path / "schedule.json").unlink()
+  assert not retention.scaling_of(encoder, 64)  # Nobody knows any more.
+
+
+def test_a_file_from_before_attention_was_noted_is_taken(tmp_path):
+  path = _write(tmp_path)
+  content = json.load(open(path))
+  assert content.pop("attention") == "softmax"
+  (tmp_path / "schedule.json").write_text(json.dumps(content))
+  assert schedule_file.read(path).attention is None
+  assert _encoder(*_with(path)).token_schedule == (100, 60, 30, 30)
+
+
 def test_the_digest_is_of_what_a_model_depends_on(tmp_path):
   digests = {schedule_file.read(_write(tmp_path, **changes)).digest
              for changes in ({}, dict(lengths=(99, 60, 30, 30)), dict(n=256),
@@ -85,6 +109,9 @@ def test_a_filled_in_config_needs_the_file_no_longer(tmp_path):
     (dict(place="query_only"), [], ["selection_place=query_only"]),
     (dict(token_selector="first_k"), [], ["token_selector=first_k"]),
     (dict(coreset_m=1), [], ["coreset_m=1", "has None"]),
+    (dict(attention="favor"), [], ["attention=favor", "has softmax"]),
+    ({}, [_ENCODER + "attention=block_sparse"],
+     ["attention=softmax", "has block_sparse"]),
     ({}, ["--gin_params=TOKEN_SELECTOR = 'attention'"],
      ["token_selector=coreset", "has attention"]),
     ({}, [_ENCODER + "retention_relative=true"], ["retention_relative=True"]),
@@ -113,7 +140,7 @@ def test_other_files_are_refused(tmp_path, content, said):
 @pytest.mark.parametrize("key, value", [
     ("token_schedule", [60, 100, 30, 30]), ("token_schedule", [60.5, 30]),
     ("token_schedule", []), ("token_schedule", "x"), ("seq_length", 50),
-    ("place", "above"), ("selection", {})])
+    ("place", "above"), ("selection", {}), ("attention", [1])])
 def test_damaged_files_are_refused(tmp_path, key, value):
   path = _write(tmp_path)
   content = json.load(open(path)) | {key: value}

@@ -103,6 +103,23 @@ def test_graphs_and_cut_padding_change_rounding_only(encoder, name, place):
     np.testing.assert_allclose(logits, _said(model, whole), atol=2e-5)
 
 
+@pytest.mark.parametrize("attention", [
+    "softmax", dict(name="favor", favor_features=16),
+    dict(name="block_sparse", block_size=3)], ids=str)
+def test_every_attention_gives_the_models_logits(attention):
+  encoder = tiny_models.bert(LAYERS, attention=attention)
+  lists = _lists(3, seed=2)
+  evaluator = prefix_evaluator.PrefixEvaluator(
+      _model(encoder, (N,) * LAYERS, "coreset", "post_attention"),
+      "post_attention")
+  batches = [_batch(3, N, 4), _batch(2, N - 3, first=3)]
+  for lengths, logits in zip(
+      lists, evaluator.logits(_Rows(*batches), lists)):
+    model = _model(encoder, lengths, "coreset", "post_attention")
+    np.testing.assert_allclose(
+        logits, np.concatenate([_said(model, b) for b in batches]), atol=2e-5)
+
+
 def test_rows_come_back_in_their_order(encoder):
   model = _model(encoder, (N, 6, 4, 4), "coreset", "post_attention")
   evaluator = prefix_evaluator.PrefixEvaluator(model, "post_attention")

@@ -7,6 +7,7 @@ import pytest
 
 from official_style.configs import fine_tuning
 from official_style.search import budgets
+from official_style.search import fine_tuned_run
 from official_style.search import quality
 from official_style.search import row_set
 from official_style.tasks import sentence_prediction
@@ -43,6 +44,40 @@ def test_numbers_by_hand():
   assert found["mean_error"] == 0.5
 
 
+def test_candidates_of_a_question_are_judged_together():
+  logits = np.log([[0.8, 0.2], [0.3, 0.7], [0.4, 0.6], [0.1, 0.9]])
+  found = quality.measure(
+      _task(), logits, [0, 1, 1, 0], questions=np.array([4, 4, 1, 1]))
+  assert found["accuracy"] == 0.75
+  assert found["exact_match"] == 0.5  # The second has a wrong one,
+  assert found["best_candidate"] == 0.5  # which is its most probable.
+
+
+def test_a_metric_that_a_list_has_not_is_replaced_before_the_search():
+  def run(metric, train=None, eval_rows=None, **settings):
+    task = sentence_prediction.SentencePredictionTask(
+        fine_tuning.SentencePredictionTaskConfig(**settings))
+    task.of_candidates = True
+    trainer = fine_tuning.FineTuningTrainerConfig(
+        best_checkpoint_eval_metric=metric,
+        best_checkpoint_metric_comp="lower")
+    return fine_tuned_run.FineTunedRun(
+        types.SimpleNamespace(
+            task=task, config=types.SimpleNamespace(trainer=trainer)),
+        types.SimpleNamespace(
+            train=types.SimpleNamespace(questions=train),
+            eval=types.SimpleNamespace(questions=eval_rows)))
+
+  own = run("loss")
+  assert (own.metric, own.higher_is_better) == ("loss", False)
+  costs = run("cost_share", threshold_speedup=2.0)
+  assert (costs.metric, costs.higher_is_better) == ("accuracy", True)
+  assert "cost_share" in costs.replaced_metric and not own.replaced_metric
+  some = np.arange(3)
+  assert run("best_candidate", some, some).metric == "best_candidate"
+  assert run("best_candidate", some, None).metric == "accuracy"
+
+
 def test_fitness_is_larger_where_it_is_better():
   good = dict(accuracy=0.9, mean_error=0.1, loss=0.5, kl=0.3)
   same = good | dict(loss=0.4)
@@ -62,6 +97,21 @@ def test_rows_are_drawn_by_the_seed_alone():
   assert row_set.draw(5, 20, seed=1).tolist() == [0, 1, 2, 3, 4]
 
 
+def test_questions_are_drawn_with_all_their_candidates():
+  questions = np.array([7, 7, 3, 3, 3, 9, 9, 1])
+  drawn = row_set.draw_questions(questions, 5, seed=1)
+  assert 3 <= len(drawn) <= 5 and drawn.tolist() == sorted(drawn)
+  for number in questions[drawn]:
+    assert set(np.flatnonzero(questions == number)) <= set(drawn)
+  np.testing.assert_array_equal(
+      drawn, row_set.draw_questions(questions, 5, seed=1))
+  assert len({tuple(row_set.draw_questions(questions, 5, seed))
+              for seed in range(9)}) > 1
+  assert len(row_set.draw_questions(questions, 99, seed=1)) == 8
+  # One at least, however few rows are asked for.
+  assert len(set(questions[row_set.draw_questions(questions, 1, 1)])) == 1
+
+
 def test_batches_hold_every_row_once_without_needless_padding():
   lengths = np.array([3, 8, 5, 2, 8])
 
@@ -71,7 +121,8 @@ def test_batches_hold_every_row_once_without_needless_padding():
                 input_mask=mask, input_type_ids=mask * 0)
 
   source = types.SimpleNamespace(rows=rows, num_choices=1)
-  batches = types.SimpleNamespace(targets=np.arange(5) * 10, source=source)
+  batches = types.SimpleNamespace(
+      targets=np.arange(5) * 10, source=source, questions=None)
   made = row_set.RowSet(batches, [4, 3, 2, 1], batch_tokens=16)
   assert made.targets.tolist() == [40, 30, 20, 10]
   assert [b["places"].tolist() for b in made.batches] == [[0, 3], [2, 1]]

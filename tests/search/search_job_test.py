@@ -1,11 +1,13 @@
 """A whole search on a tiny run, through the command's front door."""
 
 import json
+import shlex
 import shutil
 
 import pytest
 
 from official_style.configs import schedule_file
+from official_style.search import fine_tuned_run
 from official_style.search import latency_measuring
 from official_style.search import prefix_evaluator
 from tests.reference import resolving  # noqa: F401, registers experiments
@@ -103,6 +105,27 @@ def test_a_changed_file_is_noticed_when_a_run_goes_on(
   assert "token_schedule_digest was" in capsys.readouterr().err
 
 
+def test_the_command_it_ends_with_keeps_length_and_attention(
+    tool, runs, tmp_path, capsys):
+  data = str(runs / "train.tsv")
+  assert tiny.run(tmp_path / "long", data, EPOCHS=0.2, FAVOR_FEATURES=16,
+                  experiment="bert/performer", SEQ_LENGTH=24) == 0
+  capsys.readouterr()
+  output = tmp_path / "schedule.json"
+  assert _search(tool, tmp_path, output, "--strategy=family", run="long",
+                 target="--flops_speedup=1.1") == 0
+  said = capsys.readouterr().out
+  command, = [line for line in said.splitlines() if "python train.py" in line]
+  words = shlex.split(command)[1:]
+  assert "--experiment=pyramid_bert/performer" in words
+  assert tiny_runs.run_here([
+      *words, f"--model_dir={tmp_path / 'next'}", "--dry_run"]) == 0
+  kept = " ".join(map(str, schedule_file.read(str(output)).token_schedule))
+  said = capsys.readouterr().out
+  assert f"tokens kept  {kept} of 24" in said and "scaled" not in said
+  assert "favor" in said
+
+
 class _Killed(Exception):
   pass
 
@@ -181,6 +204,35 @@ def test_weights_for_any_budget_are_searched_a_list_at_a_time(
   assert details["flops_speedup"] >= 1.6
 
 
+@pytest.fixture(scope="module")
+def asked(tmp_path_factory):
+  """Folder with a run that is judged by whole questions."""
+  folder = tmp_path_factory.mktemp("asked")
+  decides = {"trainer.best_checkpoint_eval_metric": "best_candidate"}
+  assert tiny.run(folder / "run", tiny.questions(folder), "--task_name=MultiRC",
+                  params=decides, EPOCHS=0.5, SEQ_LENGTH=24) == 0
+  return folder
+
+
+@pytest.mark.parametrize("fitness", ["kl", "metric"])
+def test_questions_with_several_candidates_are_judged_as_a_whole(
+    tool, asked, tmp_path, fitness, capsys):
+  output = tmp_path / "schedule.json"
+  assert _search(tool, asked, output, f"--fitness={fitness}",
+                 "--search_rows=11", run="run", target="--flops_speedup=1.1",
+                 ) == 0
+  details = schedule_file.read(str(output)).details
+  assert details["search"]["metric"] == "best_candidate"
+  # Each has two candidates, and both are there: 11 rows were asked for.
+  assert details["search"]["rows"] == 10
+  assert details["search"]["questions"] == 5
+  for part in ("search", "dev"):
+    assert 0 <= details["quality"][part]["best_candidate"] <= 1
+    assert 0 <= details["quality"][part]["exact_match"] <= 1
+  assert ("best candidate: on 10 training rows, of 5 questions"
+          in capsys.readouterr().out)
+
+
 @pytest.mark.slow
 def test_shares_of_a_rows_own_tokens_are_not_searched(
     tool, runs, tmp_path, capsys):
@@ -202,6 +254,8 @@ def test_shares_of_a_rows_own_tokens_are_not_searched(
     (["--flops_speedup=2", "--selection_place=above"], "must be one of"),
     (["--flops_speedup=2", "--token_selector=first_k", "--coreset_m=2"],
      "coreset_m=2"),
+    (["--flops_speedup=2", "--token_selector=first_k",
+      "--coreset_metric=cosine"], "--coreset_metric=cosine"),
     (["--speedup=2", "--latency_table=no.json"], "--latency_table=no.json"),
     (["--flops_speedup=2", "--output=no/folder/x.json"], "there is no folder"),
     (["--flops_speedup=2", "--output=."], "is a folder"),
@@ -212,6 +266,15 @@ def test_mistakes_are_told_in_one_line(
   assert tool.main([f"--model_dir={runs / 'dense'}", *flags]) == 2
   message = capsys.readouterr().err.strip().splitlines()[-1]
   assert message.startswith("error: ") and said in message
+
+
+def test_a_run_that_ended_before_its_warm_up_can_be_searched(runs, tmp_path):
+  shutil.copytree(runs / "dense", tmp_path / "run")
+  params = tmp_path / "run" / "params.yaml"
+  content = params.read_text()
+  assert content.count("warmup_steps: null") >= 1
+  params.write_text(content.replace("warmup_steps: null", "warmup_steps: 500"))
+  assert fine_tuned_run.open_run(str(tmp_path / "run")).metric == "accuracy"
 
 
 def test_runs_that_are_not_whole_are_refused(tool, runs, tmp_path, capsys):

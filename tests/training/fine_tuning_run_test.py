@@ -244,6 +244,9 @@ def test_a_head_for_other_labels_starts_anew(whole, tmp_path, capsys):
     (["--params_override=trainer.best_checkpoint_eval_metric=bleu"], {},
      "accuracy, f1"),
     (["--params_override=task.model.num_classes=7"], {}, "the labels need 3"),
+    ([], dict(WARMUP_STEPS=14, EPOCHS=2.0),
+     "warmup_steps=14: the warm-up is not over when the run is, at "
+     "trainer.train_steps=14"),
 ])
 def test_what_cannot_work_is_told_before_the_first_step(
     pretrained, tmp_path, capsys, flags, gin, said):
@@ -263,6 +266,7 @@ def test_seeds_are_runs_of_their_own_with_mean_and_spread(tmp_path, capsys):
   with open(runs / "repetitions.json") as f:
     said = json.load(f)
   values = [run["metrics"]["loss"] for run in said["runs"]]
+  assert "test_summary" not in said and "  test " not in out
   assert said["summary"]["loss"]["mean"] == pytest.approx(np.mean(values))
   assert said["summary"]["loss"]["standard_deviation"] == pytest.approx(
       np.std(values, ddof=1))
@@ -285,6 +289,45 @@ def test_folds_predict_every_row_without_having_seen_it(tmp_path, capsys):
   folds = [tiny.table(run, f"fold-{i}", "predictions.tsv") for i in range(2)]
   assert sorted(map(len, folds)) == [15, 16]
   assert "2 folds, each in a folder of" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("repeated", ["seed", "fold"])
+def test_labelled_test_rows_have_mean_and_spread_too(
+    tmp_path, capsys, repeated):
+  data = tiny.classes(tmp_path, rows=31)
+  test = tiny.classes(tmp_path, rows=9, seed=4, name="test.tsv")
+  runs = tmp_path / "runs"
+  assert tiny.run(runs, data, f"--test_data={test}", f"--{repeated}s=2",
+                  EPOCHS=1.0) == 0
+  values = []
+  for i in range(2):
+    rows = tiny.table(runs, f"{repeated}-{i}", "predictions_test.tsv")
+    values.append(np.mean([r["label"] == r["prediction"] for r in rows]))
+    # Each run's own are where its others are.
+    line, = tiny_runs.metrics(runs / f"{repeated}-{i}", "test")
+    assert line["accuracy"] == values[i] and len(rows) == 9
+    assert line["step"] == tiny_runs.metrics(
+        runs / f"{repeated}-{i}", "eval")[-1]["step"]
+  with open(runs / "repetitions.json") as f:
+    said = json.load(f)
+  assert [run["test_metrics"]["accuracy"] for run in said["runs"]] == values
+  assert said["test_summary"]["accuracy"]["mean"] == np.mean(values)
+  assert said["test_summary"]["accuracy"]["standard_deviation"] == (
+      pytest.approx(np.std(values, ddof=1)))
+  shown, = [line for line in capsys.readouterr().out.splitlines()
+            if "test accuracy" in line and "+-" in line]
+  assert f"{np.mean(values):.4f} +- {np.std(values, ddof=1):.4f}" in shown
+
+
+def test_test_metrics_are_written_once(tmp_path):
+  data = tiny.classes(tmp_path)
+  test = tiny.classes(tmp_path, rows=9, seed=4, name="test.tsv")
+  run = str(tmp_path / "run")
+  assert tiny.run(run, data, f"--test_data={test}", EPOCHS=0.5) == 0
+  before = _tree(run)
+  assert len(tiny_runs.metrics(run, "test")) == 1
+  assert tiny.run(run, data, f"--test_data={test}", EPOCHS=0.5) == 0
+  assert _tree(run) == before
 
 
 def test_with_no_data_packages_are_told_apart(

@@ -47,6 +47,13 @@ def test_a_run_ends_with_a_list_that_pyramid_bert_takes(tmp_path, capsys):
     ("pyramid_bert/learned_threshold", {}, dict(THRESHOLD_SPEEDUP=0.5),
      "above 1"),
     ("pyramid_bert/learned_threshold", {}, dict(NUM_LAYERS=1), "one layer"),
+    ("pyramid_bert/learned_threshold",
+     {"task.model.encoder.any.attention": "favor"}, {},
+     "attention=favor: thresholds are of attention weights, which only softmax "
+     "forms: learn them with attention=softmax"),
+    ("pyramid_bert/learned_threshold",
+     {"task.model.encoder.any.attention": "block_sparse"}, {},
+     "attention=block_sparse: thresholds"),
     ("pyramid_bert", {"task.threshold_speedup": 2.0},
      dict(RETENTION_SPEEDUP=1.3),
      "learn thresholds with bert_encoder")])

@@ -6,6 +6,9 @@ import numpy as np
 import pytest
 import yaml
 
+from official_style.configs import schedule_file
+from official_style.training import fine_tuning_run
+from tests.reference import resolving
 from tests.reference import tiny_fine_tuning as tiny
 from tests.reference import tiny_runs
 
@@ -92,3 +95,21 @@ def test_every_selector_and_place_trains(tmp_path, gin):
               **gin) == 0
   lines = tiny_runs.metrics(run, "train")
   assert all(np.isfinite(line["loss"]) for line in lines)
+
+
+@pytest.mark.parametrize("n, told", [(64, True), (128, False)])
+def test_a_run_says_that_its_list_was_scaled(n, told, tmp_path, monkeypatch):
+  path = str(tmp_path / "schedule.json")
+  schedule_file.write(path, (100, 60, 30, 30), 128, "post_attention",
+                      schedule_file.selection_by("coreset"), {})
+  config = resolving.resolved(
+      "--experiment=pyramid_bert", "--init_checkpoint=",
+      f"--gin_params=SEQ_LENGTH = {n}",
+      f'--gin_params=TOKEN_SCHEDULE_FILE = "{path}"').config
+  monkeypatch.setattr(
+      fine_tuning_run.classification_data, "prepare", lambda *args, **_: args)
+  said = []
+  fine_tuning_run.FineTuningJob().prepare(
+      config, str(tmp_path), said.append, lambda line: None)
+  assert [f"rows of 128 tokens, and is scaled to {n}" in line
+          for line in said] == [True] * told

@@ -73,6 +73,11 @@ class AttentionMechanism:
     """Whether queries may be other tokens than keys."""
     return self.name != BLOCK_SPARSE
 
+  @property
+  def takes_any_length(self) -> bool:
+    """Whether a graph of it may leave the number of tokens open."""
+    return self.name != BLOCK_SPARSE
+
   def check_dropout(self, rate: float):
     """Refuses dropout on weights that are never formed.
 

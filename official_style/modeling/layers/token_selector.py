@@ -111,6 +111,9 @@ class TokenSelector:
     if self.m is not None and self.name not in _CORESETS:
       raise ValueError(f"coreset_m={self.m}: token_selector={self.name} has "
                        "no rounds: leave it out")
+    if self.metric != TokenSelector.metric and self.name not in _CORESETS:
+      raise ValueError(f"coreset_metric={self.metric}: token_selector="
+                       f"{self.name} is no core-set: leave it out")
 
   @property
   def merges(self) -> bool:

@@ -474,7 +474,9 @@ class TestVariables:
     ((3, 2, 1), dict(selection_place="above"), "selection_place='above'"),
     ((3, 2, 1), dict(coreset_metric="l1"), "coreset_metric='l1'"),
     ((3, 2, 1), dict(coreset_m=0), "coreset_m=0"),
-    ((3, 2, 1), dict(coreset_m=2, token_selector="random"), "no rounds")])
+    ((3, 2, 1), dict(coreset_m=2, token_selector="random"), "no rounds"),
+    ((3, 2, 1), dict(coreset_metric="cosine", token_selector="attention"),
+     "coreset_metric=cosine: token_selector=attention is no core-set")])
 def test_settings_that_do_not_fit_are_refused(lengths, settings, named):
   with pytest.raises(ValueError, match=named):
     pyramid_bert_encoder.PyramidBertEncoder(
