@@ -68,6 +68,8 @@ def parser() -> argparse.ArgumentParser:
   add("--coreset_metric", help="default euclidean")
   add("--merge_tokens", type=_boolean, metavar="true|false")
   add("--proportional_attention", type=_boolean, metavar="true|false")
+  add("--cluster_means", action="store_true",
+      help="both, as CLUSTER_MEANS does in training")
   return flags
 
 
@@ -110,6 +112,8 @@ def options_of(args, argv):
   given = {name: getattr(args, name)
            for name in schedule_file.SELECTION + ("selection_place",)
            if getattr(args, name) is not None}
+  if args.cluster_means:
+    given = dict(merge_tokens=True, proportional_attention=True) | given
   return search_job.SearchOptions(
       model_dir=args.model_dir, output=args.output, kind=kind,
       target=getattr(args, kind), plan=schedule_search.SearchPlan(

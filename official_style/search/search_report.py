@@ -17,7 +17,7 @@ _TITLES = dict(dense="all tokens", found="found",
                exponential="best exponential", uniform="the same in all layers")
 # Of the command a run was trained with, what another run's does not take over.
 _NOT_TAKEN = ("model_dir", "restart", "mode", "dry_run",
-              "allow_config_change")
+              "allow_config_change", "init_checkpoint")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -200,7 +200,9 @@ class SearchReport:
   def _next(self) -> list[str]:
     command = ["python", "train.py", *pyramid_command.following(
         self.run.command or (), self.options.output, self.run.config.task,
-        _NOT_TAKEN), *self._selection_flags()]
+        _NOT_TAKEN), *self._selection_flags(),
+               # From its weights less is lost than from what it began with.
+               f"--init_checkpoint={self.options.model_dir}"]
     return ["", f"written to   {self.options.output}", "",
             "What to run next, to train with it:",
             f"  {command_words.line(command)}"]

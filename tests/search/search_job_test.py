@@ -118,12 +118,26 @@ def test_the_command_it_ends_with_keeps_length_and_attention(
   command, = [line for line in said.splitlines() if "python train.py" in line]
   words = shlex.split(command)[1:]
   assert "--experiment=pyramid_bert/performer" in words
+  assert f"--init_checkpoint={tmp_path / 'long'}" in words
   assert tiny_runs.run_here([
       *words, f"--model_dir={tmp_path / 'next'}", "--dry_run"]) == 0
   kept = " ".join(map(str, schedule_file.read(str(output)).token_schedule))
   said = capsys.readouterr().out
   assert f"tokens kept  {kept} of 24" in said and "scaled" not in said
   assert "favor" in said
+
+
+def test_cluster_means_are_two_settings_of_the_selection(tool):
+  def selection(*flags):
+    args = tool.parser().parse_args(["--model_dir=x", "--speedup=2", *flags])
+    return tool.options_of(args, []).selection
+
+  assert selection() == {}
+  assert selection("--token_selector=attention_coreset", "--cluster_means") == (
+      dict(token_selector="attention_coreset", merge_tokens=True,
+           proportional_attention=True))
+  assert selection("--cluster_means", "--proportional_attention=false") == (
+      dict(merge_tokens=True, proportional_attention=False))
 
 
 class _Killed(Exception):
