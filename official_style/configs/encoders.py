@@ -39,7 +39,7 @@ class FastBertEncoderConfig(official_encoders.BertEncoderConfig):
     attention_block_size: tokens of a block.
     attention_window_blocks: blocks that a block looks at around it, itself
       included; odd.
-    attention_random_blocks: others it looks at besides.
+    attention_random_blocks: others before it that it looks at besides.
     attention_seed: what features and random blocks are drawn by.
   """
   vocab_size: int = 0

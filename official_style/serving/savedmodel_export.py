@@ -83,8 +83,6 @@ def export(run: finished_run.FinishedRun, options: ExportOptions,
   if options.version is not None and options.version < 0:
     raise UserError(f"--version={options.version}: must be 0 or more")
   buckets = length_buckets.of(run.seq_length, options.buckets)
-  if _depends_on_length(run.encoder):
-    buckets = (run.seq_length,)
   is_pair = is_pair_of(run, options.is_pair)
   if options.version is not None:
     _refuse_existing(os.path.join(options.output, str(options.version)))
@@ -150,13 +148,6 @@ def schedules_of(encoder) -> dict:
     found |= {f"{budget:g}x": list(lengths)
               for budget, lengths in encoder.budget_schedules.items()}
   return found
-
-
-def _depends_on_length(encoder) -> bool:
-  """Whether padding changes what a row gives, so that one bucket must do."""
-  attention = encoder.get_config().get("attention", {})
-  return (attention.get("name") == "block_sparse"
-          and attention.get("random_blocks", 0) > 0)
 
 
 def _write(folder, run, model, buckets, is_pair, options):

@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 
+import numpy as np
 import pytest
 import tensorflow as tf
 
@@ -55,6 +56,20 @@ def test_the_first_version_is_1_and_holds_all_there_is(made):
       text=dict(dtype="string", shape=[None]))
   assert set(facts["signatures"]) == {
       "serving_default", "ids", "kept_positions"}
+
+
+def test_attention_to_random_blocks_has_buckets_too(tmp_path):
+  run = tiny.classifier(
+      lengths=None, attention="block_sparse", attention_block_size=2,
+      attention_random_blocks=1)
+  folder = savedmodel_export.export(run, _options(tmp_path))
+  assert export_manifest.check(folder)["buckets"] == [8, 16]
+  answer = tf.saved_model.load(folder).signatures["ids"]
+  row = tf.constant([[2, 7, 8, 9, 7, 3, 0, 0]])
+  said = [answer(**{name: tf.pad(x, [[0, 0], [0, more]]) for name, x in dict(
+      input_word_ids=row, input_mask=tf.sign(row),
+      input_type_ids=0 * row).items()})["logits"] for more in (0, 8)]
+  np.testing.assert_allclose(*said, atol=1e-5)
 
 
 def test_nothing_in_the_graph_points_out_of_the_folder(made):

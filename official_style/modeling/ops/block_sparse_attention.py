@@ -3,7 +3,13 @@
 BigBird (Zaheer et al., 2020, https://arxiv.org/abs/2007.14062), section 2, and
 Longformer (Beltagy et al., 2020, https://arxiv.org/abs/2004.05150): tokens are
 cut into blocks; a block looks at its neighbours, at the first block, which
-holds [CLS], and at some drawn at random. The first block looks everywhere.
+holds [CLS], and at some drawn at random from those before it. The first block
+looks everywhere.
+
+BigBird draws from those behind it too. How many there are depends on what a row
+is padded to, and with that what is drawn: a block would look at padding in one
+bucket where it looks at words in another. Whatever stands before a block of
+words is words, so rows are the same in every bucket.
 
 Axes: b batch, h heads, n tokens, q query tokens, c head size, g blocks, t
 tokens of a block, w blocks that a block looks at.
@@ -28,8 +34,13 @@ def block_table(num_blocks: int, window_blocks: int = 3,
   Args:
     num_blocks: g.
     window_blocks: neighbours to both sides and the block itself: odd.
-    random_blocks: how many of the rest besides, as far as there are any.
+    random_blocks: how many besides of those before its neighbours, as far as
+      there are any.
     *seed: integers they are drawn by.
+
+  Returns:
+    For each block the numbers of others in order. With more blocks it is the
+    same but for those added.
 
   Raises:
     ValueError: if a number is out of range.
@@ -45,11 +56,10 @@ def block_table(num_blocks: int, window_blocks: int = 3,
     reach = window_blocks // 2
     seen = {0} | set(range(max(0, block - reach),
                            min(num_blocks, block + reach + 1)))
-    rest = [other for other in range(num_blocks) if other not in seen]
-    # A draw for each block: what others there are doesn't change it.
+    # A draw for each block, of as many whatever follows.
     draw = np.random.RandomState([*(part % 2**32 for part in seed), block])
-    chosen = draw.permutation(len(rest))[:random_blocks]
-    table.append(sorted(seen | {rest[i] for i in chosen}))
+    chosen = draw.permutation(max(0, block - reach - 1))[:random_blocks]
+    table.append(sorted(seen | {1 + int(other) for other in chosen}))
   return table
 
 

@@ -113,13 +113,23 @@ class TestBlocks:
           assert other in seen
       near = sum(abs(i - block) <= window // 2 or i == 0
                  for i in range(blocks))
+      before = max(0, block - window // 2 - 1)
       if block:
-        assert len(seen) == min(blocks, near + chance)
+        assert len(seen) == near + min(before, chance)
 
   def test_random_blocks_follow_from_the_seed(self):
     tables = [block_sparse.block_table(20, 3, 2, *seed)
               for seed in ((1, 2), (1, 2), (1, 3))]
     assert tables[0] == tables[1] != tables[2]
+
+  @pytest.mark.parametrize("window, chance", [(3, 0), (3, 1), (1, 3), (5, 2)])
+  def test_blocks_that_follow_change_nothing_among_those_before(
+      self, window, chance):
+    longest = block_sparse.block_table(40, window, chance, 3)
+    for blocks in range(1, 40):
+      assert block_sparse.block_table(blocks, window, chance, 3) == [
+          [other for other in seen if other < blocks]
+          for seen in longest[:blocks]]
 
 
 class TestMasks:
@@ -131,15 +141,16 @@ class TestMasks:
     k[1, :, n - padding:], v[1, :, n - padding:] = 9.0, 1e5
     np.testing.assert_allclose(_run(q, k, v, bias), before, rtol=1e-6)
 
+  @pytest.mark.parametrize("chance", [0, 2])
   @pytest.mark.parametrize("more", [1, 3, 16])
-  def test_more_padding_changes_nothing(self, more):
-    q, k, v, bias = _inputs(17, 2)
+  def test_more_padding_changes_nothing(self, more, chance):
+    q, k, v, bias = _inputs(31, 2)
     longer = [np.pad(x, [(0, 0), (0, 0), (0, more), (0, 0)],
                      constant_values=2) for x in (q, k, v)]
     wide = np.pad(bias, [(0, 0), (0, more)], constant_values=MASKED)
     np.testing.assert_allclose(
-        _run(*longer, wide)[:, :, :17], _run(q, k, v, bias), rtol=1e-5,
-        atol=1e-6)
+        _run(*longer, wide, 3, chance)[:, :, :31],
+        _run(q, k, v, bias, 3, chance), rtol=1e-5, atol=1e-6)
 
   def test_a_row_of_padding_only_stays_finite(self):
     q, k, v, bias = _inputs(17)
