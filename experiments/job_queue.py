@@ -2,9 +2,11 @@
 
 A job has a `name`, of its folder, and `arguments(places)` of train.py, or of
 another `program`; where `after` names another job, it waits for that. What is
-finished has a file `<name>.done`; stopped at any moment, the same call goes on.
+finished has a file `<name>.done`, which says what it was made with; stopped at
+any moment, the same call goes on.
 """
 
+import json
 import os
 import pathlib
 import signal
@@ -13,6 +15,11 @@ import sys
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
+sys.path += [str(ROOT / "tools"), str(ROOT)]
+
+from benchmarking import machine  # noqa: E402
+
+from official_style import files  # noqa: E402
 
 
 def add_flags(add, name: str, parallel: int | None = None):
@@ -29,8 +36,39 @@ def add_flags(add, name: str, parallel: int | None = None):
       default=parallel or len(os.sched_getaffinity(0)))
 
 
-def done_file(job, runs: pathlib.Path) -> pathlib.Path:
-  return _done(job.name, runs)
+def is_done(job, runs: pathlib.Path) -> bool:
+  """Whether a job is finished, and what it made is still there."""
+  return _is_done(job.name, runs)
+
+
+def record(job, runs: pathlib.Path) -> dict | None:
+  """What a finished job was made with; None if that is unknown.
+
+  Returns:
+    `command`, a list of the program and its arguments; `versions`; `revision`,
+    see `machine.revision`; and `machine`, but for jobs of before it was noted.
+  """
+  if not is_done(job, runs):
+    return None
+  try:
+    return json.loads(_done(job.name, runs).read_text("utf-8"))
+  except ValueError:
+    # An empty file, as it was once: train.py wrote down the most of it.
+    return _of_run_folder(runs / job.name)
+
+
+def _of_run_folder(folder):
+  try:
+    run = json.loads((folder / "run.json").read_text("utf-8"))
+    commit, _, changes = run["revision"].partition("-")
+    return dict(command=run["command"], versions=run["versions"],
+                revision=dict(commit=commit, modified=bool(changes)))
+  except (OSError, ValueError, KeyError):
+    return None
+
+
+def _is_done(name, runs):
+  return _done(name, runs).exists() and (runs / name).is_dir()
 
 
 def _done(name, runs):
@@ -52,7 +90,7 @@ def run_all(jobs, places, runs: pathlib.Path, parallel: int):
   # Or jobs would go on alone, and be in the way of the same call.
   signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
   runs.mkdir(parents=True, exist_ok=True)
-  waiting = [job for job in jobs if not done_file(job, runs).exists()]
+  waiting = [job for job in jobs if not is_done(job, runs)]
   done, total, start = 0, len(waiting), time.monotonic()
   print(f"{len(jobs) - total} of {len(jobs)} jobs are done", flush=True)
   cores, running = sorted(os.sched_getaffinity(0))[:parallel], {}
@@ -67,22 +105,23 @@ def run_all(jobs, places, runs: pathlib.Path, parallel: int):
         raise SystemExit(f"{waiting[0].name}: waits for {waiting[0].after}, "
                          "which is not done")
       time.sleep(2)
-      for core, (job, process) in list(running.items()):
+      for core, (job, process, made_with) in list(running.items()):
         if process.poll() is None:
           continue
         del running[core]
         if process.returncode:
           raise SystemExit(f"{job.name}: exit code {process.returncode}, see "
                            f"{_log(job, runs)}")
-        done_file(job, runs).touch()
+        files.write(str(_done(job.name, runs)),
+                    json.dumps(made_with, indent=1) + "\n")
         done += 1
         left = (time.monotonic() - start) / done * (total - done)
         print(f"{job.name} is done; about {left / 60:.0f} minutes left",
               flush=True)
   finally:
-    for _, process in running.values():
+    for _, process, _ in running.values():
       process.terminate()
-    for _, process in running.values():
+    for _, process, _ in running.values():
       process.wait()
 
 
@@ -90,7 +129,7 @@ def _next(waiting, runs):
   """The first job that need not wait for another; None if there is none."""
   for job in waiting:
     after = getattr(job, "after", "")
-    if not after or _done(after, runs).exists():
+    if not after or _is_done(after, runs):
       return job
   return None
 
@@ -105,8 +144,13 @@ def _start(job, core, places, runs):
       "TF_NUM_INTEROP_THREADS": "1"}
   command = [sys.executable, getattr(job, "program", "train.py"),
              *job.arguments(places), f"--model_dir={runs / job.name}"]
+  # Of a run whose folder was removed: nobody is to take this one for it.
+  _done(job.name, runs).unlink(missing_ok=True)
+  made_with = dict(command=command[1:], machine=machine.describe(),
+                   versions=machine.versions(),
+                   revision=machine.revision(str(ROOT)))
   with open(_log(job, runs), "ab") as log:
     process = subprocess.Popen(
         command, cwd=ROOT, env=environment, stdout=log, stderr=log)
   os.sched_setaffinity(process.pid, {core})
-  return job, process
+  return job, process, made_with

@@ -134,11 +134,21 @@ def jobs() -> list[Job]:
       Job(task, arm, seed) for seed in SEEDS for task in TASKS for arm in ARMS]
 
 
+_NAMED = run_results.named(Places)
+
+
+def recipes() -> dict[tuple, list[str]]:
+  """What every result is to be made with."""
+  return {(job.task, job.arm, job.seed): run_results.settings(
+      job, jobs(), _NAMED) for job in jobs()}
+
+
 def collect(runs: pathlib.Path) -> list[dict]:
-  """What every finished job reached."""
+  """What every finished job reached, and its origin."""
   return [dataclasses.asdict(job) | dict(
       metric=TASKS[job.task][0], value=job.value(runs))
-          for job in jobs() if job_queue.done_file(job, runs).exists()]
+          | run_results.origin(job, jobs(), _NAMED, runs)
+          for job in jobs() if job_queue.is_done(job, runs)]
 
 
 def table(results) -> str:
@@ -181,10 +191,9 @@ def main():
                       args.runs, args.parallel)
   file = HERE / "agora_table.json"
   results = run_results.with_known(
-      [(job.task, job.arm, job.seed) for job in jobs()], collect(args.runs),
-      file, ("task", "arm", "seed"))
+      recipes(), collect(args.runs), file, ("task", "arm", "seed"))
   print(table(results))
-  file.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+  run_results.write(file, results)
 
 
 if __name__ == "__main__":

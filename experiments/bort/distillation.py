@@ -12,7 +12,6 @@ import argparse
 import dataclasses
 import json
 import pathlib
-import platform
 import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -52,6 +51,11 @@ class Job:
     return TEACHER if self.arm == TEACHER else (
         f"student-{list(ARMS).index(self.arm)}-{self.seed}")
 
+  @property
+  def after(self) -> str:
+    """What it learns from."""
+    return "" if self.arm == TEACHER else TEACHER
+
   def arguments(self, places: Places) -> list[str]:
     """Of train.py."""
     gin = (*_SHARED, f"SEED = {self.seed}")
@@ -66,16 +70,26 @@ class Job:
             *(f"--gin_params={x}" for x in gin)]
 
 
-def students() -> list[Job]:
+def jobs() -> list[Job]:
   """A seed after the other, so that what is there can be compared."""
-  return [Job(arm, seed) for seed in SEEDS for arm in ARMS]
+  return [Job(TEACHER, 0)] + [Job(arm, seed) for seed in SEEDS for arm in ARMS]
+
+
+_NAMED = run_results.named(Places)
+
+
+def recipes() -> dict[tuple, list[str]]:
+  """What every result is to be made with."""
+  return {(job.arm, job.seed): run_results.settings(job, jobs(), _NAMED)
+          for job in jobs()}
 
 
 def collect(runs: pathlib.Path) -> list[dict]:
-  """The last evaluation of every finished job, and its last training line."""
+  """The last evaluation of every finished job, its last training line, and its
+  origin."""
   found = []
-  for job in [Job(TEACHER, 0), *students()]:
-    if not job_queue.done_file(job, runs).exists():
+  for job in jobs():
+    if not job_queue.is_done(job, runs):
       continue
     with open(runs / job.name / "metrics.jsonl", encoding="utf-8") as f:
       lines = [json.loads(line) for line in f]
@@ -84,7 +98,8 @@ def collect(runs: pathlib.Path) -> list[dict]:
     found.append(dataclasses.asdict(job) | dict(
         step=last["eval"]["step"], loss=last["eval"]["mlm_loss"],
         accuracy=last["eval"]["mlm_accuracy"],
-        teacher_agreement=last["train"].get("teacher_agreement")))
+        teacher_agreement=last["train"].get("teacher_agreement"))
+                 | run_results.origin(job, jobs(), _NAMED, runs))
   return found
 
 
@@ -110,17 +125,12 @@ def main():
   add("--report", action="store_true", help="only say what is there")
   args = parser.parse_args()
   if not args.report:
-    for jobs in ([Job(TEACHER, 0)], students()):
-      job_queue.run_all(jobs, Places(args.runs), args.runs, args.parallel)
+    job_queue.run_all(jobs(), Places(args.runs), args.runs, args.parallel)
   file = HERE / "distillation.json"
   results = run_results.with_known(
-      [(job.arm, job.seed) for job in (Job(TEACHER, 0), *students())],
-      collect(args.runs), file, ("arm", "seed"))
+      recipes(), collect(args.runs), file, ("arm", "seed"))
   print(table(results))
-  file.write_text(json.dumps(dict(
-      command="python experiments/bort/distillation.py",
-      machine=platform.machine(), teacher_steps=TEACHER_STEPS, steps=STEPS,
-      results=results), indent=1) + "\n", encoding="utf-8")
+  run_results.write(file, results, teacher_steps=TEACHER_STEPS, steps=STEPS)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,6 @@ writes relations.json beside itself.
 
 import argparse
 import dataclasses
-import json
 import os
 import pathlib
 import sys
@@ -104,14 +103,24 @@ def jobs() -> list[Job]:
           for arm in ARMS]
 
 
+_NAMED = run_results.named(Places)
+
+
+def recipes() -> dict[tuple, list[str]]:
+  """What every result is to be made with."""
+  return {(job.arm, job.seed, job.task or "words"): run_results.settings(
+      job, jobs(), _NAMED) for job in jobs()}
+
+
 def collect(runs: pathlib.Path) -> list[dict]:
-  """The metric of the last step of every finished job."""
+  """The metric of the last step of every finished job, and its origin."""
   found = []
   for job in jobs():
-    if job_queue.done_file(job, runs).exists():
+    if job_queue.is_done(job, runs):
       last = run_results.evaluations(runs / job.name)[-1]
       found.append(dict(arm=job.arm, seed=job.seed, task=job.task or "words",
-                        metric=job.metric, value=last[job.metric]))
+                        metric=job.metric, value=last[job.metric])
+                   | run_results.origin(job, jobs(), _NAMED, runs))
   return found
 
 
@@ -153,12 +162,9 @@ def main():
         args.runs, args.parallel)
   file = HERE / "relations.json"
   results = run_results.with_known(
-      [(job.arm, job.seed, job.task or "words") for job in jobs()],
-      collect(args.runs), file, ("arm", "seed", "task"))
+      recipes(), collect(args.runs), file, ("arm", "seed", "task"))
   print(table(results))
-  file.write_text(
-      json.dumps(dict(steps=STEPS, results=results), indent=1) + "\n",
-      encoding="utf-8")
+  run_results.write(file, results, steps=STEPS)
 
 
 if __name__ == "__main__":

@@ -30,6 +30,8 @@ from benchmarking import in_turns  # noqa: E402
 from benchmarking import machine  # noqa: E402
 from benchmarking import training_steps  # noqa: E402
 
+from official_style import files  # noqa: E402
+
 SEEDS = (1, 2, 3)
 STEPS = 1000
 # Experiment, and the share of the last steps that see all tokens.
@@ -48,6 +50,13 @@ _ROUNDS = 9
 
 
 @dataclasses.dataclass(frozen=True)
+class Places:
+  """Where the text and the runs are."""
+  corpus: str
+  runs: pathlib.Path
+
+
+@dataclasses.dataclass(frozen=True)
 class Job:
   """One run of train.py."""
   arm: str
@@ -58,7 +67,7 @@ class Job:
     experiment, finish = ARMS[self.arm]
     return f"{experiment}{'_finish' if finish else ''}-{self.seed}"
 
-  def arguments(self, places) -> list[str]:
+  def arguments(self, places: Places) -> list[str]:
     """Of train.py."""
     return _arguments(places, self.arm, (
         *_TRAINED, f"SEED = {self.seed}", f"TRAIN_STEPS = {STEPS}",
@@ -112,16 +121,22 @@ def prepare(places):
          f"--runs={places.runs}"], check=True)
 
 
-def _write(path, content):
-  path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+_NAMED = run_results.named(Places)
+
+
+def recipes() -> dict[tuple, list[str]]:
+  """What every result is to be made with."""
+  return {(job.arm, job.seed): run_results.settings(job, jobs(), _NAMED)
+          for job in jobs()}
 
 
 def collect(runs: pathlib.Path) -> list[dict]:
-  """The curve of every finished job."""
+  """The curve of every finished job, and its origin."""
   return [dict(arm=job.arm, seed=job.seed, curve=[
       (row["step"], row["mlm_loss"], row["mlm_accuracy"])
       for row in run_results.evaluations(runs / job.name)])
-          for job in jobs() if job_queue.done_file(job, runs).exists()]
+          | run_results.origin(job, jobs(), _NAMED, runs)
+          for job in jobs() if job_queue.is_done(job, runs)]
 
 
 def steps_to(loss: float, curve) -> float | None:
@@ -195,22 +210,23 @@ def main():
   args = parser.parse_args()
   if not (args.report or args.corpus):
     parser.error("--corpus: has to be given")
+  places = Places(args.corpus, args.runs)
   if args.time:
-    _write(args.runs / "step_times.json", dict(
-        seconds=time_steps(args), machine=machine.describe(),
-        versions=machine.versions(), revision=machine.revision(str(ROOT))))
+    files.write(str(args.runs / "step_times.json"), json.dumps(dict(
+        seconds=time_steps(places), machine=machine.describe(),
+        versions=machine.versions(), revision=machine.revision(str(ROOT))),
+        indent=1) + "\n")
     return
   if not args.report:
-    prepare(args)
-    job_queue.run_all(jobs(), args, args.runs, args.parallel)
+    prepare(places)
+    job_queue.run_all(jobs(), places, args.runs, args.parallel)
   file, times = HERE / "token_dropping.json", args.runs / "step_times.json"
   results = run_results.with_known(
-      [(job.arm, job.seed) for job in jobs()], collect(args.runs), file,
-      ("arm", "seed"))
+      recipes(), collect(args.runs), file, ("arm", "seed"))
   times = (json.loads(times.read_text("utf-8")) if times.exists() else
            json.loads(file.read_text("utf-8"))["times"])
   print(table(results, times))
-  _write(file, dict(steps=STEPS, times=times, results=results))
+  run_results.write(file, results, steps=STEPS, times=times)
 
 
 if __name__ == "__main__":

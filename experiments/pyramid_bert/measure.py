@@ -53,7 +53,7 @@ def main():
   done = [job for job in _jobs(args.start)
           if job.task.name == args.task
           and (not args.seeds or str(job.seed) in args.seeds.split(","))
-          and job_queue.done_file(job, pathlib.Path(args.runs)).exists()]
+          and job_queue.is_done(job, pathlib.Path(args.runs))]
   if not done:
     parser.error(f"--runs={args.runs}: holds no finished run of {args.task} "
                  f"from the {args.start}{args.seeds and ', seeds '}"

@@ -41,7 +41,7 @@ def collect(jobs, runs: pathlib.Path) -> list[dict]:
           runs / job.name, f"{_METRIC}_at_{budget:g}x")
                   for budget in jobs_lib.BUDGETS}
       if job.experiment.endswith("any_budget") else {})
-      for job in jobs if job_queue.done_file(job, runs).exists()]
+      for job in jobs if job_queue.is_done(job, runs)]
 
 
 def spread(values) -> str:
@@ -123,7 +123,7 @@ def main():
                       default=ROOT / "runs" / "pyramid_bert_claim")
   args = parser.parse_args()
   for job in jobs_lib.tuning_jobs():
-    if job_queue.done_file(job, args.runs).exists():
+    if job_queue.is_done(job, args.runs):
       print(f"{job.name}: {last_accuracy(args.runs / job.name):.4f} on rows "
             "held out of those for training")
   file = HERE / "results.json"
@@ -131,7 +131,7 @@ def main():
           + jobs_lib.second_rival_jobs() + jobs_lib.variant_jobs()
           + jobs_lib.budget_jobs())
   results = run_results.with_known(
-      [(job.task.name, job.kind, job.seed) for job in jobs],
+      dict.fromkeys((job.task.name, job.kind, job.seed) for job in jobs),
       collect(jobs, args.runs), file, ("task", "kind", "seed"))
   of_budgets = {job.kind for job in jobs_lib.budget_jobs()}
   for task in jobs_lib.TASKS:

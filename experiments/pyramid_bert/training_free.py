@@ -151,7 +151,7 @@ def main():
   known = {_key(result): result for result in found}
   runs = pathlib.Path(args.runs)
   for job in _dense_jobs(args):
-    if job_queue.done_file(job, runs).exists():
+    if job_queue.is_done(job, runs):
       for result in measure(
           job, runs, tuple(job.task.speedups.values()), args.held_out, known,
           lambda line: print(line, file=sys.stderr, flush=True)):

@@ -39,7 +39,7 @@ def collect(runs, seconds) -> list[dict]:
       continue
     finetuned = {}
     for tuning in jobs_lib.fine_tunings([job]):
-      if job_queue.done_file(tuning, runs).exists():
+      if job_queue.is_done(tuning, runs):
         finetuned[f"{tuning.task} {tuning.metric.replace('_', ' ')}"] = (
             run_results.evaluations(runs / tuning.name)[-1][tuning.metric])
     found.append(dict(

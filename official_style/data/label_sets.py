@@ -73,7 +73,8 @@ def as_number(label: str) -> Optional[float]:
 def in_order(names) -> tuple[str, ...]:
   """Whole numbers by their value, anything else by its text."""
   names = set(names)
-  if all(n.lstrip("-").isdigit() for n in names):
+  # Not `isdigit`, which holds for signs like a superscript 2 that no int is.
+  if all(n.removeprefix("-").isdecimal() for n in names):
     return tuple(sorted(names, key=lambda n: (int(n), n)))
   return tuple(sorted(names))
 

@@ -94,7 +94,7 @@ def layout_for(task) -> Layout:
 
 def _columns(text: str) -> tuple:
   names = [part.strip() for part in text.split(",") if part.strip()]
-  return tuple(int(n) if n.isdigit() else n for n in names)
+  return tuple(int(n) if n.isdecimal() else n for n in names)
 
 
 def read_rows(paths, layout: Layout, report) -> list[LabelledRow]:

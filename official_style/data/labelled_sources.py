@@ -63,6 +63,9 @@ def open_source(task) -> LabelledSource:
   labels = label_sets.learn(
       kind, rows["train"], given or (named.labels if named else ()))
   train = labelled_checks.training_rows(rows["train"], labels, reports["train"])
+  if not train:
+    raise UserError(f"{task.train_data.input_path}: no row is left to train "
+                    "on: " + "; ".join(_damage_lines(reports)))
   lines, evaluation = [], rows["eval"]
   if task.num_folds or not evaluation:
     train, evaluation = _split(task, train, kind)

@@ -29,6 +29,12 @@ def test_classes_are_in_order_whatever_the_rows_are():
       0, 2, None, None]
 
 
+@pytest.mark.parametrize("odd", ["²", "--1", "-", "½"])
+def test_what_only_looks_like_a_number_is_a_name(odd):
+  assert label_sets.learn("class", _labelled(odd, "10", "9", odd)).names == (
+      tuple(sorted((odd, "10", "9"))))
+
+
 def test_given_classes_keep_their_order():
   assert label_sets.learn("class", _labelled("a", "a"), ("b", "a")).names == (
       "b", "a")

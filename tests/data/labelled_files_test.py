@@ -41,6 +41,11 @@ def test_numbers_mean_that_there_is_no_header(tmp_path, name):
   assert _pairs(rows) == [((("One.",),), "1"), ((("Two.",),), "0")]
 
 
+def test_a_column_may_have_a_name_that_only_looks_like_a_number(tmp_path):
+  rows = _read(tmp_path / "a.tsv", "m²\t²\na\t0\n", texts="m²", label="²")
+  assert _pairs(rows) == [((("a",),), "0")]
+
+
 def test_numbers_can_skip_a_header_that_is_there(tmp_path):
   rows = _read(tmp_path / "a.tsv", "x\ty\nOne.\t0\n", texts="0", label="1",
                header=True)

@@ -53,3 +53,21 @@ def test_rows_of_cola_to_test_on_have_labels_or_not(tmp_path, content, texts):
       _task(train, task_name="CoLA", test_path=str(test)))
   assert [row.inputs[0][0] for row in source.test] == texts
   assert all(row.label for row in source.test) == (len(texts) == 2)
+
+
+@pytest.mark.parametrize("kind", ["class", "number"])
+@pytest.mark.parametrize("has_dev_file", [True, False])
+def test_where_no_row_is_left_to_train_on_one_line_says_why(
+    tmp_path, kind, has_dev_file):
+  path, dev = tmp_path / "train.tsv", tmp_path / "dev.tsv"
+  path.write_text("text\tlabel\n \t1\n\t2\n  \t2\nwords\t\n")
+  dev.write_text("text\tlabel\nsome words\t1\nmore words\t2\n")
+  task = _task(path, label_type=kind)
+  if has_dev_file:
+    task.validation_data.input_path = str(dev)
+  with pytest.raises(UserError) as told:
+    labelled_sources.open_source(task)
+  assert str(told.value).startswith(f"{path}: no row is left to train on: ")
+  assert "3 rows with an empty text, left out" in str(told.value)
+  assert "1 row without a label, left out" in str(told.value)
+  assert "\n" not in str(told.value)

@@ -1,8 +1,10 @@
 """The queue that experiments run in: order, waiting, going on, failing."""
 
 import dataclasses
+import json
 import os
 import pathlib
+import shutil
 import signal
 import sys
 
@@ -13,9 +15,10 @@ sys.path.insert(0, str(EXPERIMENTS))
 
 import job_queue  # noqa: E402
 
-# Appends its name to a log; fails where it is told to.
+# Appends its name to a log, and makes its folder; fails where it is told to.
 _PROGRAM = """
-import sys
+import os, sys
+os.makedirs(sys.argv[4].removeprefix("--model_dir="), exist_ok=True)
 with open(sys.argv[1], "a") as f:
   f.write(sys.argv[2] + "\\n")
 sys.exit(int(sys.argv[3]))
@@ -92,3 +95,38 @@ def test_what_waits_for_nothing_that_will_come_is_named(world):
   run, _ = world
   with pytest.raises(SystemExit, match="^b: waits for a, which is not done"):
     run(("b", dict(after="a")))
+
+
+def test_what_was_removed_is_made_again_and_waited_for(world, tmp_path):
+  run, ran = world
+  run(("a", {}))
+  shutil.rmtree(tmp_path / "runs" / "a")
+  assert not job_queue.is_done(Job("a", ""), tmp_path / "runs")
+  assert job_queue.record(Job("a", ""), tmp_path / "runs") is None
+  run(("b", dict(after="a")), ("a", {}))
+  assert ran() == ["a", "a", "b"]
+
+
+def test_what_is_done_says_what_it_was_made_with(world, tmp_path):
+  run, _ = world
+  run(("a", {}))
+  record = job_queue.record(Job("a", ""), tmp_path / "runs")
+  assert record["command"] == [
+      str(tmp_path / "program.py"), str(tmp_path / "log"), "a", "0",
+      f"--model_dir={tmp_path}/runs/a"]
+  assert set(record["revision"]) == {"commit", "modified"}
+  assert record["machine"]["cores"] > 0 and record["versions"]["numpy"]
+
+
+def test_of_what_was_done_before_that_was_noted_the_run_folder_says_most(
+    tmp_path):
+  folder, job = tmp_path / "a", Job("a", "")
+  folder.mkdir()
+  (tmp_path / "a.done").touch()
+  assert job_queue.is_done(job, tmp_path)
+  assert job_queue.record(job, tmp_path) is None
+  (folder / "run.json").write_text(json.dumps(dict(
+      command=["train.py", "--x=1"], versions={}, revision="abc-dirty")))
+  assert job_queue.record(job, tmp_path) == dict(
+      command=["train.py", "--x=1"], versions={},
+      revision=dict(commit="abc", modified=True))
