@@ -42,12 +42,12 @@ _RATES, _RATE = (5e-5, 1e-4, 2e-4), 1e-4
 _APART = 100
 _SETS = 6
 _DEV_SHARE = 0.2
-_HELPER, _ALL_ROWS = "helper", "all rows, one set"
+HELPER, ALL_ROWS = "helper", "all rows, one set"
 # What the others are compared with: as many fine-tunings, no new rows.
 SEARCH = "random search"
 _AGORA = (f"--budget={_SETS}", "--draw_sets=3", "--pruner=worst_one")
 ARMS = {
-    _ALL_ROWS: (),
+    ALL_ROWS: (),
     "one set": ("--budget=1", "--draw_sets=1", "--points=none"),
     SEARCH: (f"--budget={_SETS}", f"--draw_sets={_SETS}", "--points=none"),
     "Agora": _AGORA,
@@ -79,12 +79,12 @@ class Job:
   def after(self) -> str:
     """The helper that it asks."""
     asks = self.program != "train.py" and "--points=none" not in ARMS[self.arm]
-    return Job(self.task, _HELPER).name if asks else ""
+    return Job(self.task, HELPER).name if asks else ""
 
   @property
   def program(self) -> str:
     """What runs it."""
-    return ("train.py" if self.arm in (_HELPER, _ALL_ROWS)
+    return ("train.py" if self.arm in (HELPER, ALL_ROWS)
             else os.path.join("tools", "agora.py"))
 
   def arguments(self, places: Places) -> list[str]:
@@ -96,7 +96,7 @@ class Job:
         f"--init_checkpoint={places.encoder}",
         f"--gin_params=SEQ_LENGTH = {seq_length}", "--gin_params=EPOCHS = 3.0",
         "--gin_params=BATCH_SIZE = 32"]
-    if self.arm == _HELPER:
+    if self.arm == HELPER:
       # What it holds out is agora-dev.
       return common + [
           f"--train_data={folder}/train.tsv",
@@ -107,7 +107,7 @@ class Job:
                f"--eval_data={folder}/{reported}",
                "--gin_params=NUM_LAYERS = 2",
                "--gin_params=DROP_TOP_LAYERS = True"]
-    if self.arm == _ALL_ROWS:
+    if self.arm == ALL_ROWS:
       return common + [f"--gin_params=SEED = {self.seed}",
                        f"--gin_params=LEARNING_RATE = {_RATE}"]
     first = self.seed * _APART
@@ -122,7 +122,7 @@ class Job:
     """What it reached on rows that steered nothing."""
     metric, folder = TASKS[self.task][0], runs / self.name
     if self.program == "train.py":
-      split = "test" if self.arm == _HELPER else "eval"
+      split = "test" if self.arm == HELPER else "eval"
       return run_results.evaluations(folder, split)[-1][metric]
     state = json.loads((folder / "agora.json").read_text("utf-8"))["state"]
     return state["report"]["metrics"][metric]
@@ -130,7 +130,7 @@ class Job:
 
 def jobs() -> list[Job]:
   """Helpers first; then a seed after the other."""
-  return [Job(task, _HELPER) for task in TASKS] + [
+  return [Job(task, HELPER) for task in TASKS] + [
       Job(task, arm, seed) for seed in SEEDS for task in TASKS for arm in ARMS]
 
 
@@ -157,7 +157,7 @@ def table(results) -> str:
       f"{task}, {metric.replace('_', ' ')} | more than {SEARCH}"
       for task, (metric, _, _) in TASKS.items()) + " |",
            "|---" * (1 + 2 * len(TASKS)) + "|"]
-  for arm in (_HELPER, *ARMS):
+  for arm in (HELPER, *ARMS):
     cells = []
     for task in TASKS:
       values, searched = (

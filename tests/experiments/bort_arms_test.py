@@ -18,8 +18,6 @@ from tests.reference import resolving
 from tests.reference import tiny_runs
 
 BORT = pathlib.Path(__file__).resolve().parents[2] / "experiments" / "bort"
-_RATE = ("trainer.optimizer_config.learning_rate.polynomial."
-         "initial_learning_rate")
 
 agora_tool = tiny_runs.tool("agora")
 
@@ -46,7 +44,8 @@ def _places(tmp_path_factory):
     for job in script.jobs():
       path = runs / job.name
       path.parent.mkdir(parents=True, exist_ok=True)
-      if job.name in {getattr(one, "after", "") for one in script.jobs()}:
+      if not path.is_symlink() and job.name in {
+          getattr(one, "after", "") for one in script.jobs()}:
         path.symlink_to(weights)
     (runs / "vocab.txt").write_text("".join(
         f"{word}\n" for word in huggingface_bert.VOCAB))
@@ -134,15 +133,41 @@ def test_students_of_relations_differ_in_what_they_are_taught(places):
 def test_agoras_differ_in_what_is_ablated(places):
   script = _script("agora_table")
   for arms in _first(script, places(script)).values():
-    plain = arms.pop(script.PLAIN)
-    for one, other in itertools.combinations(arms.values(), 2):
-      keys = _differing(one, other)
-      assert keys and keys <= {f"agora.{name}" for name in (
-          "points", "random_search", "soft_labels", "helper", "pruner")}
-    # Each tries the rate and the seed of plain fine-tuning, among others; what
-    # is said in their place decides nothing.
-    for one in arms.values():
-      assert [plain["trainer.seed"], plain[_RATE]] in [
-          list(tried[:2]) for tried in one["agora.sets"]]
-      assert {key for key in _differing(plain, one)
-              if not key.startswith("agora.")} <= {"trainer.seed", _RATE}
+    arms.pop(script.ALL_ROWS)
+    one, search, *agoras = arms.values()
+    for a, b in itertools.combinations(agoras, 2):
+      keys = _differing(a, b)
+      assert keys and keys <= {"agora.points", "agora.soft_labels"}
+    assert len(search["agora.sets"]) == search["agora.budget"]
+    assert len({tuple(tried) for tried in search["agora.sets"]}) == 6
+    for agora in agoras:
+      # As many fine-tunings, and of the same sets.
+      assert agora["agora.budget"] == search["agora.budget"] == 3 + 2 + 1
+      assert len(agora["agora.sets"]) == 3
+      assert _those(agora) < _those(search)
+      assert {key for key in _differing(agora, search)
+              if not key.startswith("agora.")} == set()
+    assert one["agora.budget"] == len(one["agora.sets"]) == 1
+    assert _those(one) < _those(agoras[0])
+
+
+def _those(arm) -> set:
+  return {tuple(tried) for tried in arm["agora.sets"]}
+
+
+def test_repetitions_of_agora_share_no_seed_and_its_helper_sees_no_dev_row(
+    places):
+  script = _script("agora_table")
+  where = places(script)
+  seeds = [{tried[0] for tried in _resolved(script.Job(
+      "RTE", script.SEARCH, seed), where)["agora.sets"]}
+           for seed in script.SEEDS]
+  assert not any(a & b for a, b in itertools.combinations(seeds, 2))
+  helper = _resolved(script.Job("MRPC", script.HELPER), where)
+  agora = _resolved(script.Job("MRPC", "Agora", 1), where)
+  held = "task.train_data.held_out_share"
+  assert helper[held] == agora["agora.agora_dev_share"]
+  assert not helper["task.validation_data.input_path"]
+  assert helper["task.train_data.input_path"] == (
+      agora["task.train_data.input_path"])
+  assert helper["task.test_path"] == agora["task.validation_data.input_path"]
