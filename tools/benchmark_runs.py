@@ -67,7 +67,7 @@ def parser() -> argparse.ArgumentParser:
       help="NAME=FOLDER; repeatable, ratios are to the first")
   add("--file", required=True, help="rows as the first run's files have them")
   add("--rows", type=int, default=256,
-      help="that are timed, every so manieth of the file")
+      help="that are timed, drawn evenly from the file")
   add("--batch_sizes", type=flag_types.list_of(int), default=(32,))
   add("--buckets", type=flag_types.list_of(int),
       help="lengths; default 32, 64, ... and that of training")

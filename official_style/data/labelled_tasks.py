@@ -65,8 +65,9 @@ class LabelledTask:
     stems = (own,) if own else _STEMS[part]
     found = _find(folder, stems, self.folder)
     if not found and not optional:
+      names = " or ".join(f"{stem}.tsv" for stem in stems)
       raise UserError(
-          f"{folder}: no {' or '.join(stems)} file of {self.name} there: give "
+          f"{folder}: no {names} (.jsonl or .csv) of {self.name} there: give "
           "the task's folder, or the file itself")
     return found
 

@@ -169,7 +169,7 @@ def test_a_task_that_cannot_be_is_told_with_the_reason(name, parts):
 
 
 def test_a_missing_file_names_the_task_and_the_folder(tmp_path):
-  with pytest.raises(UserError, match=f"{tmp_path}: no train file of RTE"):
+  with pytest.raises(UserError, match=f"{tmp_path}: no train.tsv .*of RTE"):
     labelled_tasks.find("RTE").files(str(tmp_path), "train")
 
 
