@@ -22,6 +22,7 @@ LEVELS = {
     "official_style.vocabulary_files": 0,
     "official_style.yaml_files": 0,
     "official_style.tensorflow_environment": 0,
+    "official_style.tool_flags": 0,
     "official_style.modeling.ops": 1,
     "official_style.modeling.token_schedule": 1,
     "official_style.modeling.cost_model": 1,
