@@ -138,10 +138,15 @@ def _make_room(made, axes, labels):
     if share < 0.9:
       left = min(left, (group.time - share * right) / (1 - share))
   axes.set_xlim(left, right)
+  # Names may lie left of zero, times don't.
+  axes.set_xticks([tick for tick in axes.get_xticks() if 0 <= tick <= right])
 
 
 def _write_labels(made, axes, labels):
-  """Names beside the fastest points, moved apart where they would meet."""
+  """Names beside the fastest points, moved apart where they would meet.
+
+  To the left, unless that would cover another point.
+  """
   scale = made.dpi / 72
   height, near, placed = 12 * scale, 90 * scale, []
   spots = [(*axes.transData.transform((group.time, group.quality)), text,
@@ -153,12 +158,17 @@ def _write_labels(made, axes, labels):
               for other_x, other_y in placed):
       place += height / 4
     placed.append((x, place))
+    start = x - _width(made, text, **_NAME) - 14 * scale
+    covers = any(start < other_x < x - 1 and abs(other_y - place) < height
+                 for other_x, other_y, *_ in spots)
+    side = 1 if covers else -1
     # In points from the point itself, which no resolution changes.
     axes.annotate(
-        text, (group.time, group.quality), xytext=(-9, (place - y) / scale),
-        textcoords="offset points", ha="right", va="center", color=colour,
+        text, (group.time, group.quality),
+        xytext=(9 * side, (place - y) / scale), textcoords="offset points",
+        ha="left" if covers else "right", va="center", color=colour,
         arrowprops=dict(arrowstyle="-", color=colour, linewidth=0.6,
-                        relpos=(1, 0.5))
+                        relpos=(0 if covers else 1, 0.5))
         if place - y > height / 2 else None, **_NAME)
 
 
