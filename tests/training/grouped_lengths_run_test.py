@@ -46,6 +46,7 @@ def test_batches_are_of_several_lengths(whole):
   assert len(facts["eval"]["padded_to"]) >= 2
 
 
+@pytest.mark.slow
 def test_a_run_that_is_stopped_ends_with_the_same_bytes(
     rows, whole, tmp_path, monkeypatch):
   tiny_runs.tell_to_stop(monkeypatch, 5)

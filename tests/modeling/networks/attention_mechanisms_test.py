@@ -11,7 +11,6 @@ from official_style.modeling.networks import bert_encoder
 from official_style.modeling.networks import pyramidize
 from official_style.modeling.networks import sentence_classifier
 from tests.reference import graph_shapes
-from tests.reference import slow_params
 from tests.reference import tiny_models
 
 N, LENGTHS = 10, (7, 5, 3)
@@ -293,9 +292,10 @@ class TestSettings:
     with pytest.raises(ValueError, match=said):
       attention_mechanism.of(changes)
 
+  # The steps of presets that have them are compiled in any case.
+  @pytest.mark.slow
   @each
-  @pytest.mark.parametrize("lengths", slow_params.all_but(
-      [(LENGTHS,)], [(None,), (LENGTHS,)]))
+  @pytest.mark.parametrize("lengths", [None, LENGTHS])
   def test_xla_is_eager(self, attention, lengths):
     attention = attention | dict(favor_redraw=True)
     encoder = (tiny_models.bert(attention=attention) if lengths is None else
