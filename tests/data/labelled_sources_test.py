@@ -1,5 +1,7 @@
 """Which rows a run trains and evaluates on."""
 
+import json
+
 import pytest
 
 from official_style.configs import fine_tuning
@@ -71,3 +73,21 @@ def test_where_no_row_is_left_to_train_on_one_line_says_why(
   assert "3 rows with an empty text, left out" in str(told.value)
   assert "1 row without a label, left out" in str(told.value)
   assert "\n" not in str(told.value)
+
+
+@pytest.mark.parametrize("texts", [
+    ("sentence1", "sentence2"), ("premise", "hypothesis")])
+def test_superglues_diagnostics_are_rows_to_test_rte_on(tmp_path, texts):
+  train, test = tmp_path / "train.tsv", tmp_path / "AX.jsonl"
+  train.write_text("index\tsentence1\tsentence2\tlabel\n" + "".join(
+      f"{i}\tOne {i}.\tTwo.\t{'not_' * (i % 2)}entailment\n"
+      for i in range(40)), "utf-8")
+  test.write_text("".join(json.dumps(
+      {texts[0]: "It rains.", texts[1]: "It is wet.", "idx": i,
+       "label": label}) + "\n"
+      for i, label in enumerate(("entailment", "not_entailment"))), "utf-8")
+  source = labelled_sources.open_source(
+      _task(train, task_name="RTE", test_path=str(test)))
+  assert [row.inputs[0] for row in source.test] == [
+      ("It rains.", "It is wet.")] * 2
+  assert [source.labels.encode(row.label) for row in source.test] == [0, 1]
