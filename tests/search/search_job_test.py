@@ -105,6 +105,7 @@ def test_a_changed_file_is_noticed_when_a_run_goes_on(
   assert "token_schedule_digest was" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_the_command_it_ends_with_keeps_length_and_attention(
     tool, runs, tmp_path, capsys):
   data = str(runs / "train.tsv")

@@ -231,6 +231,7 @@ def test_text_of_byte_pairs_is_cut_as_in_training():
     np.testing.assert_allclose(by_text[name], x, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_classifiers_encoder_gives_embeddings_where_asked():
   run = tiny.classifier()
   _, model = _made(run, buckets=(16,), embeddings=True)

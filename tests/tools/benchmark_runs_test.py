@@ -28,7 +28,8 @@ def _folders(tmp_path, monkeypatch):
   runs = {"a": tiny.classifier(lengths=None), "b": tiny.classifier()}
   monkeypatch.setattr(
       finished_run, "load",
-      lambda folder: dataclasses.replace(runs[folder], path=folder))
+      lambda folder, flag: dataclasses.replace(
+          runs[folder], path=folder))
   monkeypatch.setattr(br.in_turns, "pin", lambda threads: None)
   path = tmp_path / "dev.tsv"
   path.write_text("text\tlabel\n" + "".join(
@@ -120,7 +121,8 @@ def test_mistakes_are_one_line(folders, capsys, monkeypatch):
   assert "nowhere.tsv: no such file" in capsys.readouterr().err
   assert br.main([*folders, "--rows=0"]) == 2
   assert "--rows and --batch_sizes: must be" in capsys.readouterr().err
-  monkeypatch.setattr(finished_run, "load", lambda folder: tiny.pretrainer())
+  monkeypatch.setattr(finished_run, "load",
+                      lambda folder, flag: tiny.pretrainer())
   assert br.main(folders) == 2
   assert "--run=dense=a: a pretraining run" in capsys.readouterr().err
   with pytest.raises(SystemExit):

@@ -14,6 +14,7 @@ import profile_step  # noqa: E402
 from tests.reference import slow_params  # noqa: E402
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", slow_params.all_but(
     ["train"], ["train", "forward"]))
 def test_every_part_of_a_step_has_a_share(mode, capfd):

@@ -24,8 +24,8 @@ def _serve(*arguments):
 def test_a_mistake_is_one_line(tmp_path, capsys):
   handlers = [signal.getsignal(n) for n in (signal.SIGTERM, signal.SIGINT)]
   try:
-    assert _serve(f"--model_base_path={tmp_path}") == 2
-    assert _serve(f"--model_base_path={tmp_path / 'none'}") == 2
+    for path in (tmp_path, tmp_path / "none"):
+      assert _serve(f"--model_base_path={path}", "--port=-1") == 2
   finally:
     signal.signal(signal.SIGTERM, handlers[0])
     signal.signal(signal.SIGINT, handlers[1])

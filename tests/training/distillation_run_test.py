@@ -114,6 +114,7 @@ def test_a_run_that_is_stopped_ends_with_the_same_bytes(
   assert finished_run.load(whole).step == 8
 
 
+@pytest.mark.slow
 def test_a_student_that_drops_tokens_learns_from_one_that_does_not(
     places, tmp_path):
   run = str(tmp_path / "run")
@@ -125,6 +126,7 @@ def test_a_student_that_drops_tokens_learns_from_one_that_does_not(
   assert line["teacher_divergence"] > 0 and line["relations_divergence"] > 0
 
 
+@pytest.mark.slow
 def test_a_teacher_in_hugging_faces_layout_is_the_same_one(places, tmp_path):
   theirs = str(tmp_path / "hf")
   conversion.convert(places[2], theirs, "huggingface", False, True,
@@ -138,6 +140,7 @@ def test_a_teacher_in_hugging_faces_layout_is_the_same_one(places, tmp_path):
         assert a[name] == pytest.approx(value, rel=1e-3), name
 
 
+@pytest.mark.slow
 def test_a_teacher_without_a_head_is_enough_where_no_words_are_compared(
     places, tmp_path, capsys):
   theirs = str(tmp_path / "hf")

@@ -291,6 +291,7 @@ def test_folds_predict_every_row_without_having_seen_it(tmp_path, capsys):
   assert "2 folds, each in a folder of" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("repeated", ["seed", "fold"])
 def test_labelled_test_rows_have_mean_and_spread_too(
     tmp_path, capsys, repeated):

@@ -61,6 +61,7 @@ def test_a_pyramid_learns_of_the_dense_model_it_starts_from(made, tmp_path):
       tiny_runs.tensors(str(run), 14))).lower()
 
 
+@pytest.mark.slow
 def test_who_is_its_own_teacher_stays_as_it_is(made, tmp_path):
   teacher, run = made / "teacher", tmp_path / "run"
   assert tiny.run(
@@ -72,6 +73,7 @@ def test_who_is_its_own_teacher_stays_as_it_is(made, tmp_path):
   np.testing.assert_allclose(_logits(run), _logits(teacher), atol=0.05)
 
 
+@pytest.mark.slow
 def test_another_teacher_is_another_run(made, tmp_path, capsys):
   teacher, run = tmp_path / "teacher", tmp_path / "run"
   shutil.copytree(made / "teacher", teacher)

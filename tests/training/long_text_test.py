@@ -77,6 +77,7 @@ def test_bytes_need_no_vocabulary_and_survive_what_is_no_text(
   assert _params(second)["tokenizer"] == "bytes"
 
 
+@pytest.mark.slow
 def test_a_berts_weights_and_positions_go_into_a_performer(tmp_path, capsys):
   pretrained = str(tmp_path / "pretrained")
   assert tiny_runs.run(pretrained, tiny_runs.corpus(tmp_path),

@@ -63,6 +63,7 @@ def test_a_dry_run_says_what_is_kept_and_writes_nothing(
   assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_it_starts_from_pretraining_with_dropped_tokens(tmp_path, capsys):
   pretrained = str(tmp_path / "pretrained")
   assert tiny_runs.run(pretrained, tiny_runs.corpus(tmp_path),

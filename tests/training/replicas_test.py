@@ -60,6 +60,7 @@ def test_a_difference_is_seen(runs, tmp_path):
     check_replicas.differences(one, str(tmp_path), STEPS)
 
 
+@pytest.mark.slow
 def test_a_peer_that_never_comes_up_is_a_time_out(tmp_path):
   data = tiny_runs.corpus(tmp_path)
   environment = local_workers.environments(2)

@@ -86,6 +86,7 @@ def test_two_replicas_take_the_step_of_one(case):
   assert result["table"] < 1e-5 < 1e-3 < result["table_moved"]
 
 
+@pytest.mark.slow
 def test_an_infinite_loss_on_one_replica_stops_the_step_on_both():
   result = _replicas("next_sentence")
   one, two = result["logs"]
