@@ -87,8 +87,10 @@ def run_all(jobs, places, runs: pathlib.Path, parallel: int):
   Raises:
     SystemExit: if a job fails; it names the log.
   """
-  # Or jobs would go on alone, and be in the way of the same call.
-  signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+  # Or jobs would go on alone, and be in the way of the same call. Noted only:
+  # an exception in the middle of `poll` could leave its lock taken.
+  told = []
+  signal.signal(signal.SIGTERM, lambda *_: told.append(143))
   runs.mkdir(parents=True, exist_ok=True)
   waiting = [job for job in jobs if not is_done(job, runs)]
   done, total, start = 0, len(waiting), time.monotonic()
@@ -105,6 +107,8 @@ def run_all(jobs, places, runs: pathlib.Path, parallel: int):
         raise SystemExit(f"{waiting[0].name}: waits for {waiting[0].after}, "
                          "which is not done")
       time.sleep(2)
+      if told:
+        raise SystemExit(told[0])
       for core, (job, process, made_with) in list(running.items()):
         if process.poll() is None:
           continue
