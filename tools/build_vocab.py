@@ -80,10 +80,8 @@ def describe(vocabulary):
            if not token.startswith("##")]
   characters = sum(len(word) == 1 for word in words)
   longest = max(words, key=len)
-  case = ("lower case without accents" if vocabulary.lower_case
-          else "case and accents kept")
   return (f"{vocabulary.size:,} tokens, "
-          f"{case}: {characters:,} "
+          f"{vocabulary.case}: {characters:,} "
           f"characters, {len(words) - characters:,} longer beginnings of words "
           f"(the longest {longest!r}), "
           f"{int(vocabulary.is_continuation.sum()):,} continuations; sha256 "

@@ -167,6 +167,12 @@ class Vocabulary:
       raise UserError(f"{path}: cannot write the vocabulary "
                       f"({error.strerror}); check the folder") from error
 
+  @property
+  def case(self) -> str:
+    """What becomes of case and accents, for a human."""
+    return ("lower case without accents" if self.lower_case
+            else "case and accents kept")
+
   def __repr__(self):
     case = "uncased" if self.lower_case else "cased"
     if self.is_byte_bpe:

@@ -49,8 +49,7 @@ def load_or_train(task, texts, what, say, show, allow_smaller=True):
       texts(), task.trained_vocab_size,
       lower_case=task.lower_case, allow_smaller=allow_smaller)
   say(f"vocabulary: {vocabulary.size} WordPieces trained on {what}, "
-      + ("lower case without accents" if vocabulary.lower_case
-         else "case and accents kept"))
+      f"{vocabulary.case}")
   return vocabulary
 
 
