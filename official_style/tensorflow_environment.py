@@ -16,6 +16,9 @@ def prepare():
   # TensorFlow takes oneDNN by itself only on CPUs with VNNI or newer. From
   # AVX2 on its attention products are 3 to 4 times faster and its softmax 2.
   os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+  # TensorFlow loads a Keras at its import, by default one that nothing here
+  # uses: two seconds of every start.
+  os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
 
 
 def settings() -> dict[str, str]:

@@ -13,6 +13,7 @@ from official_style import command_line
 from official_style import tensorflow_environment
 from official_style.configs import gin_files
 from official_style.configs import overrides
+from official_style.data import text_paths
 from official_style.errors import UserError
 from official_style.training import interruption
 from official_style.training import worker_environment
@@ -41,12 +42,14 @@ def _main(argv: Sequence[str]) -> int:
 
 
 def _run(options: command_line.Options) -> int:
-  # Both run again with the full configuration; here they cost milliseconds
-  # and spare the user the import.
+  # All of this is looked at again with the full configuration; here it costs
+  # milliseconds and spares the user the import.
   gin_files.read_program(
       gin_files.sources(options.experiment, options.gin_file),
       options.gin_params)
   overrides.read_all(options.config_file, options.params_override)
+  for path in (options.train_data, options.eval_data, options.test_data):
+    text_paths.check_exist(path or ())
 
   _join_workers()
   tensorflow_environment.prepare()

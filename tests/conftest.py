@@ -8,6 +8,7 @@ import pytest
 
 # Before any test module imports TensorFlow.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
 
 
 def pytest_addoption(parser):

@@ -34,6 +34,8 @@ def _run(*flags):
     (["--experiment=bert", "--mode=fit"], 2),
     (["--experiment=bert", "--gin_params=import os"], 2),
     (["--experiment=bert", "--config_file=missing.yaml"], 2),
+    (["--experiment=bert", "--train_data=missing/*.txt"], 2),
+    (["--experiment=bert", "--eval_data=missing.txt"], 2),
     ([], 2)])
 def test_help_and_mistakes_load_no_tensorflow(flags, code):
   done = _run(*flags)

@@ -11,7 +11,6 @@ from official.core import config_definitions as cfg
 from official.nlp.configs import bert
 from official.nlp.configs import encoders as official_encoders
 from official.nlp.data import pretrain_dataloader
-from official.nlp.tasks import masked_lm
 
 from official_style.configs import encoders
 
@@ -80,7 +79,7 @@ class KeepScheduleConfig(cfg.base_config.Config):
 
 
 @dataclasses.dataclass
-class PretrainingTaskConfig(masked_lm.MaskedLMConfig):
+class PretrainingTaskConfig(cfg.TaskConfig):
   """Masked-language-model pretraining.
 
   Attributes:
@@ -93,12 +92,15 @@ class PretrainingTaskConfig(masked_lm.MaskedLMConfig):
       from the vocabulary. Bytes never are.
     trained_vocab_size: size of the vocabulary that is trained.
     keep_schedule: keep counts over the steps.
+    scale_loss: of Model Garden's `MaskedLMConfig`, whose files are read; losses
+      are sums here, and it has no part in them.
   """
   model: PretrainerConfig = dataclasses.field(
       default_factory=lambda: PretrainerConfig(
           cls_heads=[],
           encoder=official_encoders.EncoderConfig(
               type="any", any=encoders.TokenDropBertEncoderConfig())))
+  scale_loss: bool = False
   train_data: PretrainingDataConfig = dataclasses.field(
       default_factory=PretrainingDataConfig)
   validation_data: PretrainingDataConfig = dataclasses.field(

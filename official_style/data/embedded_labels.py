@@ -5,6 +5,7 @@ packages are hidden in the texts, so a model has to know what a package is
 about. The set depends on what is installed, and on nothing else.
 """
 
+import functools
 import hashlib
 import os
 import re
@@ -41,7 +42,19 @@ def embedded_rows(roots=None, num_packages=NUM_PACKAGES):
   Raises:
     UserError: if there are fewer than two packages with documentation.
   """
-  files = _files_by_package(_installed_roots() if roots is None else roots)
+  if roots is None:
+    # Asked for by every part of a program, and seconds each time.
+    return list(_installed_rows(num_packages))
+  return _rows(roots, num_packages)
+
+
+@functools.cache
+def _installed_rows(num_packages):
+  return tuple(_rows(_installed_roots(), num_packages))
+
+
+def _rows(roots, num_packages):
+  files = _files_by_package(roots)
   largest = sorted(files, key=lambda name: (-len(files[name]), name))
   chosen = sorted(largest[:num_packages])
   hide = _hider(chosen)
@@ -83,7 +96,8 @@ def _hider(names):
   # Inside longer words too, as in `TensorFlowError`, unless it is short.
   inside = [re.escape(w) for w in sorted(words) if len(w) > 3]
   alone = [re.escape(w) for w in sorted(words) if len(w) <= 3]
-  parts = ([rf"\w*(?:{'|'.join(inside)})\w*"] if inside else []) + (
+  # From the start of a word: else each of its letters would be tried.
+  parts = ([rf"\b\w*(?:{'|'.join(inside)})\w*"] if inside else []) + (
       [rf"\b(?:{'|'.join(alone)})\b"] if alone else [])
   pattern = re.compile("|".join(parts), re.IGNORECASE)
   return lambda text: pattern.sub(_HIDDEN, text)

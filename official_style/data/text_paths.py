@@ -54,6 +54,16 @@ def expand_paths(spec, report=None, extensions=TEXT_EXTENSIONS):
   return sorted(files)
 
 
+def check_exist(spec):
+  """Raises UserError if something that `spec` names is not there.
+
+  Args:
+    spec: as in `expand_paths`; the extensions may be any.
+  """
+  for item in _split(spec):
+    _matches(item)
+
+
 def is_text_name(path):
   """Says whether the name ends as a text file's does."""
   return path.lower().endswith(TEXT_EXTENSIONS)

@@ -94,8 +94,9 @@ def test_products_of_bfloat16_are_those_of_its_numbers(inner, padding):
   states = rounded(np.maximum(
       rounded(rounded(x) @ rounded(first[0])) + rounded(first[1]), 0))
   want = states @ rounded(second[0]) + second[1].numpy()
-  # What a sum is rounded to at the end, and a state now and then another way.
-  np.testing.assert_allclose(found, want, atol=0.01 * np.abs(want).max())
+  # What a sum is rounded to at the end, and a state now and then another way;
+  # without instructions for bfloat16 TensorFlow cuts sums off, both times.
+  np.testing.assert_allclose(found, want, atol=0.02 * np.abs(want).max())
   assert np.abs(found - both(x)).max() > 1e-3
 
 
