@@ -16,7 +16,13 @@ def pytest_addoption(parser):
                    help="also run the tests marked slow")
 
 
+# Folders whose tests take longest. They come first, so that in the end no
+# process works on a long one alone.
+_LONG = ("training", "serving", "search", "tools")
+
+
 def pytest_collection_modifyitems(config, items):
+  items.sort(key=lambda item: item.path.parent.name not in _LONG)
   if config.getoption("--run_slow"):
     return
   skip = pytest.mark.skip(reason="slow: give --run_slow")

@@ -11,6 +11,7 @@ from official_style.search import fine_tuned_run
 from official_style.search import latency_measuring
 from official_style.search import prefix_evaluator
 from tests.reference import resolving  # noqa: F401, registers experiments
+from tests.reference import slow_params
 from tests.reference import tiny_fine_tuning as tiny
 from tests.reference import tiny_runs
 
@@ -229,7 +230,8 @@ def asked(tmp_path_factory):
   return folder
 
 
-@pytest.mark.parametrize("fitness", ["kl", "metric"])
+@pytest.mark.parametrize("fitness", slow_params.all_but(
+    ["metric"], ["kl", "metric"]))
 def test_questions_with_several_candidates_are_judged_as_a_whole(
     tool, asked, tmp_path, fitness, capsys):
   output = tmp_path / "schedule.json"
