@@ -60,8 +60,12 @@ def compared(run: finished_run.FinishedRun, encoded: dict, answer,
 
 def wanted_of(run: finished_run.FinishedRun, encoded: dict) -> dict:
   """The checkpoint's outputs for rows, arrays by name."""
-  return {name: x.numpy() for name, x in call_of(run)(
-      **{name: tf.constant(x) for name, x in encoded.items()}).items()}
+  tensors = {name: tf.constant(x) for name, x in encoded.items()}
+  # Not called by itself: TensorFlow warns of calls that are traced so often.
+  concrete = call_of(run).get_concrete_function(**{
+      name: tf.TensorSpec(x.shape, x.dtype, name)
+      for name, x in tensors.items()})
+  return {name: x.numpy() for name, x in concrete(**tensors).items()}
 
 
 def facts_of(run: finished_run.FinishedRun, wanted: dict, found: list) -> dict:

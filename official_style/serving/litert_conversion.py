@@ -1,12 +1,11 @@
 """Keras models as LiteRT files, of built-in operations only."""
 
-import contextlib
-import os
-import sys
 import tempfile
 import warnings
 
 import tensorflow as tf
+
+from official_style.serving import native_notes
 
 
 def to_litert(model, call, signature: dict, quantize: bool) -> bytes:
@@ -30,7 +29,7 @@ def to_litert(model, call, signature: dict, quantize: bool) -> bytes:
   # The variables and not the model, of which each layer would be traced anew.
   module = tf.Module()
   module.weights = list(model.variables)
-  with tempfile.TemporaryDirectory() as folder, _quiet():
+  with tempfile.TemporaryDirectory() as folder, native_notes.hidden():
     tf.saved_model.save(
         module, folder, signatures=call.get_concrete_function(**signature))
     converter = tf.lite.TFLiteConverter.from_saved_model(folder)
@@ -46,20 +45,8 @@ def interpreter(content: bytes, num_threads: int = 1):
     from ai_edge_litert.interpreter import Interpreter
   except ImportError:
     Interpreter = tf.lite.Interpreter
-  with _quiet(), warnings.catch_warnings():
+  with native_notes.hidden(), warnings.catch_warnings():
     warnings.simplefilter("ignore")  # That the copy is about to go.
-    return Interpreter(model_content=content, num_threads=num_threads)
-
-
-@contextlib.contextmanager
-def _quiet():
-  """Without the notes that C++ code writes of each model."""
-  sys.stderr.flush()
-  kept, nothing = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-  try:
-    os.dup2(nothing, 2)
-    yield
-  finally:
-    os.dup2(kept, 2)
-    os.close(kept)
-    os.close(nothing)
+    made = Interpreter(model_content=content, num_threads=num_threads)
+    made.allocate_tensors()  # Notes come with that.
+  return made

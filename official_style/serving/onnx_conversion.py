@@ -7,6 +7,7 @@ import contextlib
 import logging
 
 from official_style.errors import UserError
+from official_style.serving import native_notes
 
 # The newest that tf2onnx 1.17 writes.
 OPSET = 18
@@ -39,7 +40,7 @@ def to_onnx(call, signature: dict) -> bytes:
   # tf2onnx copies weights for every pass over the graph, and memory ends before
   # BERT-base does. It sees inputs in their place.
   weights = _taken_out(graph)
-  with _quiet():
+  with _quiet(), native_notes.hidden():
     model, _ = convert.from_graph_def(
         graph, input_names=[*inputs, *(f"{name}:0" for name in weights)],
         output_names=list(outputs),
@@ -70,8 +71,9 @@ def _frozen(call, signature: dict):
       autograph=False).get_concrete_function(**signature)
   outputs = {tensor.name: name
              for name, tensor in concrete.structured_outputs.items()}
-  frozen = convert_to_constants.convert_variables_to_constants_v2(
-      concrete, lower_control_flow=False, aggressive_inlining=True)
+  with native_notes.hidden():
+    frozen = convert_to_constants.convert_variables_to_constants_v2(
+        concrete, lower_control_flow=False, aggressive_inlining=True)
   inputs = {tensor.name: tensor.op.name for tensor in frozen.inputs}
   return frozen.graph.as_graph_def(add_shapes=True), inputs, outputs
 
