@@ -1,6 +1,7 @@
 """What every test shares: quiet TensorFlow, and slow tests off by default."""
 
 import functools
+import gc
 import os
 import sys
 
@@ -45,6 +46,9 @@ def pytest_runtest_setup():
   module = sys.modules.get("official.modeling.hyperparams.base_config")
   if module is not None:
     _remember_types(module.Config)
+  module = sys.modules.get("tensorflow.python.util.tf_stack")
+  if module is not None:
+    _remember_stack(module)
 
 
 @functools.cache
@@ -53,3 +57,15 @@ def _remember_types(config):
   time one is made, a sixth of a tiny run: here they are asked for once."""
   annotations = functools.cache(config._get_annotations.__func__)
   config._get_annotations = classmethod(lambda cls: dict(annotations(cls)))
+
+
+@functools.cache
+def _remember_stack(module):
+  """TensorFlow keeps with each operation the Python stack it was made in, for
+  its error messages. Pytest's is deep, and costs a twelfth of all tracing: here
+  all have the first one. What is imported by now stays, and is not looked
+  through for garbage again."""
+  stack = module.extract_stack()
+  module.extract_stack = lambda stacklevel=1: stack
+  gc.collect()
+  gc.freeze()

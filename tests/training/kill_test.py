@@ -28,7 +28,7 @@ def _check(folder, phases, steps, seed):
 @pytest.mark.parametrize("phases", slow_params.all_but(
     [["saving"]], [["saving"], ["training", "saving"]]), ids=" ".join)
 def test_kills_change_no_byte(tmp_path, phases):
-  kills = _check(tmp_path, phases, 40, seed=3)
+  kills = _check(tmp_path, phases, 16, seed=3)
   assert kills[-1].phase == "saving"
 
 

@@ -43,8 +43,10 @@ def project(x: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor,
   given = math.prod(int(size) for size in x.shape[-axes:])
   padded = padded_kernels.of(kernel, bias, axes, given - inputs)
   flat_kernel, flat_bias = padded or (
-      tf.reshape(kernel, [inputs, columns]), tf.reshape(bias, [-1]))
-  flat = tf.reshape(tf.cast(x, flat_kernel.dtype), [-1, given])
+      _reshaped(kernel, [inputs, columns]), _reshaped(bias, [columns]))
+  flat = tf.cast(x, flat_kernel.dtype)
+  if len(flat.shape) != 2:
+    flat = tf.reshape(flat, [-1, given])
   flat = tf.matmul(flat, flat_kernel)
   if not keeps_padding:
     # Before the bias, as oneDNN's products of bfloat16 are slower with one.
@@ -56,4 +58,9 @@ def project(x: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor,
     outer = [int(flat.shape[1])]
   elif padded and flat.shape[1] != columns:
     flat = flat[:, :columns]
-  return tf.reshape(flat, lead + outer)
+  return flat if len(lead + outer) == 2 else tf.reshape(flat, lead + outer)
+
+
+def _reshaped(x, shape: list) -> tf.Tensor:
+  """`x` itself where its shape is that: graphs are long enough."""
+  return tf.convert_to_tensor(x) if x.shape == shape else tf.reshape(x, shape)
