@@ -4,8 +4,8 @@ Axes: b batch, n tokens, p predictions a row, v vocabulary.
 """
 
 import tensorflow as tf
+import tf_keras
 from official.nlp.modeling import layers
-from official.nlp.modeling import models
 
 
 class _MaskedLM(layers.MaskedLM):
@@ -20,8 +20,8 @@ class _MaskedLM(layers.MaskedLM):
     self.layer_norm.epsilon = self._norm_epsilon
 
 
-class MaskedLMPretrainer(models.BertPretrainerV2):
-  """Model Garden's pretrainer, for encoders that take a keep count.
+class MaskedLMPretrainer(tf_keras.Model):
+  """Model Garden's `BertPretrainerV2`, for encoders that take a keep count.
 
   Its checkpoint items (`encoder`, `masked_lm` and heads) are Model Garden's.
   Where predictions are asked for, the last layer works on the predicted
@@ -33,7 +33,8 @@ class MaskedLMPretrainer(models.BertPretrainerV2):
     encoder_network: an encoder of ours.
     mlm_activation, mlm_initializer: of the head.
     mlm_norm_epsilon: of the head; None is the encoder's.
-    **kwargs: those of `BertPretrainerV2`.
+    classification_heads: layers on the sequence, each with a name of its own.
+    name: of the model.
 
   Call:
     inputs: what the encoder takes, and `masked_lm_positions` int[b p].
@@ -43,10 +44,16 @@ class MaskedLMPretrainer(models.BertPretrainerV2):
 
   def __init__(self, encoder_network, mlm_activation=None,
                mlm_initializer="glorot_uniform", mlm_norm_epsilon=None,
-               **kwargs):
-    super().__init__(
-        encoder_network=encoder_network, mlm_activation=mlm_activation,
-        mlm_initializer=mlm_initializer, **kwargs)
+               classification_heads=(), name="bert"):
+    super().__init__(name=name)
+    # Their variables are the first of the model's.
+    self.classification_heads = list(classification_heads)
+    self.encoder_network = encoder_network
+    if not encoder_network.built:
+      # The head reads its table. Model Garden builds it by a symbolic call,
+      # which traces the whole encoder for nothing.
+      with tf.name_scope(encoder_network.name):
+        encoder_network.build(None)
     if mlm_norm_epsilon is None:
       mlm_norm_epsilon = getattr(encoder_network, "norm_epsilon", 1e-12)
     self.masked_lm = _MaskedLM(
@@ -54,6 +61,15 @@ class MaskedLMPretrainer(models.BertPretrainerV2):
         embedding_table=encoder_network.get_embedding_table(),
         activation=mlm_activation, initializer=mlm_initializer,
         name="cls/predictions")
+
+  @property
+  def checkpoint_items(self) -> dict:
+    """What Model Garden saves by itself: encoder, head, parts of heads."""
+    items = dict(encoder=self.encoder_network, masked_lm=self.masked_lm)
+    for head in self.classification_heads:
+      items |= {f"{head.name}.{key}": item
+                for key, item in head.checkpoint_items.items()}
+    return items
 
   def call(self, inputs, training=None, token_keep_k=None):
     positions = inputs.get("masked_lm_positions")
