@@ -71,4 +71,13 @@ def distribute(batches, strategy: tf.distribute.Strategy, start: int,
     options.autotune.enabled = False
     return dataset.prefetch(_PREFETCH).with_options(options)
 
+  if _is_one_cpu(strategy):
+    # Nothing to hand out; what would do so takes longer to set up, each time
+    # an evaluation begins, than many an evaluation.
+    return worker_dataset(tf.distribute.InputContext())
   return strategy.distribute_datasets_from_function(worker_dataset)
+
+
+def _is_one_cpu(strategy) -> bool:
+  return (isinstance(strategy, tf.distribute.OneDeviceStrategy)
+          and "CPU" in strategy.extended.worker_devices[0])
