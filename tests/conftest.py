@@ -2,6 +2,7 @@
 
 import functools
 import gc
+import inspect
 import os
 import sys
 
@@ -42,6 +43,14 @@ def gin_file(tmp_path):
   return write
 
 
+@pytest.fixture
+def own_stacks(monkeypatch):
+  """Operations keep the stacks they are made in, as outside of tests."""
+  from tensorflow.python.util import tf_stack
+  monkeypatch.setattr(tf_stack, "extract_stack",
+                      inspect.unwrap(tf_stack.extract_stack))
+
+
 def pytest_runtest_setup():
   module = sys.modules.get("official.modeling.hyperparams.base_config")
   if module is not None:
@@ -66,6 +75,7 @@ def _remember_stack(module):
   all have the first one. What is imported by now stays, and is not looked
   through for garbage again."""
   stack = module.extract_stack()
-  module.extract_stack = lambda stacklevel=1: stack
+  module.extract_stack = functools.wraps(module.extract_stack)(
+      lambda stacklevel=1: stack)
   gc.collect()
   gc.freeze()

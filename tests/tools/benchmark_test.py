@@ -243,7 +243,7 @@ def test_a_machine_that_was_not_alone_is_reported():
     assert ("NOT ALONE" in report.table([entry])) == said
 
 
-def test_operations_are_sorted_by_where_they_were_made():
+def test_operations_are_sorted_by_where_they_were_made(own_stacks):
   import tensorflow as tf
 
   from official_style.modeling.ops import row_dropout
