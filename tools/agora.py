@@ -59,6 +59,9 @@ def parser() -> argparse.ArgumentParser:
   add("--soft_labels", action="store_true", default=None,
       help="new rows are learnt with the helper's probabilities")
   add("--loop_seed", type=int, default=0, help="of what the loop draws")
+  add("--first_round",
+      help="folder of an Agora of the same rows and configuration, made with\n"
+           "--keep_all: fine-tunings of its first round are not done again")
   add("--keep_all", action="store_true",
       help="keep the weights of all fine-tunings, not the best one's only")
   add = flags.add_argument_group("Hyperparameter sets").add_argument
@@ -121,7 +124,7 @@ def _check_effects(given):
 
   one_round = "which is one round without new rows"
   if given.get("random_search"):
-    refuse(("points", *_OF_ROUNDS), f"with --random_search, {one_round}")
+    refuse(("points", "first_round", *_OF_ROUNDS), f"with --random_search, {one_round}")
   if given.get("points") == "none":
     refuse(_OF_ROUNDS, f"with --points=none, {one_round}")
   named = given.get("generators")
@@ -134,8 +137,8 @@ def options_of(argv):
   """The `AgoraOptions`, and train.py's `Options`."""
   args, rest = parser().parse_known_args(argv)
   given = {name: getattr(args, name) for name in (
-      "budget", "agora_dev_share", "keep_all", "points", "random_search",
-      *_OF_ROUNDS) if getattr(args, name) is not None}
+      "budget", "agora_dev_share", "first_round", "keep_all", "points",
+      "random_search", *_OF_ROUNDS) if getattr(args, name) is not None}
   if "generators" in given:
     given["generators"] = tuple(filter(None, args.generators.split(",")))
   _check_effects(given)

@@ -9,7 +9,8 @@ helper; the last fifth is agora-dev, and the task's own evaluation rows, of MRPC
 its labelled test rows, are looked at once. Sets of hyperparameters differ in
 seed and learning rate and are drawn from one list: three for Agora, which drops
 one in each round, six where there are no new rows, the three among them. So all
-but the first two arms take six fine-tunings, beside the helper's own.
+but the first two arms take six fine-tunings, beside the helper's own. Those that
+several arms share, of sets without new rows, are done once, by the search.
 
 Two jobs at a time, a core each. Stopped at any moment, the same command goes
 on. With --report only prints the table of what is there, and writes
@@ -77,9 +78,12 @@ class Job:
 
   @property
   def after(self) -> str:
-    """The helper that it asks."""
-    asks = self.program != "train.py" and "--points=none" not in ARMS[self.arm]
-    return Job(self.task, HELPER).name if asks else ""
+    """The search, some of whose runs it takes over; the search itself waits
+    for the helper, which others ask."""
+    if self.program == "train.py":
+      return ""
+    return dataclasses.replace(self, arm=SEARCH).name if (
+        self.arm != SEARCH) else Job(self.task, HELPER).name
 
   @property
   def program(self) -> str:
@@ -112,10 +116,13 @@ class Job:
                        f"--gin_params=LEARNING_RATE = {_RATE}"]
     first = self.seed * _APART
     seeds = ",".join(map(str, range(first, first + _SETS)))
-    helper = [f"--helper={places.runs / self.after}"] if self.after else []
+    more = ["--keep_all"] if self.arm == SEARCH else [
+        f"--first_round={places.runs / self.after}"]
+    if "--points=none" not in ARMS[self.arm]:
+      more += [f"--helper={places.runs / Job(self.task, HELPER).name}"]
     return [f"--loop_seed={self.seed}", f"--set_seeds={seeds}",
             f"--learning_rates={','.join(map(str, _RATES))}",
-            f"--agora_dev_share={_DEV_SHARE}", *ARMS[self.arm], *helper,
+            f"--agora_dev_share={_DEV_SHARE}", *ARMS[self.arm], *more,
             *common]
 
   def value(self, runs: pathlib.Path) -> float:

@@ -20,6 +20,7 @@ from official_style.errors import UserError
 
 STATE = "agora.json"
 _SHOWN = 3
+_DAMAGED = (OSError, ValueError, KeyError, TypeError)
 
 
 class AgoraFolder:
@@ -34,7 +35,7 @@ class AgoraFolder:
   """
 
   def __init__(self, path: str, settings: Mapping):
-    self.path, self._settings = path, json.loads(json.dumps(settings))
+    self.path, self.settings = path, settings
     self._digests: dict[int, str] = {}
     try:
       os.makedirs(path, exist_ok=True)
@@ -74,16 +75,14 @@ class AgoraFolder:
                         "choose another folder")
       return None
     try:
-      with open(path, encoding="utf-8") as f:
-        known = json.load(f)
-      settings, state = known["settings"], known["state"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+      settings, state = _read(path)
+    except _DAMAGED as error:
       raise UserError(f"{path}: damaged ({error}): bring it back, or start "
                       "over with --restart") from error
-    if settings != self._settings:
+    changed = difference(settings, self.settings)
+    if changed:
       raise UserError(
-          f"{path}: is of other settings: "
-          f"{_difference(settings, self._settings)}: undo the change, start "
+          f"{path}: is of other settings: {changed}: undo the change, start "
           "over with --restart, or choose another --model_dir")
     for number, one in enumerate(state["rounds"]):
       if "points" in one:
@@ -121,10 +120,43 @@ class AgoraFolder:
         self._digests[number] = hashlib.sha256(content).hexdigest()
       one["points"] = self._digests[number]
     files.write(self.file(STATE), json.dumps(
-        dict(settings=self._settings, state=state), indent=1) + "\n")
+        dict(settings=self.settings, state=state), indent=1) + "\n")
 
 
-def _difference(theirs, ours) -> str:
+def read(path: str, flag: str) -> tuple[dict, dict]:
+  """Settings and state of a folder that another call works in, or worked in.
+
+  Points are left out of the state.
+
+  Args:
+    path: of the folder.
+    flag: of the command, that named it.
+
+  Raises:
+    UserError: if there is none, or it is damaged.
+  """
+  file = os.path.join(path, STATE)
+  if not os.path.exists(file):
+    raise UserError(f"{flag}={path}: holds no {STATE}: give the folder of an "
+                    "Agora")
+  try:
+    return _read(file)
+  except _DAMAGED as error:
+    raise UserError(f"{file}: damaged ({error}): bring it back, or leave out "
+                    f"{flag}") from error
+
+
+def _read(file):
+  with open(file, encoding="utf-8") as f:
+    known = json.load(f)
+  return known["settings"], known["state"]
+
+
+def difference(theirs, ours) -> str:
+  """What differs, for humans; empty if nothing does."""
+  ours = json.loads(json.dumps(ours))
+  if theirs == ours:
+    return ""
   if not isinstance(theirs, dict):
     return "of an older program"
   changed = [f"{key} was {_short(theirs.get(key))} and is "

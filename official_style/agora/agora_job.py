@@ -14,6 +14,7 @@ from official_style.agora import agora_options
 from official_style.agora import agora_report
 from official_style.agora import agora_rows
 from official_style.agora import fine_tuning_learner
+from official_style.agora import first_round
 from official_style.agora import generators
 from official_style.agora import helper_labels
 from official_style.agora import hyperparameter_sets
@@ -133,6 +134,10 @@ class _Job:
     self._learner = fine_tuning_learner.FineTuningLearner(
         config, options, interruption, self._placement, rows,
         self._vocabulary(config.task), asked.soft_labels)
+    self._learn = self._learner
+    if asked.first_round and len((self._state or {}).get("rounds", ())) < 2:
+      self._learn = first_round.FirstRound(
+          self._learner, asked.first_round, folder.settings, progress.say)
 
   def _vocabulary(self, task) -> str:
     """One for all fine-tunings, which learn from different rows."""
@@ -187,7 +192,7 @@ class _Job:
         masked_words=self._masked_words)
     return agora_loop.AgoraParts(
         sets=self._sets, train=self._rows.train, dev=self._rows.agora_dev,
-        learn=self._learner,
+        learn=self._learn,
         generate=generators.TakingTurns(made, asked.generator_names),
         label=helper_labels.HelperLabels(
             asked.helper, self._rows.labels.names),

@@ -9,6 +9,9 @@ from official_style.agora import hyperparameter_sets
 from official_style.agora import pruners
 from official_style.errors import UserError
 
+# What no result depends on; sets are named apart.
+_FREE = ("provenance", "keep_all", "first_round", "sets")
+
 
 @dataclasses.dataclass(frozen=True)
 class AgoraOptions:
@@ -27,6 +30,8 @@ class AgoraOptions:
     soft_labels: whether new points are learnt with the helper's probabilities.
     random_search: `budget` sets drawn from the space of `sets`, and no points.
     seed: of what the loop itself draws.
+    first_round: folder of an Agora whose first runs are taken over; empty is
+      none.
     keep_all: whether to keep the checkpoints of all fine-tunings.
     provenance: command, machine, versions and revision.
   """
@@ -45,6 +50,7 @@ class AgoraOptions:
   soft_labels: bool = False
   random_search: bool = False
   seed: int = 0
+  first_round: str = ""
   keep_all: bool = False
   provenance: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
@@ -105,7 +111,7 @@ class AgoraOptions:
     """What results depend on, by name."""
     fields = {field.name: getattr(self, field.name)
               for field in dataclasses.fields(self)
-              if field.name not in ("provenance", "keep_all", "sets")}
+              if field.name not in _FREE}
     # More may be spent on what was begun; random search draws as many sets.
     if not self.random_search:
       del fields["budget"]

@@ -1,5 +1,7 @@
 """What an Agora says when it is done."""
 
+import os
+
 from official_style.agora import agora_loop
 
 
@@ -26,6 +28,11 @@ def text(state, asked, sets, rows, path: str) -> str:
       "", f"Ended after {spent} fine-tunings: {state['ended']}.",
       f"Best: set {best['set']} ({chosen}) in round {best['round']}, in "
       f"{path}/{report['run']}.", ""]
+  taken = [one["details"]["taken_from"] for one in
+           state["rounds"][0]["trainings"] if "taken_from" in one["details"]]
+  if taken:
+    lines += [f"Not done again but taken over: {len(taken)}, from "
+              f"{os.path.dirname(os.path.dirname(taken[0]))}.", ""]
   if state["helper"]:
     lines.append(f"Helper: accuracy {state['helper']['accuracy']:.4f} on the "
                  "agora-dev rows.")

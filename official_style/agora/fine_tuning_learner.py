@@ -114,7 +114,7 @@ class FineTuningLearner:
 
   def __call__(self, one, name: str, examples) -> Learnt:
     """Trains, or goes on training, or looks at what was trained."""
-    self._write(name, examples)
+    self.write_rows(name, examples)
     config = self.config_of(one, name, len(examples))
     # Names of layers count up in a process, and are part of a checkpoint.
     tf_keras.backend.clear_session()
@@ -149,8 +149,8 @@ class FineTuningLearner:
         dict(step=result.step, metric=result.metric, metrics={
             key: float(value) for key, value in result.metrics.items()}))
 
-  def _write(self, name, examples):
-    """The files of rows, where they aren't there yet."""
+  def write_rows(self, name: str, examples):
+    """The files of rows of a training, where they aren't there yet."""
     names = self._rows.labels.names if self._soft else None
     os.makedirs(self._data(""), exist_ok=True)
     for file, rows, soft in (

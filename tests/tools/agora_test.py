@@ -189,6 +189,19 @@ def test_ablations(world):
 
 
 @pytest.mark.slow
+def test_a_first_round_that_was_done_gives_the_same(world, capsys):
+  flags = ("--budget=3", "--pruner=worst_one")
+  plain = _kept(_run(world, "plain", *flags))
+  once = _run(world, "once", "--budget=2", "--points=none", "--keep_all")
+  capsys.readouterr()
+  taken = _kept(_run(world, "taken", *flags, f"--first_round={once}"))
+  assert "taken over: 2, from" in capsys.readouterr().out
+  for one in taken[0]["rounds"][0]["trainings"]:
+    assert one["details"].pop("taken_from").startswith(once)
+  assert taken == plain
+
+
+@pytest.mark.slow
 def test_more_budget_goes_on_and_other_settings_are_refused(world, capsys):
   run = _run(world, "more", "--budget=2")
   assert _state(run)["ended"] == "the budget is spent"
