@@ -124,7 +124,8 @@ def _check_effects(given):
 
   one_round = "which is one round without new rows"
   if given.get("random_search"):
-    refuse(("points", "first_round", *_OF_ROUNDS), f"with --random_search, {one_round}")
+    refuse(("points", "first_round", *_OF_ROUNDS),
+           f"with --random_search, {one_round}")
   if given.get("points") == "none":
     refuse(_OF_ROUNDS, f"with --points=none, {one_round}")
   named = given.get("generators")

@@ -9,8 +9,8 @@ helper; the last fifth is agora-dev, and the task's own evaluation rows, of MRPC
 its labelled test rows, are looked at once. Sets of hyperparameters differ in
 seed and learning rate and are drawn from one list: three for Agora, which drops
 one in each round, six where there are no new rows, the three among them. So all
-but the first two arms take six fine-tunings, beside the helper's own. Those that
-several arms share, of sets without new rows, are done once, by the search.
+but the first two arms take six fine-tunings, beside the helper's own. Those of
+sets without new rows, which several arms share, are done once, by the search.
 
 Two jobs at a time, a core each. Stopped at any moment, the same command goes
 on. With --report only prints the table of what is there, and writes
