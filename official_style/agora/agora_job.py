@@ -276,7 +276,8 @@ class _Job:
         truth, logits.argmax(axis=1), len(labels.names))
     if labels.of_candidates:
       metrics |= sentence_metrics.of_questions(
-          [row.question for row in rows], truth, logits)
+          [row.question for row in rows], truth, logits,
+          classification_data.overlaps_of(rows))
     return dict(rows=len(rows), baseline=self._rows.baseline, metrics=metrics,
                 generated_in_report_dev=self._leaked())
 

@@ -42,6 +42,8 @@ class ClassificationBatches(numbered_batches.NumberedBatches):
     questions: int32[rows], the number of the question that a row is a candidate
       for the answer of; None where rows are judged one by one. Training doesn't
       look at them.
+    overlaps: float32[rows], how much of the answer a candidate says, where that
+      is more than its target tells; else None.
     by_length: whether rows of a batch are of about equal length.
 
   Raises:
@@ -50,7 +52,7 @@ class ClassificationBatches(numbered_batches.NumberedBatches):
 
   def __init__(self, source, targets, *, global_batch_size, seed,
                is_training=True, probabilities=None, questions=None,
-               by_length=False):
+               overlaps=None, by_length=False):
     if source.num_rows < 1:
       raise UserError("there are no rows to "
                       f"{'train' if is_training else 'evaluate'} on")
@@ -59,7 +61,7 @@ class ClassificationBatches(numbered_batches.NumberedBatches):
     super().__init__(source, global_batch_size, seed, is_training)
     self.targets = np.asarray(targets)
     self.probabilities = probabilities
-    self.questions = questions
+    self.questions, self.overlaps = questions, overlaps
     self.by_length = by_length
     if by_length:
       self.of_any_length = encoded_rows.INPUTS
@@ -93,7 +95,7 @@ class ClassificationBatches(numbered_batches.NumberedBatches):
       float32[b], 0 for padding; `example_ids` int32[b], the number of the row,
       -1 for padding; `example_keys` int32[b] or [b c], to draw dropout by;
       `question_ids` int32[b] where there are questions to evaluate, -1 for
-      padding.
+      padding, and `overlaps` float32[b] where there are any.
 
     Raises:
       ValueError: if the step or the rows are outside what exists.
@@ -112,6 +114,9 @@ class ClassificationBatches(numbered_batches.NumberedBatches):
     if self.questions is not None and not self.is_training:
       batch["question_ids"] = np.where(
           real, self.questions[row], -1).astype(np.int32)
+      if self.overlaps is not None:
+        batch["overlaps"] = np.where(real, self.overlaps[row], 0).astype(
+            np.float32)
     choices = np.arange(self.source.num_choices)
     keys = counter_random.bits(
         self._seed, _EXAMPLE_KEYS, step, place[:, np.newaxis], choices)

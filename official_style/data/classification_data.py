@@ -115,7 +115,7 @@ def _batches(rows, labels, tokenizer, data, seed, is_training,
       global_batch_size=data.global_batch_size, seed=seed,
       is_training=is_training,
       probabilities=_probabilities(rows, labels) if is_training else None,
-      questions=_questions(rows),
+      questions=_questions(rows), overlaps=overlaps_of(rows),
       by_length=by_length)
 
 
@@ -125,6 +125,14 @@ def _questions(rows):
     return None
   return np.unique([row.question or row.where for row in rows],
                    return_inverse=True)[1].astype(np.int32)
+
+
+def overlaps_of(rows):
+  """float32[r] of `LabelledRow`s, see there; None where labels tell all."""
+  if all(row.overlap is None for row in rows):
+    return None
+  return np.array([float(row.label or 0) if row.overlap is None
+                   else row.overlap for row in rows], np.float32)
 
 
 def _probabilities(rows, labels):

@@ -10,6 +10,8 @@ separates them is in its program only).
 
 from typing import NamedTuple, Optional
 
+from official_style.data import word_overlap
+
 
 class Example(NamedTuple):
   """What is made of a JSONL row, or of a part of it.
@@ -18,10 +20,12 @@ class Example(NamedTuple):
     inputs: a pair of texts, or one for each choice.
     label: None where the row has none.
     question: number of the question it is a candidate for the answer of.
+    overlap: see `LabelledRow`.
   """
   inputs: tuple
   label: Optional[str]
   question: Optional[int] = None
+  overlap: Optional[float] = None
 
 
 _COPA_QUESTIONS = {"cause": "What was the cause of this?",
@@ -82,8 +86,10 @@ def record(row):
     right = None if answers is None else {one["text"] for one in answers}
     for entity in entities:
       label = None if right is None else str(int(entity in right))
+      overlap = None if right is None else max(
+          (word_overlap.f1(entity, one) for one in right), default=0.0)
       filled = asked["query"].replace(_BLANK, entity)
-      found.append(Example(((passage, filled),), label, number))
+      found.append(Example(((passage, filled),), label, number, overlap))
   return found
 
 

@@ -255,5 +255,5 @@ def _converted(path, convert, report):
       question = None if example.question is None else (
           f"{path}:{number}:{example.question}")
       rows.append(LabelledRow(example.inputs, example.label, place, path,
-                              question=question))
+                              question=question, overlap=example.overlap))
   return rows

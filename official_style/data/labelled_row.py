@@ -17,6 +17,8 @@ class LabelledRow(NamedTuple):
       there are none.
     question: of rows that are judged together, the same string; each is a
       candidate for the answer.
+    overlap: of such a row, 0 to 1: how much of an answer it says, where that is
+      more than its label tells; see `word_overlap`.
   """
   inputs: tuple
   label: Optional[str]
@@ -24,6 +26,7 @@ class LabelledRow(NamedTuple):
   path: str
   probabilities: Optional[tuple] = None
   question: Optional[str] = None
+  overlap: Optional[float] = None
 
   @property
   def where(self) -> str:

@@ -15,7 +15,8 @@ FITNESSES = ("kl", "metric", "loss")
 def measure(task: sentence_prediction.SentencePredictionTask,
             logits: np.ndarray, targets: np.ndarray,
             reference: np.ndarray | None = None,
-            questions: np.ndarray | None = None) -> dict[str, float]:
+            questions: np.ndarray | None = None,
+            overlaps: np.ndarray | None = None) -> dict[str, float]:
   """Metrics of rows.
 
   Args:
@@ -25,6 +26,7 @@ def measure(task: sentence_prediction.SentencePredictionTask,
     reference: as `logits`, of the model that is to be imitated.
     questions: int[r], of rows that are candidates for the answers of questions
       the number of the question, which then has all its candidates here.
+    overlaps: float[r] of such rows, see `sentence_metrics.of_questions`.
 
   Returns:
     The task's metrics; `loss`; and `kl` where there is a reference: mean
@@ -41,6 +43,8 @@ def measure(task: sentence_prediction.SentencePredictionTask,
       labels=[targets], example_ids=[np.arange(len(targets))])
   if questions is not None:
     collected["question_ids"] = [questions]
+    if overlaps is not None:
+      collected["overlaps"] = [overlaps]
   metrics = task.means(collected)
   if reference is not None:
     metrics["kl"] = divergence(task.kind, reference, logits)

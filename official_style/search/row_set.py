@@ -26,6 +26,7 @@ class RowSet:
     targets: [r], of the rows in their order.
     questions: int[r], the number of the question each is a candidate for the
       answer of; None where rows are judged one by one.
+    overlaps: float32[r], see `ClassificationBatches`, or None.
     batches: dicts of `input_word_ids`, `input_mask`, `input_type_ids`, int32[b
       n] or [b c n], and `places`, int[b]: which of the r rows they are.
   """
@@ -35,6 +36,7 @@ class RowSet:
     self.targets = rows.targets[indices]
     self.questions = (None if rows.questions is None
                       else rows.questions[indices])
+    self.overlaps = None if rows.overlaps is None else rows.overlaps[indices]
     inputs = rows.source.rows(indices)
     lengths = inputs["input_mask"].sum(axis=-1).reshape(len(indices), -1).max(
         axis=1)

@@ -223,7 +223,8 @@ class _Search:
 
   def _quality(self, rows, logits, reference=None) -> dict:
     return quality.measure(
-        self._run.task, logits, rows.targets, reference, rows.questions)
+        self._run.task, logits, rows.targets, reference, rows.questions,
+        rows.overlaps)
 
   def _evaluate(self, lists: Sequence[tuple[int, ...]]) -> list[Mapping]:
     """Of lists that are not known yet, and of known ones."""

@@ -8,7 +8,7 @@ Letters: r rows, k classes.
 import numpy as np
 
 # What `of_questions` gives.
-OF_QUESTIONS = ("exact_match", "best_candidate")
+OF_QUESTIONS = ("exact_match", "best_candidate", "best_candidate_f1")
 
 
 def confusion(labels, predictions, num_classes) -> np.ndarray:
@@ -87,18 +87,21 @@ def of_numbers(labels, predictions) -> dict:
           np.asarray(labels, np.float64) - predictions))))
 
 
-def of_questions(questions, labels, logits) -> dict:
+def of_questions(questions, labels, logits, overlaps=None) -> dict:
   """Of rows that are candidates for the answers of questions.
 
   Args:
     questions: int[r], which one a row is a candidate of.
     labels: int[r], 1 for what answers it.
     logits: float[r 2].
+    overlaps: float[r], how much of an answer a row says, see `word_overlap`;
+      None is its label.
 
   Returns:
     `exact_match`, the share of questions whose candidates are all labelled
-    right (MultiRC, https://aclanthology.org/N18-1023), and `best_candidate`,
-    the share whose most probable candidate answers it (exact match of ReCoRD,
+    right (MultiRC, https://aclanthology.org/N18-1023), `best_candidate`, the
+    share whose most probable candidate answers it, and `best_candidate_f1`, the
+    mean of that one's overlap (exact match and F1 of ReCoRD,
     https://arxiv.org/abs/1810.12885, whose answers are candidates).
   """
   labels, logits = np.asarray(labels), np.asarray(logits, np.float64)
@@ -107,5 +110,8 @@ def of_questions(questions, labels, logits) -> dict:
   # The last of each question's rows, by how probable they are.
   order = np.lexsort((logits[:, 1] - logits[:, 0], number))
   last = np.append(np.flatnonzero(np.diff(number[order])), len(order) - 1)
+  best = order[last]
+  said = labels == 1 if overlaps is None else np.asarray(overlaps, np.float64)
   return dict(exact_match=float((wrong == 0).mean()),
-              best_candidate=float((labels[order[last]] == 1).mean()))
+              best_candidate=float((labels[best] == 1).mean()),
+              best_candidate_f1=float(said[best].mean()))

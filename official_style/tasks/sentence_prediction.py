@@ -179,8 +179,8 @@ class SentencePredictionTask(base_task.Task):
     # What there is of the tokens of each layer is for reports.
     collected = {name: x for name, x in outputs.items()
                  if not isinstance(x, (list, tuple))}
-    if "question_ids" in batch:
-      collected["question_ids"] = batch["question_ids"]
+    collected |= {name: batch[name] for name in ("question_ids", "overlaps")
+                  if name in batch}
     return dict(collected, labels=batch["labels"],
                 example_ids=batch["example_ids"])
 
@@ -219,7 +219,8 @@ class SentencePredictionTask(base_task.Task):
     # Search judges rows one by one.
     if "question_ids" in collected:
       metrics |= sentence_metrics.of_questions(
-          of_rows(collected, "question_ids"), labels, logits)
+          of_rows(collected, "question_ids"), labels, logits,
+          of_rows(collected, "overlaps") if "overlaps" in collected else None)
     return metrics
 
   @property

@@ -123,7 +123,22 @@ def test_answers_that_are_not_known_are_no_labels(tmp_path):
   record = json.loads(json.dumps(SUPERGLUE["ReCoRD"][0]))
   del record["qas"][0]["answers"]
   (tmp_path / "test.jsonl").write_text(json.dumps(record) + "\n")
-  assert [row.label for row in _rows(tmp_path, "ReCoRD", "test")] == [None] * 2
+  rows = _rows(tmp_path, "ReCoRD", "test")
+  assert [(row.label, row.overlap) for row in rows] == [(None, None)] * 2
+
+
+def test_a_candidate_may_say_a_part_of_an_answer(tmp_path):
+  text = "Ann Lee met Bo. Lee left."
+  places = [dict(start=0, end=6), dict(start=12, end=13),
+            dict(start=16, end=18)]
+  answers = [dict(text="Bo Y."), dict(text="Ann Lee")]
+  (tmp_path / "train.jsonl").write_text(json.dumps(dict(
+      passage=dict(text=text, entities=places),
+      qas=[dict(query="@placeholder left", answers=answers)])) + "\n")
+  assert [(row.inputs[0][1], row.label, round(row.overlap, 3))
+          for row in _rows(tmp_path, "ReCoRD")] == [
+      ("Ann Lee left", "1", 1), ("Bo left", "0", 0.667),
+      ("Lee left", "0", 0.667)]
 
 
 def test_a_row_that_lacks_something_is_counted(tmp_path):

@@ -72,6 +72,20 @@ def questions(folder, passages=10, name="train.jsonl") -> str:
   return _write(folder, name, lines)
 
 
+def blanks(folder, passages=30, name="train.jsonl") -> str:
+  """Passages of ReCoRD: Bo, Bo Lee and Cy fill the blank in turn."""
+  draw = random.Random(5)
+  lines = []
+  for i in range(passages):
+    text = f"Cy met Bo Lee {' '.join(_words(draw, 2))} {i}"
+    places = [dict(start=0, end=1), dict(start=7, end=8), dict(start=7, end=12)]
+    lines.append(json.dumps(dict(
+        passage=dict(text=text, entities=places),
+        qas=[dict(query=f"{_words(draw, 1)[0]} @placeholder",
+                  answers=[dict(text=("Bo", "Bo Lee", "Cy")[i % 3])])])))
+  return _write(folder, name, lines)
+
+
 def _write(folder, name, lines) -> str:
   path = os.path.join(folder, name)
   with open(path, "w", encoding="utf-8") as f:

@@ -47,10 +47,12 @@ def test_numbers_by_hand():
 def test_candidates_of_a_question_are_judged_together():
   logits = np.log([[0.8, 0.2], [0.3, 0.7], [0.4, 0.6], [0.1, 0.9]])
   found = quality.measure(
-      _task(), logits, [0, 1, 1, 0], questions=np.array([4, 4, 1, 1]))
+      _task(), logits, [0, 1, 1, 0], questions=np.array([4, 4, 1, 1]),
+      overlaps=np.array([0, 1, 1, 0.5]))
   assert found["accuracy"] == 0.75
   assert found["exact_match"] == 0.5  # The second has a wrong one,
   assert found["best_candidate"] == 0.5  # which is its most probable.
+  assert found["best_candidate_f1"] == 0.75
 
 
 def test_a_metric_that_a_list_has_not_is_replaced_before_the_search():
@@ -122,9 +124,11 @@ def test_batches_hold_every_row_once_without_needless_padding():
 
   source = types.SimpleNamespace(rows=rows, num_choices=1)
   batches = types.SimpleNamespace(
-      targets=np.arange(5) * 10, source=source, questions=None)
+      targets=np.arange(5) * 10, source=source, questions=None,
+      overlaps=np.arange(5) / 4)
   made = row_set.RowSet(batches, [4, 3, 2, 1], batch_tokens=16)
   assert made.targets.tolist() == [40, 30, 20, 10]
+  assert made.overlaps.tolist() == [1, 0.75, 0.5, 0.25]
   assert [b["places"].tolist() for b in made.batches] == [[0, 3], [2, 1]]
   assert [b["input_mask"].shape for b in made.batches] == [(2, 8), (2, 5)]
   for batch in made.batches:

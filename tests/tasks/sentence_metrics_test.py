@@ -66,20 +66,28 @@ def test_a_mean_over_halves_is_not_the_metric():
 def test_questions_are_judged_as_by_a_loop_over_them(seed):
   rng = np.random.default_rng(seed)
   questions, labels = rng.integers(0, 9, 60), rng.integers(0, 2, 60)
-  logits = rng.normal(size=[60, 2])
-  all_right, best_right = [], []
+  logits, overlaps = rng.normal(size=[60, 2]), rng.uniform(size=60)
+  all_right, best_right, said = [], [], []
   for question in set(questions):
     rows = [i for i in range(60) if questions[i] == question]
     all_right.append(all((logits[i, 1] > logits[i, 0]) == labels[i]
                          for i in rows))
     best = max(rows, key=lambda i: logits[i, 1] - logits[i, 0])
     best_right.append(labels[best] == 1)
-  assert sentence_metrics.of_questions(questions, labels, logits) == (
-      pytest.approx(dict(exact_match=np.mean(all_right),
-                         best_candidate=np.mean(best_right))))
+    said.append(overlaps[best])
+  wanted = dict(exact_match=np.mean(all_right),
+                best_candidate=np.mean(best_right),
+                best_candidate_f1=np.mean(said))
+  assert sentence_metrics.of_questions(
+      questions, labels, logits, overlaps) == pytest.approx(wanted)
+  # Without them a candidate says all of the answer or nothing.
+  wanted["best_candidate_f1"] = wanted["best_candidate"]
+  assert sentence_metrics.of_questions(
+      questions, labels, logits) == pytest.approx(wanted)
 
 
 def test_a_question_without_a_right_candidate_is_not_answered():
   found = sentence_metrics.of_questions(
       [7, 7, 3], [0, 0, 1], [[1, 0], [2, 0], [0, 1]])
-  assert found == dict(exact_match=1.0, best_candidate=0.5)
+  assert found == dict(exact_match=1.0, best_candidate=0.5,
+                       best_candidate_f1=0.5)

@@ -394,8 +394,27 @@ def test_questions_with_several_candidates_are_judged_as_a_whole(tmp_path):
         share if row["prediction"] == "1" else 1 - share, row["label"]))
   found = tiny_runs.metrics(tmp_path / "run", "eval")[-1]
   assert found["exact_match"] == np.mean([all(r) for r in right.values()])
-  assert found["best_candidate"] == np.mean(
+  assert found["best_candidate"] == found["best_candidate_f1"] == np.mean(
       [max(candidates)[1] == "1" for candidates in best.values()])
+
+
+def test_candidates_that_say_a_part_of_an_answer_are_worth_that(tmp_path):
+  data = tiny.blanks(tmp_path)
+  assert tiny.run(tmp_path / "run", data, "--task_name=ReCoRD", EPOCHS=0.1,
+                  SEQ_LENGTH=24) == 0
+  best = {}
+  for row in tiny.table(tmp_path / "run", "predictions.tsv"):
+    line, _, candidate = row["row"].partition(".")
+    share = float(row["probability"])
+    best.setdefault(line, []).append((
+        share if row["prediction"] == "1" else 1 - share, int(candidate)))
+  # Candidates of Bo, Bo Lee and Cy, which are the answer in turn.
+  worth = ((1, 2 / 3, 0), (2 / 3, 1, 0), (0, 0, 1))
+  found = tiny_runs.metrics(tmp_path / "run", "eval")[-1]
+  assert 0 < found["best_candidate_f1"] == pytest.approx(np.mean(
+      [worth[(int(line) - 1) % 3][max(candidates)[1] - 1]
+       for line, candidates in best.items()]))
+  assert found["best_candidate_f1"] != found["best_candidate"]
 
 
 def test_bort_saw_all_choices_in_one_sequence(tmp_path):
