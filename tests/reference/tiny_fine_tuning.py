@@ -72,8 +72,9 @@ def questions(folder, passages=10, name="train.jsonl") -> str:
   return _write(folder, name, lines)
 
 
-def blanks(folder, passages=30, name="train.jsonl") -> str:
-  """Passages of ReCoRD: Bo, Bo Lee and Cy fill the blank in turn."""
+def blanks(folder, passages=90, name="train.jsonl") -> str:
+  """Passages of ReCoRD with Bo, Bo Lee and Cy; the answer is the first, the
+  second and Cy Lee in turn."""
   draw = random.Random(5)
   lines = []
   for i in range(passages):
@@ -82,7 +83,7 @@ def blanks(folder, passages=30, name="train.jsonl") -> str:
     lines.append(json.dumps(dict(
         passage=dict(text=text, entities=places),
         qas=[dict(query=f"{_words(draw, 1)[0]} @placeholder",
-                  answers=[dict(text=("Bo", "Bo Lee", "Cy")[i % 3])])])))
+                  answers=[dict(text=("Bo", "Bo Lee", "Cy Lee")[i % 3])])])))
   return _write(folder, name, lines)
 
 

@@ -408,8 +408,8 @@ def test_candidates_that_say_a_part_of_an_answer_are_worth_that(tmp_path):
     share = float(row["probability"])
     best.setdefault(line, []).append((
         share if row["prediction"] == "1" else 1 - share, int(candidate)))
-  # Candidates of Bo, Bo Lee and Cy, which are the answer in turn.
-  worth = ((1, 2 / 3, 0), (2 / 3, 1, 0), (0, 0, 1))
+  # A row an answer, a column a candidate.
+  worth = ((1, 2 / 3, 0), (2 / 3, 1, 0), (0, 1 / 2, 2 / 3))
   found = tiny_runs.metrics(tmp_path / "run", "eval")[-1]
   assert 0 < found["best_candidate_f1"] == pytest.approx(np.mean(
       [worth[(int(line) - 1) % 3][max(candidates)[1] - 1]
