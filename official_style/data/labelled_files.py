@@ -36,6 +36,7 @@ class Layout:
     probabilities: field of JSONL rows with a number for each class; None where
       there is none.
     other_texts: names of `texts` where these are not there.
+    pair: see `labelled_tasks.LabelledTask`.
   """
   texts: tuple = ()
   label: object = None
@@ -45,6 +46,7 @@ class Layout:
   choice_names: tuple = ()
   probabilities: Optional[str] = None
   other_texts: tuple = ()
+  pair: str = ""
 
 
 def layout_of(task_name: str, text_columns: str, label_column: str,
@@ -64,7 +66,7 @@ def layout_of(task_name: str, text_columns: str, label_column: str,
                       "drop --text_columns, --label_column and "
                       "--choice_columns, or the task's name")
     return Layout(task.texts, task.label, (), task.has_header, task.convert,
-                  other_texts=task.other_texts)
+                  other_texts=task.other_texts, pair=task.pair)
   texts, choices = _columns(text_columns), _columns(choice_columns)
   label = (_columns(label_column) or (None,))[0]
   if len(texts) > 2:
@@ -130,8 +132,9 @@ def _read_file(path, layout, report):
     row = (_json_row if is_json else _table_row)(
         record, columns, width, place, report)
     if row is not None:
-      rows.append(LabelledRow(*row, str(number), path, _probabilities(
-          record, columns.probabilities, place) if is_json else None))
+      more = (_probabilities(record, columns.probabilities, place),
+              _pair(record, columns.pair, path)) if is_json else ()
+      rows.append(LabelledRow(*row, str(number), path, *more))
   return rows
 
 
@@ -185,6 +188,12 @@ def _probabilities(record, name, place):
     raise UserError(f"{place}: {name}: must be a list of numbers from 0 to 1 "
                     "whose sum is 1")
   return tuple(map(float, value))
+
+
+def _pair(record, name, path):
+  """What rows that are judged together have in common, or None."""
+  value = record.get(name)
+  return None if value is None else f"{path}:{value}"
 
 
 def _listed(names) -> str:

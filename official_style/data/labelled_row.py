@@ -16,7 +16,7 @@ class LabelledRow(NamedTuple):
     probabilities: of each class, to be learnt in place of the label; None where
       there are none.
     question: of rows that are judged together, the same string; each is a
-      candidate for the answer.
+      candidate for the answer, or of a pair that is to be predicted alike.
     overlap: of such a row, 0 to 1: how much of an answer it says, where that is
       more than its label tells; see `word_overlap`.
   """

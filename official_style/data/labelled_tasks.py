@@ -39,6 +39,8 @@ class LabelledTask:
     dev, test: stems of files, where they are not `dev` and `test`.
     folder: the part of the data set below its folder.
     other_texts: names of `texts` in another edition.
+    pair: field of JSON rows that is equal in rows that are judged together, for
+      being predicted alike; a file may be without it.
   """
   name: str
   texts: tuple = ()
@@ -54,6 +56,7 @@ class LabelledTask:
   test: str = ""
   folder: str = ""
   other_texts: tuple = ()
+  pair: str = ""
 
   def files(self, folder: str, part: str, optional=False) -> list[str]:
     """The files of `train`, `dev` or `test` below a task's folder.
@@ -118,7 +121,8 @@ _TASKS = (
                  dev="dev_mismatched", test="test_mismatched"),
     LabelledTask("QNLI", ("question", "sentence"), labels=_ENTAILED),
     LabelledTask("RTE", _PAIR, labels=_ENTAILED,
-                 other_texts=("premise", "hypothesis")),  # SuperGLUE's.
+                 other_texts=("premise", "hypothesis"),  # SuperGLUE's.
+                 pair="pair_id"),  # AX-g's.
     LabelledTask("WNLI", _PAIR, labels=_BINARY),
     LabelledTask("BoolQ", ("question", "passage"), labels=_BOOL),
     LabelledTask("CB", ("premise", "hypothesis"),

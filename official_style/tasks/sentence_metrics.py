@@ -87,6 +87,25 @@ def of_numbers(labels, predictions) -> dict:
           np.asarray(labels, np.float64) - predictions))))
 
 
+def of_pairs(pairs, predictions) -> dict:
+  """Of rows that should be predicted alike, as they differ in one word.
+
+  Args:
+    pairs: int[r], which one a row is of; a row alone does not count.
+    predictions: int[r].
+
+  Returns:
+    `pair_parity`, the share of pairs that are; 0 if there is none. With AX-g it
+    is SuperGLUE's gender parity score (https://arxiv.org/abs/1905.00537).
+  """
+  _, first, number, sizes = np.unique(
+      pairs, return_index=True, return_inverse=True, return_counts=True)
+  predictions = np.asarray(predictions)
+  unlike = np.bincount(number, predictions != predictions[first[number]])
+  alike = unlike[sizes > 1] == 0
+  return dict(pair_parity=float(alike.mean()) if alike.size else 0.0)
+
+
 def of_questions(questions, labels, logits, overlaps=None) -> dict:
   """Of rows that are candidates for the answers of questions.
 

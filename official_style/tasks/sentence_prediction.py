@@ -218,9 +218,12 @@ class SentencePredictionTask(base_task.Task):
       return dict(accuracy=metrics["accuracy"])
     # Search judges rows one by one.
     if "question_ids" in collected:
+      together = of_rows(collected, "question_ids")
       metrics |= sentence_metrics.of_questions(
-          of_rows(collected, "question_ids"), labels, logits,
-          of_rows(collected, "overlaps") if "overlaps" in collected else None)
+          together, labels, logits,
+          of_rows(collected, "overlaps") if "overlaps" in collected else None
+      ) if self.of_candidates else sentence_metrics.of_pairs(
+          together, logits.argmax(axis=1))
     return metrics
 
   @property

@@ -127,6 +127,17 @@ def test_answers_that_are_not_known_are_no_labels(tmp_path):
   assert [(row.label, row.overlap) for row in rows] == [(None, None)] * 2
 
 
+def test_rows_of_a_pair_know_it(tmp_path):
+  lines = [dict(premise="A", hypothesis=h, label="entailment", pair_id=pair)
+           for h, pair in (("He", 5), ("She", 5), ("It", 6))]
+  lines.append(dict(premise="A", hypothesis="B", label="entailment"))
+  (tmp_path / "test.jsonl").write_text("".join(
+      json.dumps(line) + "\n" for line in lines))
+  path = f"{tmp_path}/test.jsonl"
+  assert [row.question for row in _rows(tmp_path, "RTE", "test")] == [
+      f"{path}:5", f"{path}:5", f"{path}:6", None]
+
+
 def test_a_candidate_may_say_a_part_of_an_answer(tmp_path):
   text = "Ann Lee met Bo. Lee left."
   places = [dict(start=0, end=6), dict(start=12, end=13),

@@ -72,6 +72,17 @@ def questions(folder, passages=10, name="train.jsonl") -> str:
   return _write(folder, name, lines)
 
 
+def entailed(folder, rows=48, name="train.tsv") -> str:
+  """Pairs of RTE; the second text says good where it follows."""
+  draw = random.Random(6)
+  lines = ["index\tsentence1\tsentence2\tlabel"]
+  for i in range(rows):
+    word, label = draw.choice((("good", "entailment"),
+                               ("bad", "not_entailment")))
+    lines.append(f"{i}\t{' '.join(_words(draw, 2))} {i}\t{word} {i}\t{label}")
+  return _write(folder, name, lines)
+
+
 def blanks(folder, passages=90, name="train.jsonl") -> str:
   """Passages of ReCoRD with Bo, Bo Lee and Cy; the answer is the first, the
   second and Cy Lee in turn."""

@@ -46,8 +46,10 @@ def test_numbers_by_hand():
 
 def test_candidates_of_a_question_are_judged_together():
   logits = np.log([[0.8, 0.2], [0.3, 0.7], [0.4, 0.6], [0.1, 0.9]])
+  task = _task()
+  task.of_candidates = True
   found = quality.measure(
-      _task(), logits, [0, 1, 1, 0], questions=np.array([4, 4, 1, 1]),
+      task, logits, [0, 1, 1, 0], questions=np.array([4, 4, 1, 1]),
       overlaps=np.array([0, 1, 1, 0.5]))
   assert found["accuracy"] == 0.75
   assert found["exact_match"] == 0.5  # The second has a wrong one,

@@ -86,6 +86,13 @@ def test_questions_are_judged_as_by_a_loop_over_them(seed):
       questions, labels, logits) == pytest.approx(wanted)
 
 
+def test_pairs_are_alike_or_not_and_a_row_alone_is_no_pair():
+  pairs, predictions = [4, 2, 4, 9, 2, 7, 7], [1, 0, 1, 0, 1, 2, 2]
+  assert sentence_metrics.of_pairs(pairs, predictions) == dict(
+      pair_parity=2 / 3)
+  assert sentence_metrics.of_pairs([1, 2], [0, 0]) == dict(pair_parity=0.0)
+
+
 def test_a_question_without_a_right_candidate_is_not_answered():
   found = sentence_metrics.of_questions(
       [7, 7, 3], [0, 0, 1], [[1, 0], [2, 0], [0, 1]])

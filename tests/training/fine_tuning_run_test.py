@@ -1,5 +1,6 @@
 """Whole fine-tuning runs through the command line, in this process."""
 
+import csv
 import json
 import os
 import shutil
@@ -320,14 +321,26 @@ def test_labelled_test_rows_have_mean_and_spread_too(
   assert f"{np.mean(values):.4f} +- {np.std(values, ddof=1):.4f}" in shown
 
 
-def test_test_metrics_are_written_once(tmp_path):
-  data = tiny.classes(tmp_path)
-  test = tiny.classes(tmp_path, rows=9, seed=4, name="test.tsv")
-  run = str(tmp_path / "run")
-  assert tiny.run(run, data, f"--test_data={test}", EPOCHS=0.5) == 0
-  before = _tree(run)
-  assert len(tiny_runs.metrics(run, "test")) == 1
-  assert tiny.run(run, data, f"--test_data={test}", EPOCHS=0.5) == 0
+def test_metrics_of_pairs_that_are_tested_are_written_once(tmp_path):
+  """As of RTE, whose rows are a table, and AX-g, whose rows are pairs."""
+  data, test = tiny.entailed(tmp_path), str(tmp_path / "AX-g.jsonl")
+  with open(data, encoding="utf-8") as f:
+    rows = list(csv.DictReader(f, delimiter="\t"))[:12]
+  with open(test, "w", encoding="utf-8") as f:
+    for i, row in enumerate(rows):
+      f.write(json.dumps(dict(
+          premise=row["sentence1"], hypothesis=row["sentence2"],
+          label=row["label"], pair_id=i // 2)) + "\n")
+  run, flags = str(tmp_path / "run"), (
+      "--task_name=RTE", f"--test_data={test}")
+  assert tiny.run(run, data, *flags, EPOCHS=4.0) == 0
+  before, (found,) = _tree(run), tiny_runs.metrics(run, "test")
+  said = [row["prediction"] for row in tiny.table(run, "predictions_test.tsv")]
+  assert len(set(said)) == 2
+  assert found["pair_parity"] == np.mean(
+      [a == b for a, b in zip(said[::2], said[1::2], strict=True)])
+  assert "pair_parity" not in tiny_runs.metrics(run, "eval")[-1]
+  assert tiny.run(run, data, *flags, EPOCHS=4.0) == 0
   assert _tree(run) == before
 
 
