@@ -79,7 +79,8 @@ def entailed(folder, rows=48, name="train.tsv") -> str:
   for i in range(rows):
     word, label = draw.choice((("good", "entailment"),
                                ("bad", "not_entailment")))
-    lines.append(f"{i}\t{' '.join(_words(draw, 2))} {i}\t{word} {i}\t{label}")
+    lines.append(f"{i}\t{' '.join(_words(draw, 2))} {i}\t"
+                 f"{word} {word} {word}\t{label}")
   return _write(folder, name, lines)
 
 

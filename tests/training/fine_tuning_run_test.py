@@ -333,14 +333,14 @@ def test_metrics_of_pairs_that_are_tested_are_written_once(tmp_path):
           label=row["label"], pair_id=i // 2)) + "\n")
   run, flags = str(tmp_path / "run"), (
       "--task_name=RTE", f"--test_data={test}")
-  assert tiny.run(run, data, *flags, EPOCHS=4.0) == 0
+  assert tiny.run(run, data, *flags, EPOCHS=8.0) == 0
   before, (found,) = _tree(run), tiny_runs.metrics(run, "test")
   said = [row["prediction"] for row in tiny.table(run, "predictions_test.tsv")]
   assert len(set(said)) == 2
   assert found["pair_parity"] == np.mean(
       [a == b for a, b in zip(said[::2], said[1::2], strict=True)])
   assert "pair_parity" not in tiny_runs.metrics(run, "eval")[-1]
-  assert tiny.run(run, data, *flags, EPOCHS=4.0) == 0
+  assert tiny.run(run, data, *flags, EPOCHS=8.0) == 0
   assert _tree(run) == before
 
 
