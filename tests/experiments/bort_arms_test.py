@@ -50,7 +50,8 @@ def _places(tmp_path_factory):
     (runs / "vocab.txt").write_text("".join(
         f"{word}\n" for word in huggingface_bert.VOCAB))
     values = dict(corpus=str(folder / "corpus"), glue=str(folder / "glue"),
-                  teacher=weights, encoder=weights, runs=runs)
+                  imdb=str(folder / "imdb"), teacher=weights, encoder=weights,
+                  runs=runs)
     return script.Places(**{
         field.name: values[field.name]
         for field in dataclasses.fields(script.Places)})
