@@ -1,18 +1,23 @@
 """Performer against Pyramid-BERT on it: accuracy on rows of 2,048 tokens.
 
-    python experiments/pyramid_bert/long_text.py --listops=listops --imdb=imdb
+    python experiments/pyramid_bert/long_text.py --imdb=imdb \\
+        --corpus=novels.txt.gz --encoder=all-MiniLM-L6-v2
 
-Trains all jobs from random weights, two at a time on a core each; stopped at
-any moment, the same command goes on. With --report only prints the table of
-what is there, and writes long_text.json beside itself.
+A row is a page of a novel with a film review somewhere in it, and its label is
+the review's: most tokens say nothing, and which ones do is for the model to
+find. Fine-tunes the first three layers of an encoder with random-feature
+attention, as they are and with ever fewer tokens, three seeds, two runs at a
+time, a core each. Stopped at any moment, the same command goes on. With
+--report only prints the table of what is there, and writes long_text.json
+beside itself.
 """
 
 import argparse
 import dataclasses
 import gzip
-import json
 import os
 import pathlib
+import random
 import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -22,120 +27,154 @@ sys.path.insert(0, str(HERE.parent))
 import job_queue  # noqa: E402
 import run_results  # noqa: E402
 
+from official_style import files  # noqa: E402
+
 SEEDS = (1, 2, 3)
-STEPS = 600
-# Rows to evaluate on, spread evenly over the test file; a pass over all of
-# them would take longer than training.
-EVALUATED = 500
-EXPERIMENTS = {"performer": "bert/performer",
-               "pyramid performer": "pyramid_bert/performer"}
-_GIN = ("HIDDEN_SIZE = 128", "NUM_LAYERS = 4", "NUM_ATTENTION_HEADS = 2",
-        "INNER_DIM = 512", "SEQ_LENGTH = 2048", "FAVOR_FEATURES = 128",
-        "BATCH_SIZE = 4", "LEARNING_RATE = 1e-3", "DROPOUT_RATE = 0.0")
+# Of training and test reviews, half of them good ones.
+ROWS = dict(train=2400, test=600)
+# Words: of a page around its review, in front of it at most, and of a review at
+# most. So 2,048 WordPieces are full and none of a review is cut.
+_PAGE, _BEFORE, _REVIEW = 1500, 900, 300
+_DRAW = dict(train=1, test=2)
 
-
-@dataclasses.dataclass(frozen=True)
-class Task:
-  """Where rows are, and what they are.
-
-  Attributes:
-    train, test: names of files in the folder that is given.
-    text, label: columns.
-    gin: bindings.
-  """
-  train: str
-  test: str
-  text: str
-  label: str
-  gin: tuple = ()
-
-
-TASKS = {
-    "listops": Task("basic_train.tsv.gz", "basic_test.tsv.gz", "Source",
-                    "Target"),
-    "imdb": Task("train.tsv.gz", "test.tsv.gz", "text", "label",
-                 ('TOKENIZER = "bytes"',)),
+_COMMON = ("NUM_LAYERS = 3", "DROP_TOP_LAYERS = True", "SEQ_LENGTH = 2048",
+           "FAVOR_FEATURES = 128", "BATCH_SIZE = 8", "EPOCHS = 1.0")
+DENSE = "Performer"
+ARMS = {
+    DENSE: ("bert/performer", ()),
+    "pyramid": ("pyramid_bert/performer", ()),
+    "pyramid, cluster means": ("pyramid_bert/performer",
+                               ("CLUSTER_MEANS = True",)),
 }
 
 
 @dataclasses.dataclass(frozen=True)
 class Places:
-  """Of each task the folder and the rows to evaluate on; and how long."""
-  folders: dict
-  evaluated: dict
-  steps: int
+  """The encoder, and the folder of all runs and of their rows."""
+  encoder: str
+  runs: pathlib.Path
 
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-  """One run of train.py: a task, a model, a seed."""
-  task: str
-  model: str
+  """One run of train.py."""
+  arm: str
   seed: int
 
   @property
   def name(self) -> str:
-    return f"{self.task}-{self.model.replace(' ', '_')}-{self.seed}"
+    return f"{list(ARMS).index(self.arm)}-{self.seed}"
 
   def arguments(self, places: Places) -> list[str]:
     """Of train.py."""
-    task, steps = TASKS[self.task], places.steps
-    loop = dict(train_steps=steps, validation_interval=steps,
-                checkpoint_interval=min(steps, 100), log_interval=20)
+    experiment, own = ARMS[self.arm]
     return [
-        f"--experiment={EXPERIMENTS[self.model]}", "--init_checkpoint=",
-        *(f"--gin_params={binding}" for binding in (
-            *_GIN, *task.gin, f"SEED = {self.seed}")),
-        "--params_override=" + ",".join(
-            f"trainer.{name}={value}" for name, value in loop.items()),
-        f"--text_columns={task.text}", f"--label_column={task.label}",
-        f"--train_data={os.path.join(places.folders[self.task], task.train)}",
-        f"--eval_data={places.evaluated[self.task]}"]
+        f"--experiment={experiment}", f"--init_checkpoint={places.encoder}",
+        f"--train_data={places.runs / 'train.tsv'}",
+        f"--eval_data={places.runs / 'test.tsv'}", "--text_columns=text",
+        "--label_column=label", *(f"--gin_params={binding}" for binding in (
+            *_COMMON, *own, f"SEED = {self.seed}")),
+        "--params_override=trainer.validation_interval=1000"]
 
 
-def all_jobs(tasks) -> list[Job]:
+def jobs() -> list[Job]:
   """A seed after the other, so that what is there can be compared."""
-  return [Job(task, model, seed) for seed in SEEDS for task in tasks
-          for model in EXPERIMENTS]
+  return [Job(arm, seed) for seed in SEEDS for arm in ARMS]
 
 
-def evaluated_rows(folder: str, task: str, runs: pathlib.Path) -> str:
-  """A file of some rows of the test file; made if it isn't there."""
-  path = runs / f"{task}-evaluated.tsv"
-  if not path.exists():
-    source = os.path.join(folder, TASKS[task].test)
-    with gzip.open(source, "rt", encoding="utf-8", newline="") as f:
-      header, *rows = f.read().rstrip("\n").split("\n")
-    chosen = rows[::max(1, len(rows) // EVALUATED)][:EVALUATED]
-    unfinished = path.with_suffix(f".tmp-{os.getpid()}")
-    unfinished.write_text("\n".join([header, *chosen]) + "\n",
-                          encoding="utf-8", newline="")
-    os.replace(unfinished, path)
-  return str(path)
+_NAMED = run_results.named(Places)
 
 
-def collect(runs: pathlib.Path, steps: int) -> list[dict]:
-  """What is known of every finished job, on the last step."""
+def recipes() -> dict[tuple, list[str]]:
+  """What every result is to be made with."""
+  return {(job.arm, job.seed): run_results.settings(job, jobs(), _NAMED)
+          for job in jobs()}
+
+
+def _lines(path):
+  with gzip.open(path, "rt", encoding="utf-8", newline="") as f:
+    for line in f:
+      yield line.rstrip("\n")
+
+
+def _reviews(path):
+  """(label, text) of every review that is short enough."""
+  rows = (line.split("\t") for line in _lines(path))
+  header = next(rows)
+  label, text = header.index("label"), header.index("text")
+  return [(row[label], row[text]) for row in rows
+          if len(row[text].split()) <= _REVIEW]
+
+
+def _pages(path):
+  """Paragraphs of the beginning of each document that is long enough."""
+  page, words = [], 0
+  for line in (*_lines(path), ""):
+    if line:
+      if words < _PAGE:
+        page.append(line)
+      words += len(line.split())
+      continue
+    if words >= _PAGE:
+      yield page
+    page, words = [], 0
+
+
+def _hidden(review, page, draw) -> str:
+  """A page with a review between two of its paragraphs."""
+  ends, words = [0], 0
+  for paragraph in page:
+    words += len(paragraph.split())
+    if words <= _BEFORE:
+      ends.append(len(ends))
+  place = draw.choice(ends)
+  return " ".join([*page[:place], review, *page[place:]])
+
+
+def write_rows(imdb: str, corpus: str, folder: pathlib.Path):
+  """Makes train.tsv and test.tsv of a folder where they aren't there yet."""
+  missing = [part for part in ROWS if not (folder / f"{part}.tsv").exists()]
+  pages = list(_pages(corpus)) if missing else []
+  for part in missing:
+    draw = random.Random(_DRAW[part])
+    reviews = _reviews(os.path.join(imdb, f"{part}.tsv.gz"))
+    # Of either label as many; no page is in both files.
+    half = ROWS[part] // 2
+    chosen = [row for label in ("0", "1") for row in draw.sample(
+        [one for one in reviews if one[0] == label], half)]
+    draw.shuffle(chosen)
+    own = draw.sample(pages[_DRAW[part] - 1::2], len(pages) // 2)
+    lines = ["text\tlabel"] + [
+        f"{_hidden(text, own[i % len(own)], draw)}\t{label}"
+        for i, (label, text) in enumerate(chosen)]
+    folder.mkdir(parents=True, exist_ok=True)
+    files.write(str(folder / f"{part}.tsv"), "\n".join(lines) + "\n")
+
+
+def collect(runs: pathlib.Path) -> list[dict]:
+  """What every finished job reached on its last step, and its origin."""
   found = []
-  for job in all_jobs(TASKS):
-    last = [row for row in run_results.evaluations(runs / job.name)
-            if row["step"] == steps]
-    if last:
+  for job in jobs():
+    if job_queue.is_done(job, runs):
+      last = run_results.evaluations(runs / job.name)[-1]
       found.append(dataclasses.asdict(job) | dict(
-          accuracy=last[-1]["accuracy"], loss=last[-1]["loss"]))
+          accuracy=last["accuracy"], loss=last["loss"])
+          | run_results.origin(job, jobs(), _NAMED, runs))
   return found
 
 
 def table(results) -> str:
-  """One row a task and model: mean and spread over the seeds."""
-  lines = ["| task | model | seeds | accuracy |", "|---|---|---|---|"]
-  for task in TASKS:
-    for model in EXPERIMENTS:
-      values = [r["accuracy"] for r in results
-                if (r["task"], r["model"]) == (task, model)]
-      if values:
-        lines.append(f"| {task} | {model} | {len(values)} | "
-                     f"{run_results.spread(values, 100, 1)} |")
+  """A row an arm: accuracy, and what is lost seed by seed."""
+  values = {(r["arm"], r["seed"]): r["accuracy"] for r in results}
+  lines = ["| | seeds | accuracy | points lost |", "|---|---|---|---|"]
+  for arm in ARMS:
+    seeds = [seed for seed in SEEDS if (arm, seed) in values]
+    lost = [f"{100 * (values[DENSE, seed] - values[arm, seed]):.1f}"
+            for seed in seeds if arm != DENSE and (DENSE, seed) in values]
+    if seeds:
+      accuracy = run_results.spread(
+          [values[arm, seed] for seed in seeds], 100, 1)
+      lines.append(f"| {arm} | {len(seeds)} | {accuracy} | {', '.join(lost)} |")
   return "\n".join(lines)
 
 
@@ -143,29 +182,27 @@ def main():
   parser = argparse.ArgumentParser(
       description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
   add = parser.add_argument
-  add("--listops", type=os.path.abspath,
-      help="folder of basic_train.tsv.gz and basic_test.tsv.gz")
   add("--imdb", type=os.path.abspath,
       help="folder of train.tsv.gz and test.tsv.gz")
+  add("--corpus", type=os.path.abspath,
+      help="text: a paragraph a line, an empty line between documents")
+  add("--encoder", type=os.path.abspath,
+      help="Hugging Face folder of a BERT, its vocabulary in it")
   job_queue.add_flags(add, "long_text", parallel=2)
-  add("--steps", type=int, default=STEPS)
   add("--report", action="store_true", help="only say what is there")
   args = parser.parse_args()
-  folders = {task: getattr(args, task) for task in TASKS if getattr(args, task)}
   if not args.report:
-    if not folders:
-      parser.error("give --listops, --imdb, or both")
-    args.runs.mkdir(parents=True, exist_ok=True)
-    evaluated = {task: evaluated_rows(folder, task, args.runs)
-                 for task, folder in folders.items()}
-    job_queue.run_all(
-        all_jobs(folders), Places(folders, evaluated, args.steps), args.runs,
-        args.parallel)
-  results = collect(args.runs, args.steps)
+    for name in ("imdb", "corpus", "encoder"):
+      if not getattr(args, name):
+        parser.error(f"--{name}: has to be given")
+    write_rows(args.imdb, args.corpus, args.runs)
+    job_queue.run_all(jobs(), Places(args.encoder, args.runs), args.runs,
+                      args.parallel)
+  file = HERE / "long_text.json"
+  results = run_results.with_known(
+      recipes(), collect(args.runs), file, ("arm", "seed"))
   print(table(results))
-  (HERE / "long_text.json").write_text(json.dumps(dict(
-      steps=args.steps, evaluated=EVALUATED, results=results), indent=1)
-      + "\n", encoding="utf-8")
+  run_results.write(file, results, rows=ROWS)
 
 
 if __name__ == "__main__":
