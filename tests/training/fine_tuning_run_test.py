@@ -393,40 +393,28 @@ def test_two_replicas_evaluate_as_one_does(whole, tmp_path):
 
 
 def test_questions_with_several_candidates_are_judged_as_a_whole(tmp_path):
-  data = tiny.questions(tmp_path)
-  assert tiny.run(tmp_path / "run", data, "--task_name=MultiRC",
-                  SEQ_LENGTH=24) == 0
-  rows = tiny.table(tmp_path / "run", "predictions.tsv")
-  right, best = {}, {}
-  for row in rows:
-    question = row["row"].partition(".")[0], (
-        int(row["row"].partition(".")[2]) - 1) // 2
-    right.setdefault(question, []).append(row["label"] == row["prediction"])
-    share = float(row["probability"])
-    best.setdefault(question, []).append((
-        share if row["prediction"] == "1" else 1 - share, row["label"]))
-  found = tiny_runs.metrics(tmp_path / "run", "eval")[-1]
-  assert found["exact_match"] == np.mean([all(r) for r in right.values()])
-  assert found["best_candidate"] == found["best_candidate_f1"] == np.mean(
-      [max(candidates)[1] == "1" for candidates in best.values()])
-
-
-def test_candidates_that_say_a_part_of_an_answer_are_worth_that(tmp_path):
+  """As of ReCoRD, where a candidate may say a part of an answer."""
   data = tiny.blanks(tmp_path)
   assert tiny.run(tmp_path / "run", data, "--task_name=ReCoRD", EPOCHS=0.1,
                   SEQ_LENGTH=24) == 0
-  best = {}
+  right, best = {}, {}
   for row in tiny.table(tmp_path / "run", "predictions.tsv"):
     line, _, candidate = row["row"].partition(".")
+    right.setdefault(line, []).append(row["label"] == row["prediction"])
     share = float(row["probability"])
     best.setdefault(line, []).append((
-        share if row["prediction"] == "1" else 1 - share, int(candidate)))
+        share if row["prediction"] == "1" else 1 - share, row["label"],
+        int(candidate)))
+  found = tiny_runs.metrics(tmp_path / "run", "eval")[-1]
+  assert found["exact_match"] == np.mean([all(r) for r in right.values()])
+  best = {line: max(candidates) for line, candidates in best.items()}
+  assert found["best_candidate"] == np.mean(
+      [label == "1" for _, label, _ in best.values()])
   # A row an answer, a column a candidate.
   worth = ((1, 2 / 3, 0), (2 / 3, 1, 0), (0, 1 / 2, 2 / 3))
-  found = tiny_runs.metrics(tmp_path / "run", "eval")[-1]
-  assert 0 < found["best_candidate_f1"] == pytest.approx(np.mean(
-      [worth[(int(line) - 1) % 3][max(candidates)[1] - 1]
-       for line, candidates in best.items()]))
+  assert found["best_candidate_f1"] == pytest.approx(np.mean(
+      [worth[(int(line) - 1) % 3][candidate - 1]
+       for line, (_, _, candidate) in best.items()]))
   assert found["best_candidate_f1"] != found["best_candidate"]
 
 
