@@ -3,7 +3,6 @@
 import gzip
 import importlib.util
 import pathlib
-import re
 
 import pytest
 
@@ -28,49 +27,31 @@ def _write(path, lines):
     f.write("".join(f"{line}\n" for line in lines))
 
 
-@pytest.fixture(name="sources")
-def _sources(tmp_path):
-  """Reviews, one of them too long, and documents, one of them too short."""
+@pytest.fixture(name="reviews")
+def _reviews(tmp_path):
+  """Ten reviews of either part, of ever more words."""
   for part in ("train", "test"):
-    _write(tmp_path / f"{part}.tsv.gz", [
-        "id\trating\tlabel\ttext", f"x\t9\t1\t{'long ' * 301}",
-        *(f"{i}\t5\t{i % 2}\treview{i} of {part}" for i in range(8))])
-  documents = [[f"book{i} page{p} " + 198 * "w " for p in range(9)]
-               for i in range(6)] + [["short " * 1499]]
-  _write(tmp_path / "novels.txt.gz",
-         [line.strip() for document in documents for line in (*document, "")])
+    _write(tmp_path / f"{part}.tsv.gz", ["id\trating\tlabel\ttext", *(
+        f"long_id_{'x' * (9 - i)}\t5\t{i % 2}\t{part}{' word' * i}"
+        for i in range(10))])
   return tmp_path
 
 
-def test_a_review_is_somewhere_in_the_beginning_of_a_page(
-    script, sources, tmp_path, monkeypatch):
+def test_rows_are_the_longest_reviews(script, reviews, tmp_path, monkeypatch):
   monkeypatch.setattr(script, "ROWS", dict(train=6, test=4))
-  script.write_rows(str(sources), str(sources / "novels.txt.gz"), tmp_path)
-  places = set()
+  script.write_rows(str(reviews), tmp_path / "rows")
   for part, count in script.ROWS.items():
-    _, *lines = (tmp_path / f"{part}.tsv").read_text().splitlines()
-    rows = [line.split("\t") for line in lines]
-    assert [label for _, label in rows].count("1") == count / 2 == len(rows) / 2
-    for text, label in rows:
-      before, _, rest = text.partition("review")
-      number, of, whose, *_ = rest.split(" ")
-      assert (int(number) % 2, of, whose) == (int(label), "of", part)
-      # All of a page is there, and a review is between its paragraphs.
-      assert len(text.split(" ")) == 8 * 200 + 3 and "long" not in text
-      assert len(before.split()) in (0, 200, 400, 600, 800)
-      places.add(len(before.split()))
-      # No page is in both files.
-      book, = set(re.findall(r"book(\d)", text))
-      assert int(book) % 2 == (part == "test")
-  assert len(places) > 2
+    header, *lines = (
+        tmp_path / "rows" / f"{part}.tsv").read_text().splitlines()
+    assert header == "id\trating\tlabel\ttext"
+    assert [line.split("\t")[2:] for line in lines] == [
+        [str(i % 2), f"{part}{' word' * i}"] for i in range(9, 9 - count, -1)]
 
 
-def test_what_is_there_is_not_made_again(
-    script, sources, tmp_path, monkeypatch):
-  monkeypatch.setattr(script, "ROWS", dict(train=2, test=2))
+def test_what_is_there_is_not_made_again(script, reviews, tmp_path):
   (tmp_path / "train.tsv").write_text("mine")
   for _ in range(2):
-    script.write_rows(str(sources), str(sources / "novels.txt.gz"), tmp_path)
+    script.write_rows(str(reviews), tmp_path)
   assert (tmp_path / "train.tsv").read_text() == "mine"
 
 
