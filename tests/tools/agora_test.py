@@ -326,18 +326,23 @@ def test_of_the_papers_480_sets_some_are_drawn():
 
 
 @pytest.mark.slow
-def test_kills_change_nothing(whole, world):
-  flags = [f"--masked_lm={world['masked_lm']}", *_WHOLE]
-  command = [sys.executable, str(TOOLS / "agora.py"),
-             *_arguments(world, "killed", *flags)]
+def test_kills_change_nothing(world):
+  # Both in processes of their own: this one may have another number of
+  # threads, and then the helper's probabilities differ in their last digits.
+  unbroken, killed = (
+      [sys.executable, str(TOOLS / "agora.py"), *_arguments(
+          world, name, f"--masked_lm={world['masked_lm']}", *_WHOLE)]
+      for name in ("unbroken", "killed"))
+  assert subprocess.run(unbroken, check=False).returncode == 0
   state = world["folder"] / "killed" / "agora.json"
   for _ in range(3):
     before = state.read_bytes() if state.exists() else b""
-    process = subprocess.Popen(command)
+    process = subprocess.Popen(killed)
     while process.poll() is None and (
         not state.exists() or state.read_bytes() == before):
       time.sleep(0.02)
     process.send_signal(signal.SIGKILL)
     process.wait()
-  assert subprocess.run(command, check=False).returncode == 0
-  assert _kept(str(world["folder"] / "killed")) == _kept(whole)
+  assert subprocess.run(killed, check=False).returncode == 0
+  assert _kept(str(world["folder"] / "killed")) == _kept(
+      str(world["folder"] / "unbroken"))
