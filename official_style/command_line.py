@@ -237,6 +237,9 @@ def parse(argv: Sequence[str]) -> Options:
       raise UserError(
           f"--{name}={values[name].value}: files are read as files: mount the "
           "bucket, as with gcsfuse, and give the path in it")
+  if values.restart and values.mode == "eval":
+    raise UserError("--restart: would delete the run that --mode=eval is "
+                    "about: leave one of them out")
   if values.seeds and values.folds:
     raise UserError("--seeds and --folds: one of them at a time")
   fields = {field.name for field in dataclasses.fields(Options)}

@@ -13,12 +13,18 @@ import hashlib
 import json
 import os
 import shutil
-from typing import Mapping, Optional
+from typing import Iterable, Mapping, Optional
 
 from official_style import files
 from official_style.errors import UserError
+from official_style.training import former_run
 
 STATE = "agora.json"
+_OURS = (STATE, "points/round-[0-9]*.jsonl", "data/agora_dev.jsonl",
+         "data/train-[0-9]*.jsonl", "data/vocab.txt", "data/vocab.merges.txt",
+         "round-[0-9]*", "report.md", "predictions.tsv")
+_FOLDERS = ("points", "data")  # others may use them too
+_BEGUN: dict = dict(rounds=[])
 _SHOWN = 3
 _DAMAGED = (OSError, ValueError, KeyError, TypeError)
 
@@ -54,16 +60,33 @@ class AgoraFolder:
   def close(self):
     self._lock.close()
 
-  def clear(self):
-    """Forgets everything; agora.json goes first."""
-    if os.path.exists(self.file(STATE)):
-      os.remove(self.file(STATE))
-    for pattern in ("points", "data", "round-[0-9]*"):
-      for path in glob.glob(os.path.join(glob.escape(self.path), pattern)):
+  def clear(self, read: Iterable[tuple[str, str]] = ()):
+    """Forgets everything; agora.json goes first, without it nothing goes.
+
+    Args:
+      read: what will be read, as (key, paths).
+
+    Raises:
+      UserError: if that is among it.
+    """
+    if not os.path.exists(self.file(STATE)):
+      return
+    ours = [path for pattern in _OURS for path in glob.glob(
+        os.path.join(glob.escape(self.path), pattern))]
+    former_run.refuse_to_lose(ours, (), read)
+    for path in ours:
+      if os.path.isdir(path):
         shutil.rmtree(path)
+      else:
+        os.remove(path)
+    for name in _FOLDERS:
+      if os.path.isdir(self.file(name)) and not os.listdir(self.file(name)):
+        os.rmdir(self.file(name))
 
   def load(self) -> Optional[dict]:
-    """The state that was saved last; None of a new folder.
+    """The state that was saved last; None before the first round.
+
+    A new folder is this Agora's from here on.
 
     Raises:
       UserError: if it is damaged, or of other settings.
@@ -73,7 +96,7 @@ class AgoraFolder:
       if os.path.exists(self.file("params.yaml")):
         raise UserError(f"--model_dir={self.path}: holds a run of train.py: "
                         "choose another folder")
-      return None
+      self.save(_BEGUN)
     try:
       settings, state = _read(path)
     except _DAMAGED as error:
@@ -87,7 +110,7 @@ class AgoraFolder:
     for number, one in enumerate(state["rounds"]):
       if "points" in one:
         one["points"] = self._read_points(number, one["points"])
-    return state
+    return state if state != _BEGUN else None
 
   def _points_path(self, number: int) -> str:
     return self.file("points", f"round-{number:02}.jsonl")
@@ -140,10 +163,14 @@ def read(path: str, flag: str) -> tuple[dict, dict]:
     raise UserError(f"{flag}={path}: holds no {STATE}: give the folder of an "
                     "Agora")
   try:
-    return _read(file)
+    settings, state = _read(file)
   except _DAMAGED as error:
     raise UserError(f"{file}: damaged ({error}): bring it back, or leave out "
                     f"{flag}") from error
+  if not state["rounds"]:
+    raise UserError(f"{flag}={path}: has not begun its first round: wait for "
+                    "it")
+  return settings, state
 
 
 def _read(file):

@@ -85,7 +85,9 @@ def _work(config, options, interruption, asked) -> int:
       options.model_dir, _settings(config, rows, asked))
   try:
     if options.restart:
-      folder.clear()
+      folder.clear(resolve.paths(config) + [
+          (f"--{name}", getattr(asked, name)) for name in (
+              "helper", "masked_lm", "first_round") if getattr(asked, name)])
     job = _Job(config, options, interruption, asked, rows, sets, folder,
                progress)
     print(job.run())

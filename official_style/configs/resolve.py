@@ -29,6 +29,8 @@ from official_style.configs import teacher
 from official_style.configs import validation
 from official_style.errors import UserError
 
+# How keys end whose values are files or folders to read.
+_PATHS = ("_path", "_file", "_checkpoint", ".teacher", ".teacher_cache")
 # Flags that set one key, and which.
 _SHORTHANDS = {
     "train_data": "task.train_data.input_path",
@@ -191,6 +193,12 @@ def flatten(config: pretraining.PretrainingConfig) -> dict[str, Any]:
   """Dotted key -> value, without what no choice of a type reaches."""
   return {key: copy.deepcopy(getattr(owner, key.rsplit(".", 1)[-1]))
           for key, owner, _ in field_types.leaves(config)}
+
+
+def paths(config: pretraining.PretrainingConfig) -> list[tuple[str, str]]:
+  """(dotted key, value) of what names files or folders to read."""
+  return [(key, value) for key, value in flatten(config).items()
+          if key.endswith(_PATHS) and value and isinstance(value, str)]
 
 
 def defaults(config: pretraining.PretrainingConfig) -> dict[str, Any]:

@@ -28,6 +28,7 @@ from official_style.errors import UserError
 
 _FOLDER = re.compile(r"^ckpt-(\d+)$")
 _UNFINISHED = ".tmp-"
+_OF_STEP = re.compile(r"^ckpt-(\d+)(-old)?\.tmp-\d+$")
 _COMMIT = "commit.json"
 _PREFIX = "ckpt"
 
@@ -77,11 +78,21 @@ class CheckpointFolder:
     return os.path.join(self._folder, f"ckpt-{step}", _PREFIX)
 
   def remove_unfinished(self):
-    """Deletes what a killed save left behind."""
-    if self._writes and os.path.isdir(self._folder):
-      for name in os.listdir(self._folder):
-        if _UNFINISHED in name:
-          _remove(os.path.join(self._folder, name))
+    """Deletes what a killed save left behind.
+
+    A whole checkpoint gets its name (back) where none has it: a save that takes
+    another one's place may be killed when neither has.
+    """
+    if not self._writes or not os.path.isdir(self._folder):
+      return
+    # Of one step, the later one first.
+    for name in sorted(os.listdir(self._folder), reverse=True):
+      path, match = os.path.join(self._folder, name), _OF_STEP.match(name)
+      final = os.path.join(self._folder, f"ckpt-{match[1]}") if match else path
+      if not os.path.exists(final) and _problem(path, int(match[1])) is None:
+        os.replace(path, final)
+      elif _UNFINISHED in name:
+        _remove(path)
 
   def save(self, step: int, state: dict, best_step: Optional[int] = None):
     """Writes a checkpoint and deletes those no longer kept.
@@ -104,11 +115,13 @@ class CheckpointFolder:
       commit = dict(step=step, files=hashes, state=state)
       _write_json(os.path.join(unfinished, _COMMIT),
                   commit | dict(sha256=_digest(commit)))
-      if os.path.isdir(final):
-        # Saved before, then rejected as damaged when this run began.
-        _remove(final)
+      # Saved before, without its evaluation, or rejected as damaged when this
+      # run began.
+      former = _aside(final) if os.path.isdir(final) else None
       os.replace(unfinished, final)
       _sync(self._folder)
+      if former:
+        _remove(former)
       self._point_to(step, best_step, state)
     except (OSError, tf.errors.OpError) as error:
       self.remove_unfinished()
@@ -151,24 +164,7 @@ class CheckpointFolder:
 
   def check(self, step: int) -> Optional[str]:
     """Why the checkpoint of `step` can't be used, or None."""
-    folder = os.path.join(self._folder, f"ckpt-{step}")
-    try:
-      with open(os.path.join(folder, _COMMIT), encoding="utf-8") as f:
-        commit = json.load(f)
-      expected = commit.pop("sha256")
-      if _digest(commit) != expected or commit["step"] != step:
-        return f"{_COMMIT} is damaged"
-      for name, expected in commit["files"].items():
-        if files.sha256(os.path.join(folder, name)) != expected:
-          return f"{name} is damaged"
-    except FileNotFoundError as error:
-      return f"{os.path.basename(error.filename)} is missing"
-    except OSError as error:
-      return f"can't be read ({error.strerror})"
-    except (ValueError, KeyError, TypeError, AttributeError,
-            RecursionError):
-      return f"{_COMMIT} is damaged"
-    return None
+    return _problem(os.path.join(self._folder, f"ckpt-{step}"), step)
 
   def read_state(self, step: int) -> dict:
     with open(os.path.join(self._folder, f"ckpt-{step}", _COMMIT),
@@ -228,6 +224,26 @@ class CheckpointFolder:
     return int(match.group(1)) if match else None
 
 
+def _problem(folder: str, step: int) -> Optional[str]:
+  """Why a folder is no whole checkpoint of a step, or None."""
+  try:
+    with open(os.path.join(folder, _COMMIT), encoding="utf-8") as f:
+      commit = json.load(f)
+    expected = commit.pop("sha256")
+    if _digest(commit) != expected or commit["step"] != step:
+      return f"{_COMMIT} is damaged"
+    for name, expected in commit["files"].items():
+      if files.sha256(os.path.join(folder, name)) != expected:
+        return f"{name} is damaged"
+  except FileNotFoundError as error:
+    return f"{os.path.basename(error.filename)} is missing"
+  except OSError as error:
+    return f"can't be read ({error.strerror})"
+  except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    return f"{_COMMIT} is damaged"
+  return None
+
+
 def is_disk_full(error) -> bool:
   """Whether an `OSError` or an error of TensorFlow's says so."""
   if isinstance(error, OSError):
@@ -255,14 +271,21 @@ def _sync(path: str):
     os.close(descriptor)
 
 
+def _aside(path: str) -> str:
+  """Renames a checkpoint that goes, and returns its new name.
+
+  Which is not the name that the one in its place is being written under.
+  """
+  renamed = f"{path}-old.tmp-{os.getpid()}"
+  os.replace(path, renamed)
+  return renamed
+
+
 def _remove(path: str):
   """Renames first, so that a half-deleted folder is never taken for whole."""
   if os.path.isdir(path):
     if _UNFINISHED not in os.path.basename(path):
-      # Not the name that the checkpoint in its place is being written under.
-      renamed = f"{path}-old.tmp-{os.getpid()}"
-      os.replace(path, renamed)
-      path = renamed
+      path = _aside(path)
     shutil.rmtree(path, ignore_errors=True)
   elif os.path.exists(path):
     os.remove(path)

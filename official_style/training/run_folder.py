@@ -23,19 +23,8 @@ from official_style import files
 from official_style import tensorflow_environment
 from official_style import yaml_files
 from official_style.errors import UserError
+from official_style.training import former_run
 
-# All a run writes. params.yaml is last: while it is there, nobody takes what
-# is left for another run's.
-_OURS = ("metrics.jsonl", "nonfinite_report.json", "tensorboard/train",
-         "tensorboard/eval", "tensorboard", "checkpoints/ckpt-*",
-         "checkpoints/checkpoint", "checkpoints/best.json", "checkpoints",
-         "data/source.json", "data/store", "data/vocab.txt",
-         "data/vocab.merges.txt",
-         "data/text_report.json", "data/records.json", "data/labels.json",
-         "data/label_report.json", "data", "predictions.tsv",
-         "predictions_test.tsv",
-         "config.gin", "run.json", "params.yaml")
-_FOLDERS = ("tensorboard", "checkpoints", "data")  # others may use them too
 _UNFINISHED = re.compile(
     r"^(params\.yaml|config\.gin|run\.json|nonfinite_report\.json|data|"
     r"predictions(_test)?\.tsv)"
@@ -57,12 +46,16 @@ class RunFolder:
   Args:
     path: the folder; made if it isn't there.
     is_chief: other workers neither lock nor write.
+
+  Attributes:
+    former: what the folder holds, for a new run to replace; the chief's only.
   """
 
   def __init__(self, path: str, is_chief: bool = True):
     self.path = path
     self._is_chief = is_chief
     self._lock = None
+    self.former = None
     if is_chief:
       try:
         os.makedirs(path, exist_ok=True)
@@ -71,11 +64,13 @@ class RunFolder:
                         f"({error.strerror}): choose another") from error
       self._take_lock()
       self._remove_unfinished()
+      self.former = former_run.FormerRun(path)
 
   def _remove_unfinished(self):
     """Deletes what a killed process left half-written."""
     for name in filter(_UNFINISHED.match, os.listdir(self.path)):
-      _remove(self.file(name))
+      path = self.file(name)
+      shutil.rmtree(path) if os.path.isdir(path) else os.remove(path)
 
   def _take_lock(self):
     # The kernel drops the lock with the process, however it ends.
@@ -105,15 +100,6 @@ class RunFolder:
   def holds_checkpoints(self) -> bool:
     return bool(glob.glob(os.path.join(
         glob.escape(self.file("checkpoints")), "ckpt-*", "commit.json")))
-
-  def clear(self):
-    """Removes what a run wrote, and nothing else."""
-    for name in _OURS if self._is_chief else ():
-      for path in glob.glob(os.path.join(glob.escape(self.path), name)):
-        if name not in _FOLDERS:
-          _remove(path)
-        elif not os.listdir(path):
-          os.rmdir(path)
 
   def check_config(self, config: dict, allowed: tuple[str, ...],
                    defaults: dict | None = None) -> bool:
@@ -177,13 +163,6 @@ class RunFolder:
         ("run.json", json.dumps(run | details, indent=1) + "\n"),
         ("params.yaml", params_yaml)):
       files.write(self.file(name), text)
-
-
-def _remove(path: str):
-  if os.path.isdir(path) and not os.path.islink(path):
-    shutil.rmtree(path)
-  else:
-    os.remove(path)
 
 
 def versions() -> dict:

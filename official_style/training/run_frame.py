@@ -70,11 +70,13 @@ def guarded(work: Callable, config, options) -> int:
     try:
       return work(config, options, interruption)
     except Exception as error:  # pylint: disable=broad-except
+      # What --restart replaces is given up when there is something to save.
+      restarted = options.restart and interruption.saving
       # No more exceptions from signals while this one is dealt with.
       interruption.saving = True
       if interruption.requested and isinstance(
           error, (interruption_lib.Interrupted, tf.errors.OpError)):
-        print(_stopped(interruption, options), file=sys.stderr)
+        print(_stopped(interruption, restarted), file=sys.stderr)
         return TryAgain.EXIT_CODE
       explained = run_errors.explain(error, options.model_dir)
       run_errors.leave_at_once_if_not_alone(error, explained)
@@ -83,11 +85,11 @@ def guarded(work: Callable, config, options) -> int:
       raise explained from error
 
 
-def _stopped(interruption, options) -> str:
+def _stopped(interruption, restarted) -> str:
   # Another worker may have left a step earlier, which is an error here.
   words = interruption.words or (
       "stopped as told, after another worker: run the same command again")
-  return words + (", without --restart" if options.restart else "")
+  return words + (", without --restart" if restarted else "")
 
 
 def execute(job, config, options, interruption, placement):
@@ -99,25 +101,22 @@ def execute(job, config, options, interruption, placement):
   start = time.monotonic()
   folder = run_folder_lib.RunFolder(options.model_dir, placement.is_chief)
   try:
-    if options.restart:
-      folder.clear()
+    if options.restart and folder.former:
+      folder.former.set_aside(resolve.paths(config))
     placement.wait_for_all()
     interruption.take_signals()
-    progress = progress_lib.Progress(1, quiet=not placement.is_chief)
-    data = open_run(job, config, options, folder, placement, progress)
-    job.complete(config, data)
-    machinery = machinery_lib.build(
-        config, data.vocabulary, placement, getattr(job, "labels", None))
-    checkpoints = checkpoints_lib.CheckpointFolder(
-        folder.file("checkpoints"), machinery.checkpoint,
-        config.trainer.max_to_keep, placement.is_chief)
-    checkpoints.remove_unfinished()
-    run = Run(config, options, placement, folder, progress, data, machinery,
-              checkpoints)
-    state = _restore(run, getattr(job, "labels", None))
+    try:
+      run, state = _make_ready(job, config, options, folder, placement)
+      trainer = None if options.mode == "eval" else _trainer(
+          run, state, interruption)
+    except BaseException:
+      if folder.former:
+        folder.former.put_back()
+      raise
     if options.mode == "eval":
       return _evaluate_only(job, run, state)
-    trainer = _trainer(run, state, interruption)
+    if folder.former:
+      folder.former.give_up()
     try:
       state = trainer.run(state)
       placement.wait_for_all()
@@ -130,6 +129,22 @@ def execute(job, config, options, interruption, placement):
     return job.finish(run, state, time.monotonic() - start)
   finally:
     folder.close()
+
+
+def _make_ready(job, config, options, folder, placement):
+  """Data, model and weights: a `Run`, and the state that it begins with."""
+  progress = progress_lib.Progress(1, quiet=not placement.is_chief)
+  data = open_run(job, config, options, folder, placement, progress)
+  job.complete(config, data)
+  machinery = machinery_lib.build(
+      config, data.vocabulary, placement, getattr(job, "labels", None))
+  checkpoints = checkpoints_lib.CheckpointFolder(
+      folder.file("checkpoints"), machinery.checkpoint,
+      config.trainer.max_to_keep, placement.is_chief)
+  checkpoints.remove_unfinished()
+  run = Run(config, options, placement, folder, progress, data, machinery,
+            checkpoints)
+  return run, _restore(run, getattr(job, "labels", None))
 
 
 def open_run(job, config, options, folder, placement, progress):

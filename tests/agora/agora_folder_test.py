@@ -102,11 +102,52 @@ def test_a_save_that_is_killed_leaves_the_former_state(
   assert open_folder().load() == STATE
 
 
+def _fill(folder, *names):
+  for name in names:
+    os.makedirs(os.path.dirname(folder.file(name)), exist_ok=True)
+    files.write(folder.file(name), "x")
+
+
+def _left(folder):
+  return {os.path.relpath(os.path.join(where, name), folder.path)
+          for where, _, names in os.walk(folder.path) for name in names}
+
+
 def test_clear_removes_what_is_ours_only(open_folder):
   folder = open_folder()
   folder.save(STATE)
-  for name in ("round-00", "round-mine", "data"):
-    os.makedirs(folder.file(name, "set-000"))
-  files.write(folder.file("notes.txt"), "mine")
+  mine = {"notes.txt", "round-mine/a", "data/my.tsv", "points/mine.jsonl"}
+  _fill(folder, *mine, "round-00/set-000/params.yaml", "data/vocab.txt",
+        "data/train-00.jsonl", "data/agora_dev.jsonl")
   folder.clear()
-  assert sorted(os.listdir(folder.path)) == [".lock", "notes.txt", "round-mine"]
+  assert _left(folder) == mine | {".lock"}
+
+
+def test_of_a_folder_that_is_no_agoras_nothing_is_cleared(open_folder):
+  folder = open_folder()
+  mine = {"round-00/a", "data/vocab.txt", "points/round-00.jsonl"}
+  _fill(folder, *mine)
+  folder.clear()
+  assert _left(folder) == mine | {".lock"}
+
+
+def test_what_is_read_is_not_cleared(open_folder):
+  folder = open_folder()
+  folder.save(STATE)
+  _fill(folder, "data/my.tsv", "data/train-00.jsonl")
+  before = _left(folder)
+  with pytest.raises(UserError, match="--restart: a_path=.*train-0.* copy it"):
+    folder.clear([("a_path", folder.file("data", "train-0*.jsonl"))])
+  assert _left(folder) == before
+  folder.clear([("a_path", folder.file("data", "my.tsv"))])
+  assert _left(folder) == {".lock", "data/my.tsv"}
+
+
+def test_a_new_folder_is_this_agoras_at_once(open_folder):
+  # Or the vocabulary of one that was killed early would serve other rows.
+  assert open_folder({"a": 1}).load() is None
+  assert open_folder({"a": 1}).load() is None
+  with pytest.raises(UserError, match="is of other settings: a was 1"):
+    open_folder({"a": 2}).load()
+  with pytest.raises(UserError, match="--x=.*has not begun its first round"):
+    agora_folder.read(open_folder().path, "--x")

@@ -207,6 +207,40 @@ def test_a_damaged_one_is_replaced_when_its_step_comes_again(saved):
   assert not [name for name in os.listdir(saved.path) if ".tmp-" in name]
 
 
+class _Killed(BaseException):
+  pass
+
+
+@pytest.mark.parametrize("damaged", [False, True])
+def test_killed_while_the_only_one_is_saved_again_it_is_not_lost(
+    tmp_path, monkeypatch, damaged):
+  changes = 0
+  while True:
+    one = Saved(tmp_path / str(changes), max_to_keep=1).save(20)
+    if damaged:
+      _flip(one.file("ckpt-20", DATA))
+    left = [changes]
+    with monkeypatch.context() as patched:
+      for module, name in ((os, "replace"), (shutil, "rmtree")):
+        def change(*args, _work=getattr(module, name), **kwargs):
+          if left[0] == 0:
+            raise _Killed
+          left[0] -= 1
+          return _work(*args, **kwargs)
+        patched.setattr(module, name, change)
+      try:
+        one.save(20)
+        break
+      except _Killed:
+        pass
+    one.folder.remove_unfinished()
+    if not damaged or changes > 1:  # Before, it is there as it was.
+      assert one.restore()[0].step == 20, changes
+    assert sorted(os.listdir(one.path)) == ["checkpoint", "ckpt-20"], changes
+    changes += 1
+  assert changes > 3
+
+
 def test_temporary_folders_do_not_pile_up(saved):
   for pid in (1, 2):
     os.makedirs(saved.file(f"ckpt-40.tmp-{pid}", "deeper"))

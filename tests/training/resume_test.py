@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from official_style.training import checkpoints
+from official_style.training import run_frame
 from tests.reference import slow_params
 from tests.reference import tiny_runs
 
@@ -183,6 +184,33 @@ def test_restart_begins_anew_and_leaves_what_is_not_the_runs(
   assert [line["step"] for line in tiny_runs.metrics(copied[0])] == [2, 4]
   assert sorted(n for n in os.listdir(os.path.join(
       copied[0], "checkpoints")) if n.startswith("ckpt")) == ["ckpt-4"]
+
+
+@pytest.mark.parametrize("more, said", [
+    (["--mode=eval"], "--restart: would delete the run that --mode=eval"),
+    (["--init_checkpoint=nowhere"], "nowhere"),
+    (["--vocab_file={}/data/vocab.txt"], "is of the run that would be")])
+def test_a_restart_that_can_not_begin_costs_nothing(
+    copied, capsys, more, said):
+  before = _tree(copied[0])
+  more = [flag.format(copied[0]) for flag in more]
+  assert _go_on(copied, "--restart", *more, TRAIN_STEPS=4) == 2
+  assert said in capsys.readouterr().err.splitlines()[-1]
+  assert _tree(copied[0]) == before
+
+
+def test_a_restart_that_is_stopped_early_costs_nothing(
+    copied, capsys, monkeypatch):
+  before = _tree(copied[0])
+
+  def stopping(*unused):
+    signal.raise_signal(signal.SIGTERM)
+
+  monkeypatch.setattr(run_frame, "_trainer", stopping)
+  assert _go_on(copied, "--restart", TRAIN_STEPS=4) == 75
+  said = capsys.readouterr().err.splitlines()[-1]
+  assert "run the same command again" in said and "without" not in said
+  assert _tree(copied[0]) == before
 
 
 def test_eval_mode_evaluates_and_writes_nothing(copied, capsys):

@@ -134,7 +134,7 @@ def test_a_second_process_is_refused(folder):
 def test_a_worker_neither_locks_nor_writes(folder, tmp_path):
   worker = RunFolder(folder.path, is_chief=False)
   worker.write_config("a: 1", "", {})
-  worker.clear()
+  assert worker.former is None
   assert folder.check_config(CONFIG, ()) is False
   RunFolder(str(tmp_path / "other"), is_chief=False)
   assert not (tmp_path / "other").exists()
@@ -144,31 +144,6 @@ def test_a_folder_that_cannot_be_is_one_line(tmp_path):
   (tmp_path / "file").write_text("")
   with pytest.raises(UserError, match="can't be made"):
     RunFolder(str(tmp_path / "file"))
-
-
-def test_clearing_removes_what_a_run_wrote_and_nothing_else(folder):
-  mine = ["notes.txt", "data/mine.txt", "checkpoints/mine/x",
-          "tensorboard/old/x", "corpus/a.txt"]
-  ours = ["metrics.jsonl", "nonfinite_report.json", "tensorboard/train/e",
-          "checkpoints/ckpt-10/ckpt.index", "checkpoints/checkpoint",
-          "checkpoints/best.json", "data/source.json", "data/vocab.txt",
-          "data/store/train/tokens.bin"]
-  for name in mine + ours:
-    os.makedirs(os.path.dirname(folder.file(name)), exist_ok=True)
-    open(folder.file(name), "w").close()
-  folder.clear()
-  left = sorted(
-      os.path.relpath(os.path.join(where, name), folder.path)
-      for where, _, names in os.walk(folder.path) for name in names)
-  assert left == sorted(mine + [".lock"])
-  assert not folder.holds_run
-
-
-def test_clearing_an_ordinary_run_leaves_no_folder(folder):
-  os.makedirs(folder.file("checkpoints", "ckpt-10"))
-  os.makedirs(folder.file("data", "store"))
-  folder.clear()
-  assert os.listdir(folder.path) == [".lock"]
 
 
 def test_half_written_files_go_with_the_next_start(folder):
