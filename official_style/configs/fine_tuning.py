@@ -32,8 +32,9 @@ class SentencePredictionDataConfig(cfg.DataConfig):
     held_out_share: share of the training rows held out when there is nothing
       else to evaluate on.
     group_by_length: whether the rows of a batch are of about equal length, and
-      padded to the longest of them; else all are padded to `seq_length`. None
-      is so, unless XLA or a TPU would compile a program for each length.
+      padded to the longest of them; else all are padded to `seq_length`.
+      None is filled in: so, unless XLA or a TPU would compile a program for
+      each length.
   """
   input_path: str = ""
   global_batch_size: int = 32
@@ -189,10 +190,18 @@ class FineTuningConfig(cfg.ExperimentConfig):
       default_factory=pretraining.PretrainingRuntimeConfig)
 
 
-def compiles_lengths(runtime) -> bool:
-  """Whether each length of rows costs a compilation: with XLA, on a TPU."""
-  return bool(runtime.enable_xla or runtime.tpu or "tpu" in (
+def fill_group_by_length(config: FineTuningConfig):
+  """Whether rows of like length share a batch, where nothing is said.
+
+  Said here, and so written down with the run: what it learns from hangs on it,
+  which another device or a compiler must not change on the way.
+  """
+  runtime = config.runtime
+  compiles = bool(runtime.enable_xla or runtime.tpu or "tpu" in (
       runtime.accelerator, runtime.distribution_strategy))
+  for data in (config.task.train_data, config.task.validation_data):
+    if data.group_by_length is None:
+      data.group_by_length = not compiles
 
 
 def fill_learning_rate(config: FineTuningConfig):

@@ -143,6 +143,8 @@ def _resolve(program: gin_program.GinProgram, source: str,
                            retention.fill, config.task)
     provenance |= _changed(config, "hidden_size",
                            fine_tuning.fill_learning_rate, config)
+    provenance |= _changed(config, "runtime",
+                           fine_tuning.fill_group_by_length, config)
   elif config.task.init_checkpoint:
     provenance |= _changed(
         config, "task.init_checkpoint", checkpoint_sizes.fill_pretraining,

@@ -24,9 +24,9 @@ class ClassificationBatches(numbered_batches.NumberedBatches):
   may lie across two epochs. Evaluation: every row once, in order; the last
   batch is filled with rows of padding, which have no weight.
 
-  By length: `length_groups` says which rows of a stretch of that stream share a
-  batch, and evaluation takes the shortest rows first. A batch is padded to its
-  longest row, or little more.
+  By length: `length_groups` says which rows of a stretch of that stream, within
+  an epoch's batches, share one, and evaluation takes the shortest rows first. A
+  batch is padded to its longest row, or little more.
 
   Letters: b rows asked for, c choices of a row, n tokens: the sequence length,
   or by length what all rows of a batch fit.
@@ -65,13 +65,12 @@ class ClassificationBatches(numbered_batches.NumberedBatches):
     self.by_length = by_length
     if by_length:
       self.of_any_length = encoded_rows.INPUTS
-      self._window_batches = length_groups.window_batches(
-          source.num_rows, global_batch_size)
       self._lengths = length_groups.padded_lengths(
           source.lengths, global_batch_size, source.seq_length)
       self._sorted = np.argsort(source.lengths, kind="stable")
       # Neighbouring batches are of one window.
       self._window_rows = functools.lru_cache(4)(self._make_window)
+      self._epochs_windows = functools.lru_cache(4)(self._make_epochs_windows)
 
   @property
   def num_rows(self):
@@ -136,8 +135,33 @@ class ClassificationBatches(numbered_batches.NumberedBatches):
       return row
     if not self.by_length:
       return self._stream(step * size, size)
-    number, batch = divmod(step, self._window_batches)
-    return self._window_rows(number)[batch]
+    start, end = self._window_of(step)
+    return self._window_rows(start, end)[step - start]
+
+  def _window_of(self, step):
+    """(first step of the window of a step, that of the next one)."""
+    # Of very few rows, epochs may have no step.
+    epoch = step * self.global_batch_size // self.num_rows + 1
+    while self._first_step(epoch) > step:
+      epoch -= 1
+    while self._first_step(epoch + 1) <= step:
+      epoch += 1
+    starts = self._epochs_windows(epoch)
+    number = np.searchsorted(starts, step, side="right") - 1
+    return int(starts[number]), int(starts[number + 1])
+
+  def _first_step(self, epoch):
+    return self.steps_of(epoch) if epoch > 0 else 0
+
+  def _make_epochs_windows(self, epoch):
+    """First steps of an epoch's windows, and of the next epoch.
+
+    So a whole number of epochs sees every row as often, give or take what is
+    rounded to whole batches.
+    """
+    start = self._first_step(epoch)
+    return start + length_groups.window_starts(
+        self._first_step(epoch + 1) - start)
 
   def _stream(self, start, count):
     """int64[count]: rows of the endless shuffle, from one on."""
@@ -145,12 +169,12 @@ class ClassificationBatches(numbered_batches.NumberedBatches):
     return counter_random.permutation_index(
         index, self.num_rows, self._seed, epoch)
 
-  def _make_window(self, number):
-    """int64[w global_batch_size]: rows of each batch of a window."""
-    count = self._window_batches * self.global_batch_size
-    rows = self._stream(number * count, count)
+  def _make_window(self, start, end):
+    """int64[w global_batch_size]: rows of each batch of a window of steps."""
+    size = self.global_batch_size
+    rows = self._stream(start * size, (end - start) * size)
     return rows[length_groups.window(
-        self.source.lengths[rows], self.global_batch_size, self._seed, number)]
+        self.source.lengths[rows], size, self._seed, start)]
 
   def length_of(self, step):
     """n of a batch."""

@@ -59,8 +59,8 @@ class ClassificationData:
 
 def prepare(task, folder: str, seed: int,
             say: Callable[[str], None] = lambda line: None,
-            show: Callable[[str], None] = lambda line: None,
-            one_length: bool = False) -> ClassificationData:
+            show: Callable[[str], None] = lambda line: None
+            ) -> ClassificationData:
   """Reads the rows, and makes what `folder` lacks.
 
   Args:
@@ -68,8 +68,6 @@ def prepare(task, folder: str, seed: int,
     folder: the run's data folder.
     seed: of order and dropout keys.
     say: takes lines worth keeping. show: takes passing ones.
-    one_length: whether all batches are of one length, unless the config says
-      otherwise.
 
   Raises:
     UserError: for anything wrong with rows or vocabulary, and if they are not
@@ -93,10 +91,9 @@ def prepare(task, folder: str, seed: int,
     rows = getattr(source, part)
     made[part] = None
     if rows:
-      by_length = (not one_length if data.group_by_length is None
-                   else data.group_by_length)
-      made[part] = _batches(rows, source.labels, tokenizer, data, seed,
-                            part == "train", task.pair_separators, by_length)
+      made[part] = _batches(
+          rows, source.labels, tokenizer, data, seed, part == "train",
+          task.pair_separators, data.group_by_length is not False)
       lines.append(f"{part}: {made[part].describe()}")
   return ClassificationData(vocabulary, source, lines=tuple(lines), **made)
 

@@ -54,9 +54,17 @@ def padded_lengths(lengths, batch_size: int, seq_length: int) -> np.ndarray:
     best = np.concatenate([[np.inf], more[before, np.arange(len(before))]])
 
 
-def window_batches(num_rows: int, batch_size: int) -> int:
-  """w: an epoch has several windows, so that none is just one sorted list."""
-  return max(1, min(_MAX_BATCHES, num_rows // (_MIN_WINDOWS * batch_size)))
+def window_starts(num_batches: int) -> np.ndarray:
+  """First batches of an epoch's windows, and the number of its batches.
+
+  There are several, about as long as each other, so that no epoch is just one
+  sorted list.
+
+  Args:
+    num_batches: of the epoch.
+  """
+  count = max(min(_MIN_WINDOWS, num_batches), -(-num_batches // _MAX_BATCHES))
+  return np.arange(count + 1) * num_batches // max(1, count)
 
 
 def window(lengths, batch_size: int, seed: int, number: int) -> np.ndarray:
@@ -66,7 +74,7 @@ def window(lengths, batch_size: int, seed: int, number: int) -> np.ndarray:
     lengths: int[w b], tokens of its rows, in the order of the stream.
     batch_size: b.
     seed: Python int.
-    number: of the window.
+    number: of the window, another one for each.
 
   Returns:
     int[w b]: places in the window, shortest rows first within a batch.

@@ -3,7 +3,6 @@
 import dataclasses
 
 from official_style.configs import encoders
-from official_style.configs import fine_tuning
 from official_style.configs import resolve
 from official_style.configs import retention
 from official_style.configs import validation
@@ -79,8 +78,7 @@ class FineTuningJob:
       if scaled:
         say(scaled)
     return classification_data.prepare(
-        config.task, folder, config.trainer.seed, say, show,
-        one_length=fine_tuning.compiles_lengths(config.runtime))
+        config.task, folder, config.trainer.seed, say, show)
 
   def complete(self, config, data):
     """Fills in what depends on the number of rows and on the labels.

@@ -142,6 +142,24 @@ def test_by_length_an_epoch_still_has_each_row_once():
   assert [x.tolist() for x in seen[:10]] != [x.tolist() for x in seen[10:]]
 
 
+@pytest.mark.parametrize("rows, size", [
+    (43, 4), (75, 4), (500, 32), (101, 1), (7, 4), (3, 8), (1, 4), (97, 64)])
+def test_by_length_whole_epochs_see_rows_as_often_as_shuffled_ones(rows, size):
+  inputs = [((" ".join(["w1"] * (1 + 3 * i % 29)),),) for i in range(rows)]
+  one, other = (ClassificationBatches(
+      _source(inputs, 32), np.arange(rows, dtype=np.int32), seed=3,
+      global_batch_size=size, by_length=by_length)
+                for by_length in (True, False))
+  step = 0
+  ours, theirs = [], []
+  for epoch in range(1, 6):
+    while step < one.steps_of(epoch):
+      ours += one.batch(step)["labels"].tolist()
+      theirs += other.batch(step)["labels"].tolist()
+      step += 1
+    assert sorted(ours) == sorted(theirs), epoch
+
+
 def test_by_length_neighbours_in_length_share_a_batch():
   # 48 rows a window of 12 batches would be all; windows are quarters of it.
   batches = _by_length(rows=48, size=4)

@@ -53,7 +53,8 @@ def test_a_window_is_a_permutation_whose_batches_come_in_a_drawn_order():
   assert sorted(map(tuple, places)) == sorted(map(tuple, other))
 
 
-@pytest.mark.parametrize("rows, size, batches", [
-    (10, 32, 1), (256, 32, 2), (67349, 32, 50)])
-def test_an_epoch_has_several_windows(rows, size, batches):
-  assert length_groups.window_batches(rows, size) == batches
+@pytest.mark.parametrize("batches, starts", [
+    (0, [0]), (1, [0, 1]), (3, [0, 1, 2, 3]), (10, [0, 2, 5, 7, 10]),
+    (230, [0, 46, 92, 138, 184, 230])])
+def test_an_epoch_has_several_windows(batches, starts):
+  assert length_groups.window_starts(batches).tolist() == starts

@@ -90,3 +90,12 @@ def test_one_length_where_one_is_asked_for(rows, tmp_path):
   facts = json.loads(tiny_runs.read(run, "run.json"))["data"]
   assert "padded_to" not in facts["train"] | facts["eval"]
   assert os.path.exists(run / "predictions.tsv")
+
+
+def test_a_compiler_does_not_change_the_batches_of_a_run(rows, whole, capsys):
+  params = GROUPED | {"runtime.enable_xla": "true"}
+  assert tiny.run(whole, rows, params=params, **GIN) == 2
+  assert "task.train_data.group_by_length was True and is False" in (
+      capsys.readouterr().err)
+  kept = dict.fromkeys(GROUPED, "true") | {"runtime.enable_xla": "true"}
+  assert tiny.run(whole, rows, "--mode=eval", params=kept, **GIN) == 0
