@@ -21,6 +21,8 @@ WARMUPS = ("linear", "polynomial", None)
 TOKENIZERS = ("wordpiece", "bytes", "byte_bpe")
 MASKING_STRATEGIES = ("token", "whole_word", "span")
 PRECISIONS = ("float32", "bfloat16", "float16", None)
+# The one head that pretraining trains, beside that of masked words.
+_NEXT_SENTENCE = "next_sentence"
 # A string that stands for one that has to be given, by whatever means.
 REQUIRED = "REQUIRED"
 ACCELERATORS = ("auto", "cpu", "gpu", "tpu")
@@ -195,12 +197,21 @@ def _validate_inputs(task: pretraining.PretrainingTaskConfig):
         f"task.validation_data.input_path={min(shared)} is also trained on, "
         "so its loss would say nothing about unseen text; give other files "
         "with --eval_data, or --eval_data= for a held-out share")
+  heads = [head.name for head in task.model.cls_heads or ()]
   for name in ("train_data", "validation_data"):
     data = getattr(task, name)
-    if data.use_next_sentence_label and not task.model.cls_heads:
+    if data.use_next_sentence_label and _NEXT_SENTENCE not in heads:
       raise UserError(
           f"task.{name}.use_next_sentence_label=True needs a head named "
           "next_sentence in task.model.cls_heads; set it to false, or add one")
+  for name in heads:
+    if name != _NEXT_SENTENCE or not task.train_data.use_next_sentence_label:
+      raise UserError(
+          f"task.model.cls_heads: nothing would train {name!r}: leave it out"
+          + (", or, for rows that have such labels, set "
+             "task.train_data.use_next_sentence_label=true"
+             if name == _NEXT_SENTENCE else
+             f"; only {_NEXT_SENTENCE} is a head of pretraining"))
 
 
 def _paths(data: pretraining.PretrainingDataConfig) -> set[str]:

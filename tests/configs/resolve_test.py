@@ -238,7 +238,8 @@ def test_model_gardens_headline_file_is_not_validated_on_its_training_data(
 
 def test_a_list_of_sections_is_checked_like_any_other(yaml_file):
   head = "{name: next_sentence, inner_dim: 768, dropout_rate: 0.1}"
-  path = yaml_file(f"task: {{model: {{cls_heads: [{head}]}}}}")
+  path = yaml_file(f"task: {{model: {{cls_heads: [{head}]}}, "
+                   "train_data: {use_next_sentence_label: true}}")
   heads = _resolve(f"--config_file={path}").config.task.model.cls_heads
   assert [h.name for h in heads] == ["next_sentence"]
   path = yaml_file("task: {model: {cls_heads: [{nam: x}]}}")

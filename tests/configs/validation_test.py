@@ -44,6 +44,13 @@ def _resolve(override, experiment="token_drop_bert"):
     ("task.train_data.max_predictions_per_seq=200", ["seq_length=128"]),
     ("task.train_data.global_batch_size=0", ["global_batch_size=0"]),
     ("task.train_data.use_next_sentence_label=true", ["next_sentence"]),
+    ("task.model.cls_heads=[{name: next_sentence}]",
+     ["nothing would train 'next_sentence'", "use_next_sentence_label=true"]),
+    ("task.train_data.use_next_sentence_label=true,"
+     "task.model.cls_heads=[{name: order}]", ["needs a head", "next_sentence"]),
+    ("task.train_data.use_next_sentence_label=true,"
+     "task.model.cls_heads=[{name: next_sentence},{name: order}]",
+     ["nothing would train 'order'", "only next_sentence"]),
     ("task.train_data.tfds_name=wiki", ["tfds_name=wiki"]),
     ("task.train_data.held_out_share=1", ["held_out_share=1.0"]),
     ("task.train_data.input_path=a/b,task.validation_data.input_path='c,a//b'",

@@ -13,6 +13,7 @@ the process looks as large as it ever was. Elsewhere it is memory of the process
 (`counted: process`), with what was freed given back to the system.
 """
 
+import gc
 import json
 import sys
 import time
@@ -103,9 +104,15 @@ class _AllocatorMark:
     self._memory.get_memory_info(self._device)
 
   def start(self) -> int:
-    """Begins anew; returns the bytes in use."""
+    """Begins anew; returns the bytes in use, once those of the last step are
+    given back, which may be a little after its end."""
+    gc.collect()
+    used = []
+    while len(used) < 4 or min(used[-3:]) < min(used[:-3]):
+      time.sleep(0.2)
+      used.append(self._memory.get_memory_info(self._device)["current"])
     self._memory.reset_memory_stats(self._device)
-    return self._memory.get_memory_info(self._device)["current"]
+    return used[-1]
 
   def peak(self) -> int:
     return self._memory.get_memory_info(self._device)["peak"]
