@@ -91,14 +91,17 @@ def _csv_records(lines, path):
   first = next(texts, "")
   # Spreadsheets of half of Europe put semicolons where others put commas.
   comma = ";" if first.count(";") > first.count(",") else ","
-  reader = csv.reader(itertools.chain([first], texts), delimiter=comma)
+  # Strict, for a stray quotation mark else takes all rows up to the next one
+  # into its field, without a word.
+  reader = csv.reader(itertools.chain([first], texts), delimiter=comma,
+                      strict=True)
   while True:
     start = reader.line_num + 1
     try:
       fields = next(reader, None)
     except csv.Error as error:
-      raise UserError(f"{path}:{start}: not a row of CSV ({error}): check the "
-                      "quotation marks") from error
+      raise UserError(f"{path}:{start}: not a row of CSV ({error}): check its "
+                      "quotation marks, \"\" inside quoted text") from error
     if fields is None:
       return
     if any(field.strip() for field in fields):

@@ -60,6 +60,17 @@ def test_csv_fields_hold_commas_quotes_and_line_breaks(tmp_path):
   assert [row.place for row in rows] == ["2", "4"]
 
 
+@pytest.mark.parametrize("row, quoted", [
+    ('"a stray mark,no', '"quoted, text",yes'),  # Text after a closing mark.
+    ('"a stray mark,no', "plain,yes"),  # No closing mark at all.
+    ('"a" word,no', "plain,yes")])
+def test_a_stray_quotation_mark_in_csv_swallows_no_rows(tmp_path, row, quoted):
+  lines = ["text,label", "fine,yes", row, *["fine,yes"] * 9, quoted]
+  with pytest.raises(UserError, match=r"a\.csv:3: .*quotation") as caught:
+    _read(tmp_path / "a.csv", "\n".join(lines) + "\n")
+  assert "\n" not in str(caught.value)
+
+
 def test_csv_with_semicolons_is_seen(tmp_path):
   rows = _read(tmp_path / "a.csv", "text;label\na, b;1\n")
   assert _pairs(rows) == [((("a, b",),), "1")]
