@@ -8,6 +8,7 @@ fine-tuned (de Wynter and Perry, 2020, https://arxiv.org/abs/2010.10499; what
 separates them is in its program only).
 """
 
+import math
 from typing import NamedTuple, Optional
 
 from official_style.data import word_overlap
@@ -37,13 +38,22 @@ _BLANK = "@placeholder"
 
 
 def label_text(label):
-  """A JSON label as text: `true`, `3`, `3.5` or itself; None is none."""
+  """A JSON label as text: `true`, `3`, `3.5` or itself.
+
+  What is empty, or a number that is none, is no label: None.
+
+  Raises:
+    TypeError: it is a list or an object.
+  """
   if isinstance(label, bool):
     return "true" if label else "false"
+  if isinstance(label, float) and not math.isfinite(label):
+    return None
   if isinstance(label, (int, float)):
     return repr(label)
   if label is None or isinstance(label, str):
-    return label
+    # Without blanks around it, as in TSV and CSV.
+    return (label or "").strip() or None
   raise TypeError("a label is a word or a number")
 
 
@@ -140,8 +150,9 @@ def _race_questions(row):
   answers = row.get("answers") or [None] * len(row["questions"])
   for question, options, answer in zip(
       row["questions"], row["options"], answers, strict=True):
+    answer = label_text(answer)
     yield question, options, (
-        None if answer is None else str("ABCDEFGH".index(answer)))
+        None if answer is None else str(list("ABCDEFGH").index(answer)))
 
 
 def _filled(question, option):

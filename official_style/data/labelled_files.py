@@ -8,9 +8,9 @@
 import dataclasses
 from typing import Callable, Optional
 
+from official_style.data import labelled_records
 from official_style.data import labelled_tasks
 from official_style.data import table_files
-from official_style.data.labelled_conversions import label_text
 from official_style.data.labelled_row import LabelledRow
 from official_style.errors import UserError
 
@@ -18,8 +18,6 @@ from official_style.errors import UserError
 USUAL_TEXTS = (("sentence1", "sentence2"), ("text",), ("sentence",),
                 ("premise", "hypothesis"))
 _USUAL_LABELS = ("label", "class", "category", "score")
-_LETTERS = "ABCDEFGHIJ"
-_SUM_TOLERANCE = 1e-3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -128,13 +126,13 @@ def _read_file(path, layout, report):
       if layout.has_header and not is_json:
         continue
     report.rows += 1
-    place = f"{path}:{number}"
-    row = (_json_row if is_json else _table_row)(
-        record, columns, width, place, report)
+    if is_json:
+      row = labelled_records.of_json(record, columns, path, number, report)
+    else:
+      row = labelled_records.of_table(
+          record, columns, width, path, number, report)
     if row is not None:
-      more = (_probabilities(record, columns.probabilities, place),
-              _pair(record, columns.pair, path)) if is_json else ()
-      rows.append(LabelledRow(*row, str(number), path, *more))
+      rows.append(row)
   return rows
 
 
@@ -177,75 +175,9 @@ def _resolve(path, layout, header, is_json) -> Layout:
       choice_names=layout.choices)
 
 
-def _probabilities(record, name, place):
-  """What a JSONL row says of each class, or None."""
-  value = None if name is None else record.get(name)
-  if value is None:
-    return None
-  if not isinstance(value, list) or not value or not all(
-      isinstance(x, (int, float)) and not isinstance(x, bool) and 0 <= x <= 1
-      for x in value) or abs(sum(value) - 1) > _SUM_TOLERANCE:
-    raise UserError(f"{place}: {name}: must be a list of numbers from 0 to 1 "
-                    "whose sum is 1")
-  return tuple(map(float, value))
-
-
-def _pair(record, name, path):
-  """What rows that are judged together have in common, or None."""
-  value = record.get(name)
-  return None if value is None else f"{path}:{value}"
-
-
 def _listed(names) -> str:
   shown = ", ".join(repr(str(name)[:40]) for name in names[:12])
   return shown + (", ..." if len(names) > 12 else "")
-
-
-def _table_row(fields, columns, width, place, report):
-  """(inputs, label) of a row of a table, or None if it is damaged."""
-  needed = max(c for c in (*columns.texts, *columns.choices,
-                           columns.label or 0))
-  if len(fields) <= needed:
-    report.add("too_few_columns", place, f"{len(fields)} columns")
-    return None
-  if len(fields) > width:
-    report.add("too_many_columns", place, f"{len(fields)} for {width}")
-    return None
-  label = None if columns.label is None else fields[columns.label].strip()
-  return _row([fields[c] for c in columns.texts],
-              [fields[c] for c in columns.choices], label, columns)
-
-
-def _json_row(record, columns, width, place, report):
-  del width
-  wanted = (*columns.texts, *columns.choices)
-  missing = [c for c in wanted if c not in record]
-  if missing:
-    report.add("missing_field", place, str(missing[0]))
-    return None
-  if not all(isinstance(record[c], str) for c in wanted):
-    report.add("wrong_type", place)
-    return None
-  try:
-    label = label_text(record.get(columns.label))
-  except TypeError:
-    raise UserError(
-        f"{place}: its label is a list or an object; a label for each token "
-        f"{labelled_tasks.TOKEN_LEVEL_REASON}") from None
-  return _row([record[c] for c in columns.texts],
-              [record[c] for c in columns.choices], label, columns)
-
-
-def _row(texts, choices, label, columns):
-  if not choices:
-    return (tuple(texts),), label
-  inputs = tuple((" ".join(texts), choice) if texts else (choice,)
-                 for choice in choices)
-  names = columns.choice_names or columns.choices
-  for names in (names, _LETTERS[:len(choices)]):
-    if label in tuple(names):
-      return inputs, str(names.index(label))
-  return inputs, label
 
 
 def _converted(path, convert, report):

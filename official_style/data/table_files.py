@@ -101,7 +101,8 @@ def _csv_records(lines, path):
       fields = next(reader, None)
     except csv.Error as error:
       raise UserError(f"{path}:{start}: not a row of CSV ({error}): check its "
-                      "quotation marks, \"\" inside quoted text") from error
+                      "quotation marks; inside a quoted text each is "
+                      "written twice") from error
     if fields is None:
       return
     if any(field.strip() for field in fields):

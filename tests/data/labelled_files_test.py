@@ -85,6 +85,21 @@ def test_jsonl_labels_of_every_kind_are_text(tmp_path):
   assert rows[0].inputs == (("q", "p"),)
 
 
+def test_jsonl_labels_are_cleaned_as_those_of_tables_are(tmp_path):
+  lines = [dict(text="t", label=label) for label in (
+      " x ", "x", "", " \t", float("nan"), float("inf"), -float("inf"),
+      10**400)]
+  rows = _read(tmp_path / "a.jsonl", "\n".join(map(json.dumps, lines)))
+  assert [row.label for row in rows] == [
+      "x", "x", None, None, None, None, None, "1" + "0" * 400]
+
+
+def test_a_field_without_a_name_asks_no_question(tmp_path):
+  line = {"": "same", "text": "t", "label": "x"}
+  (row,) = _read(tmp_path / "a.jsonl", json.dumps(line) + "\n")
+  assert row.question is None and row.probabilities is None
+
+
 def test_usual_names_need_not_be_given(tmp_path):
   rows = _read(tmp_path / "a.tsv",
                "idx\tsentence2\tsentence1\tscore\n0\tb\ta\t1.5\n")
@@ -107,10 +122,27 @@ def test_every_damage_is_counted_with_its_row(tmp_path):
   assert len(rows) == 2 and report.rows == 4
   assert report.counts == dict(too_few_columns=1, too_many_columns=1)
   assert report.places["too_few_columns"] == [
-      f"{tmp_path}/a.tsv:3 (1 columns)"]
+      f"{tmp_path}/a.tsv:3 (1 for 2)"]
   lines = "\n".join(report.lines(("too_few_columns", "too_many_columns")))
   assert "1 row with too few columns, left out" in lines
   assert "a.tsv:4 (3 for 2)" in lines
+
+
+@pytest.mark.parametrize("name, separator, settings, header", [
+    ("a.tsv", "\t", {}, ["id", "text", "label", "source"]),
+    ("a.csv", ",", {}, ["id", "text", "label", "source"]),
+    ("a.tsv", "\t", dict(texts="1", label="2"), None)])
+def test_a_row_that_lacks_a_field_is_not_read_shifted(
+    tmp_path, name, separator, settings, header):
+  rows = [["1", "fine", "0", "web"], ["short", "0", "web"],
+          ["3", "fine too", "1", "web"]]
+  rows = ([header] if header else []) + rows
+  report = LabelledReport()
+  found = _read(tmp_path / name, "".join(
+      separator.join(row) + "\n" for row in rows), report=report, **settings)
+  assert [row.label for row in found] == ["0", "1"]
+  assert report.places == dict(too_few_columns=[
+      f"{tmp_path}/{name}:{len(rows) - 1} (3 for 4)"])
 
 
 def test_damaged_json_rows_are_counted(tmp_path):

@@ -127,6 +127,14 @@ def test_answers_that_are_not_known_are_no_labels(tmp_path):
   assert [(row.label, row.overlap) for row in rows] == [(None, None)] * 2
 
 
+@pytest.mark.parametrize("answer, label", [
+    (" B", "1"), ("", None), (None, None)])
+def test_an_empty_answer_is_not_the_first_one(tmp_path, answer, label):
+  line = SUPERGLUE["RACE"][0] | dict(answers=["A", answer])
+  (tmp_path / "train.jsonl").write_text(json.dumps(line) + "\n")
+  assert [row.label for row in _rows(tmp_path, "RACE")] == ["0", label]
+
+
 def test_rows_of_a_pair_know_it(tmp_path):
   lines = [dict(premise="A", hypothesis=h, label="entailment", pair_id=pair)
            for h, pair in (("He", 5), ("She", 5), ("It", 6))]
