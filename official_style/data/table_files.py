@@ -8,6 +8,7 @@ hold commas and line breaks.
 import csv
 import itertools
 import json
+import re
 
 from official_style.data import labelled_report
 from official_style.data import text_files
@@ -16,6 +17,8 @@ from official_style.errors import UserError
 EXTENSIONS = tuple(name + end for name in (".tsv", ".csv", ".jsonl", ".txt")
                    for end in ("", ".gz"))
 _MAX_FIELD = 64_000_000
+_SURROGATES = re.compile("[\ud800-\udfff]")
+_MAYBE_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 def iter_records(path, report, as_json=False):
@@ -74,14 +77,27 @@ def _json_records(lines, path, report):
     if not line.strip():
       continue
     try:
-      value = json.loads(line)
+      value, is_damaged = _loaded(line)
     except (ValueError, RecursionError):
-      value = None
+      value, is_damaged = None, False
+    if is_damaged:
+      report.add("invalid_utf8", f"{path}:{number}", "half of a \\u pair")
     if isinstance(value, dict):
       yield number, value
     else:
       report.rows += 1
       report.add("not_json", f"{path}:{number}")
+
+
+def _loaded(line):
+  """What a line of JSON holds, and whether it had half characters."""
+  value = json.loads(line)
+  if not _MAYBE_SURROGATE.search(line):
+    return value, False
+  # They can't be written to any file; whole pairs are one character by now.
+  text = json.dumps(value, ensure_ascii=False)
+  mended, count = _SURROGATES.subn("\ufffd", text)
+  return (json.loads(mended) if count else value), count > 0
 
 
 def _csv_records(lines, path):

@@ -164,6 +164,17 @@ def test_bytes_that_are_no_utf8_are_counted_and_kept(tmp_path):
   assert report.counts == dict(invalid_utf8=1)
 
 
+def test_half_characters_of_json_are_counted_and_kept(tmp_path):
+  path, report = tmp_path / "a.jsonl", LabelledReport()
+  rows = _read(path, '{"text": "\\ud83d\\ude00", "label": "\\ud83d"}\n'
+               '{"text": "a\\uDE00b", "label": "x", "c": ["\\ud83d"]}\n'
+               '{"text": "\\\\ud83d", "label": "x"}\n', report=report)
+  assert _pairs(rows) == [((("\U0001f600",),), "\ufffd"),
+                          ((("a\ufffdb",),), "x"), ((("\\ud83d",),), "x")]
+  assert report.places == dict(invalid_utf8=[
+      f"{path}:1 (half of a \\u pair)", f"{path}:2 (half of a \\u pair)"])
+
+
 @pytest.mark.parametrize("settings, content, parts", [
     (dict(texts="txt"), "text\tlabel\na\t0\n",
      ["a.tsv", "'txt'", "'text', 'label'"]),
