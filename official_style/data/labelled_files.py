@@ -80,6 +80,10 @@ def layout_of(task_name: str, text_columns: str, label_column: str,
     raise UserError(
         f"columns {named[0]!r} and {numbered[0]}: name all of them, or number "
         "all of them, from 0, in a file without a header")
+  if named and has_header is False:
+    raise UserError(
+        f"column {named[0]!r}: task.has_header=false says that columns have no "
+        "names: number them, from 0, or leave task.has_header out")
   header = not numbered if has_header is None else has_header
   return Layout(texts, label, choices, header)
 

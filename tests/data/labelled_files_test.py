@@ -182,6 +182,10 @@ def test_half_characters_of_json_are_counted_and_kept(tmp_path):
     (dict(texts="a,b,c"), "a\tb\tc\n", ["a pair, not 3"]),
     (dict(texts="text,1"), "text\n", ["name all of them, or number"]),
     (dict(choices="x"), "x\n", ["two or more"]),
+    (dict(texts="text", label="label", header=False), "text\tlabel\na\t0\n",
+     ["'text'", "task.has_header=false", "from 0"]),
+    (dict(texts="0", label="label", header=False), "a\t0\n",
+     ["'label'", "task.has_header=false"]),
     (dict(header=False), "x\n", ["--text_columns=0"])])
 def test_a_column_that_is_not_there_is_one_line(
     tmp_path, settings, content, parts):
