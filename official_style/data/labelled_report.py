@@ -34,7 +34,11 @@ class LabelledReport:
   def __init__(self):
     self.rows = 0
     self.counts, self.places = {}, {}
-    self._shown = {}
+    self._shown, self._notes = {}, []
+
+  def note(self, line: str):
+    """Keeps what was understood of a file, to be told before any damage."""
+    self._notes.append(line)
 
   def add(self, kind: str, where: str, detail: str = ""):
     """Counts a damaged row. `where` is `file:row`."""
@@ -46,12 +50,12 @@ class LabelledReport:
       self._shown.setdefault(kind, []).append(_short(where) + detail)
 
   def lines(self, refused: tuple) -> list[str]:
-    """A line for each kind of damage.
+    """The notes, and a line for each kind of damage.
 
     Args:
       refused: the kinds whose rows were left out.
     """
-    lines = []
+    lines = list(self._notes)
     for kind, count in self.counts.items():
       shown = ", ".join(self._shown[kind])
       more = ", ..." if count > _EXAMPLES else ""

@@ -10,12 +10,13 @@ import itertools
 import json
 import re
 
-from official_style.data import labelled_report
 from official_style.data import text_files
 from official_style.errors import UserError
 
 EXTENSIONS = tuple(name + end for name in (".tsv", ".csv", ".jsonl", ".txt")
                    for end in ("", ".gz"))
+# Lines of a CSV whose rows say what separates their columns.
+FIRST_LINES = 50
 _MAX_FIELD = 64_000_000
 _SURROGATES = re.compile("[\ud800-\udfff]")
 _MAYBE_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
@@ -42,7 +43,7 @@ def iter_records(path, report, as_json=False):
     if as_json or name.endswith(".jsonl"):
       yield from _json_records(lines, path, report)
     elif name.endswith(".csv"):
-      yield from _csv_records(lines, path)
+      yield from _csv_records(lines, path, report)
     else:
       for number, line in lines:
         line = line.rstrip("\r\n")
@@ -100,16 +101,43 @@ def _loaded(line):
   return (json.loads(mended) if count else value), count > 0
 
 
-def _csv_records(lines, path):
+def separator_of(lines) -> str:
+  """What separates the columns of a CSV: a comma or a semicolon.
+
+  Spreadsheets of half of Europe put semicolons where others put commas.
+
+  Args:
+    lines: the first `FIRST_LINES` of its lines, list of str.
+
+  Returns:
+    The one by which more rows, and most of them, have as many columns as the
+    first, two at least; the comma on a tie.
+  """
   # The limit is global to the process; other readers may have lowered it.
   csv.field_size_limit(_MAX_FIELD)
+
+  def agreeing(separator):
+    try:
+      rows = [row for row in csv.reader(lines, delimiter=separator) if row]
+    except csv.Error:
+      return 0
+    widths = [len(row) for row in rows] or [1]
+    count = widths.count(widths[0])
+    return count if widths[0] > 1 and 2 * count > len(widths) else 0
+
+  return max(",;", key=agreeing)
+
+
+def _csv_records(lines, path, report):
+  csv.field_size_limit(_MAX_FIELD)
   texts = (text for _, text in lines)
-  first = next(texts, "")
-  # Spreadsheets of half of Europe put semicolons where others put commas.
-  comma = ";" if first.count(";") > first.count(",") else ","
+  first = list(itertools.islice(texts, FIRST_LINES))
+  separator = separator_of(first)
+  if separator != ",":
+    report.note(f"{path}: its columns are separated by {separator!r}")
   # Strict, for a stray quotation mark else takes all rows up to the next one
   # into its field, without a word.
-  reader = csv.reader(itertools.chain([first], texts), delimiter=comma,
+  reader = csv.reader(itertools.chain(first, texts), delimiter=separator,
                       strict=True)
   while True:
     start = reader.line_num + 1
@@ -123,10 +151,3 @@ def _csv_records(lines, path):
       return
     if any(field.strip() for field in fields):
       yield start, fields
-
-
-def header_of(path):
-  """list[str]: the fields of a file's first row, or the keys of a JSONL's."""
-  for _, record in iter_records(path, labelled_report.LabelledReport()):
-    return list(record)
-  raise UserError(f"{path}: holds no rows: check the path")

@@ -72,8 +72,37 @@ def test_a_stray_quotation_mark_in_csv_swallows_no_rows(tmp_path, row, quoted):
 
 
 def test_csv_with_semicolons_is_seen(tmp_path):
-  rows = _read(tmp_path / "a.csv", "text;label\na, b;1\n")
+  report = LabelledReport()
+  rows = _read(tmp_path / "a.csv", "text;label\na, b;1\n", report=report)
   assert _pairs(rows) == [((("a, b",),), "1")]
+  assert report.lines(()) == [
+      f"{tmp_path}/a.csv: its columns are separated by ';'"]
+
+
+@pytest.mark.parametrize("rows, inputs, labels", [
+    # Semicolons of the first text.
+    (["ban kel; so; ok,GOOD", "plain,BAD", "a; b,BAD"],
+     ["ban kel; so; ok", "plain", "a; b"], ["GOOD", "BAD", "BAD"]),
+    # Commas within quotes.
+    (['"a, b, c";GOOD', '"d, ""e"";\n f";BAD'],
+     ["a, b, c", 'd, "e";\n f'], ["GOOD", "BAD"]),
+    # Commas as many as there are semicolons, in some rows.
+    (["a, b;GOOD", "c, d;BAD", "e;BAD"],
+     ["a, b", "c, d", "e"], ["GOOD", "BAD", "BAD"]),
+    # A row that is damaged.
+    (["a;GOOD", "b;BAD", "c", "d;BAD"], ["a", "b", "d"],
+     ["GOOD", "BAD", "BAD"]),
+    # Semicolons of the first texts.
+    (["a; b,GOOD", "c; d,BAD", "e,BAD", "f,BAD"],
+     ["a; b", "c; d", "e", "f"], ["GOOD", "BAD", "BAD", "BAD"]),
+    # Nothing tells.
+    (["a; b,GOOD", "c; d,BAD"], ["a; b", "c; d"], ["GOOD", "BAD"])])
+def test_what_separates_columns_is_what_makes_rows_of_one_width(
+    tmp_path, rows, inputs, labels):
+  found = _read(tmp_path / "a.csv", "\n".join(rows) + "\n", texts="0",
+                label="1")
+  assert [row.inputs[0][0] for row in found] == inputs
+  assert [row.label for row in found] == labels
 
 
 def test_jsonl_labels_of_every_kind_are_text(tmp_path):

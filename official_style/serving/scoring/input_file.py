@@ -6,10 +6,12 @@ memory is one row: at most 8 MB, of CSV twice that.
 
 import csv
 import dataclasses
+import itertools
 import json
 from typing import Iterator, NamedTuple
 
 from official_style.data import labelled_files
+from official_style.data import table_files
 from official_style.errors import UserError
 from official_style.serving.scoring import input_lines
 
@@ -17,6 +19,7 @@ EXTENSIONS = tuple(name + end for name in (".txt", ".tsv", ".csv", ".jsonl")
                    for end in ("", ".gz"))
 TXT, TSV, CSV, JSONL = "txt", "tsv", "csv", "jsonl"
 _EMPTY = "empty text"
+_SEEN_OF_A_LINE = 100_000  # Bytes; several lines are in memory.
 
 
 class InputRow(NamedTuple):
@@ -185,8 +188,11 @@ def _first_fields(path, kind) -> _First:
                     "the file")
   if kind == TSV:
     return _First(line.split("\t"), 1, "\t")
-  # Spreadsheets of half of Europe put semicolons where others put commas.
-  delimiter = ";" if line.count(";") > line.count(",") else ","
+  with input_lines.Lines(path) as lines:
+    # As fine-tuning reads it.
+    delimiter = table_files.separator_of([
+        (raw or b"")[:_SEEN_OF_A_LINE].decode("utf-8", "replace")
+        for _, raw in itertools.islice(lines, table_files.FIRST_LINES)])
   with input_lines.Lines(path) as lines:
     reader = csv.reader(input_lines.CsvLines(lines, path), delimiter=delimiter)
     fields = next(reader)

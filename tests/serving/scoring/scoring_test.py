@@ -295,6 +295,19 @@ def test_pairs_are_read_from_two_columns(tmp_path, monkeypatch):
   assert not (tmp_path / "none").exists()
 
 
+@pytest.mark.parametrize("content, columns, delimiter", [
+    ('p,q\n"a; b; c",d\n', "p,q", ","), ("text\na; b\nc; d\n", "text", ","),
+    ('p;"q, r"\n"a, b, c";d\n', "p", ";"),
+    ("a; b; c,d\ne,f\ng,h\n", "0,1", ",")])
+def test_columns_of_csv_are_separated_as_in_fine_tuning(
+    tmp_path, content, columns, delimiter):
+  path = tmp_path / "a.csv"
+  path.write_text(content)
+  file, lines = input_file.open_at_rows(str(path), columns)
+  lines.close()
+  assert file.delimiter == delimiter
+
+
 @pytest.mark.parametrize("kind, form, more, line", [
     ("classes", "jsonl", {}, dict(label="good", probabilities=None)),
     ("number", None, {}, None), ("number", "jsonl", {}, dict(score=None)),
