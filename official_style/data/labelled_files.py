@@ -6,6 +6,7 @@
 """
 
 import dataclasses
+import itertools
 from typing import Callable, Optional
 
 from official_style.data import labelled_records
@@ -17,6 +18,7 @@ from official_style.errors import UserError
 # Columns looked for when none are named.
 USUAL_TEXTS = (("sentence1", "sentence2"), ("text",), ("sentence",),
                 ("premise", "hypothesis"))
+_FIRST_ROWS = 1000  # Whose keys are the columns of a JSONL file.
 _USUAL_LABELS = ("label", "class", "category", "score")
 
 
@@ -27,6 +29,8 @@ class Layout:
   Attributes:
     texts: one or two names, or numbers from 0.
     label: name or number; None where rows have none.
+    needs_label: whether a file without the column that `label` names is an
+      error.
     choices: columns of the choices, in multiple choice.
     has_header: whether the first row names the columns.
     convert: in place of columns; see `labelled_tasks.LabelledTask`.
@@ -45,6 +49,7 @@ class Layout:
   probabilities: Optional[str] = None
   other_texts: tuple = ()
   pair: str = ""
+  needs_label: bool = False
 
 
 def layout_of(task_name: str, text_columns: str, label_column: str,
@@ -66,13 +71,17 @@ def layout_of(task_name: str, text_columns: str, label_column: str,
     return Layout(task.texts, task.label, (), task.has_header, task.convert,
                   other_texts=task.other_texts, pair=task.pair)
   texts, choices = _columns(text_columns), _columns(choice_columns)
-  label = (_columns(label_column) or (None,))[0]
+  labels = _columns(label_column)
+  label = (labels or (None,))[0]
   if len(texts) > 2:
     raise UserError(f"--text_columns={text_columns}: one text or a pair, not "
                     f"{len(texts)} columns")
   if len(choices) == 1:
     raise UserError(f"--choice_columns={choice_columns}: multiple choice needs "
                     "two or more")
+  if len(labels) > 1:
+    raise UserError(f"--label_column={label_column}: one column, not "
+                    f"{len(labels)}")
   named = [c for c in (*texts, *choices, label)
            if c is not None and not isinstance(c, int)]
   numbered = [c for c in (*texts, *choices, label) if isinstance(c, int)]
@@ -121,14 +130,19 @@ def read_rows(paths, layout: Layout, report) -> list[LabelledRow]:
 def _read_file(path, layout, report):
   if layout.convert is not None:
     return _converted(path, layout.convert, report)
-  rows, columns, width = [], None, None
-  for number, record in table_files.iter_records(path, report):
-    is_json = isinstance(record, dict)
-    if columns is None:
-      columns = _resolve(path, layout, list(record), is_json)
-      width = len(record)
-      if layout.has_header and not is_json:
-        continue
+  records = table_files.iter_records(path, report)
+  first = list(itertools.islice(records, _FIRST_ROWS))
+  if not first:
+    return []
+  is_json = isinstance(first[0][1], dict)
+  # Any row of JSON may lack what others have.
+  header = list(dict.fromkeys(itertools.chain.from_iterable(
+      record for _, record in first))) if is_json else first[0][1]
+  columns, width = _resolve(path, layout, header, is_json), len(header)
+  if layout.has_header and not is_json:
+    first = first[1:]
+  rows = []
+  for number, record in itertools.chain(first, records):
     report.rows += 1
     if is_json:
       row = labelled_records.of_json(record, columns, path, number, report)
@@ -146,7 +160,8 @@ def _resolve(path, layout, header, is_json) -> Layout:
     if not layout.texts and not layout.choices:
       raise UserError(f"{path}: without a header, say which columns hold the "
                       "text: --text_columns=0")
-    return layout
+    _check_there(path, layout, header, is_json)
+    return _with_label_apart(path, layout)
   texts, label = layout.texts, layout.label
   if layout.other_texts and set(layout.other_texts) <= set(header):
     texts = layout.other_texts
@@ -157,13 +172,14 @@ def _resolve(path, layout, header, is_json) -> Layout:
       raise UserError(f"{path}: which column is the text? Give --text_columns "
                       f"with one or two of {_listed(header)}")
   if label is None:
-    label = next((n for n in _USUAL_LABELS if n in header), None)
-  for column in (*texts, *layout.choices):
-    if not isinstance(column, int) and column not in header:
-      raise UserError(f"{path}: no column {column!r} in its first row; it has "
-                      f"{_listed(header)}")
+    inputs = (*texts, *layout.choices)
+    label = next((name for name in _USUAL_LABELS
+                  if name in header and name not in inputs
+                  and header.index(name) not in inputs), None)
+  layout = dataclasses.replace(layout, texts=texts, label=label)
+  _check_there(path, layout, header, is_json)
   if is_json:
-    return dataclasses.replace(layout, texts=texts, label=label)
+    return _with_label_apart(path, layout)
   if layout.probabilities is not None:
     raise UserError(f"{path}: task.soft_label_column={layout.probabilities}: "
                     "only JSONL rows can hold a list: give such files")
@@ -171,12 +187,39 @@ def _resolve(path, layout, header, is_json) -> Layout:
   def number(column):
     if isinstance(column, int) or column is None:
       return column
+    if header.count(column) > 1:
+      raise UserError(f"{path}: {header.count(column)} columns are called "
+                      f"{column!r}: rename all but one")
     return header.index(column) if column in header else None
 
-  return dataclasses.replace(
+  return _with_label_apart(path, dataclasses.replace(
       layout, texts=tuple(map(number, texts)), label=number(label),
       choices=tuple(map(number, layout.choices)),
-      choice_names=layout.choices)
+      choice_names=layout.choices))
+
+
+def _check_there(path, layout, header, is_json):
+  """Raises UserError where the columns of a resolved layout are not there."""
+  needed = [*layout.texts, *layout.choices]
+  if layout.needs_label and layout.label is not None:
+    needed.append(layout.label)
+  for column in needed:
+    if isinstance(column, int) and not is_json:
+      if column >= len(header):
+        raise UserError(f"{path}: no column {column}: its first row has "
+                        f"{len(header)}, counted from 0")
+    elif column not in header:
+      raise UserError(f"{path}: no column {column!r} in its first row"
+                      f"{'s' * is_json}; it has {_listed(header)}")
+
+
+def _with_label_apart(path, layout):
+  """The layout; refuses one that tells the model what it is to find."""
+  if layout.label is not None and (
+      layout.label in (*layout.texts, *layout.choices)):
+    raise UserError(f"{path}: column {layout.label!r} is the label's and a "
+                    "text's or choice's too: name it once")
+  return layout
 
 
 def _listed(names) -> str:

@@ -2,7 +2,7 @@
 
 import os
 
-_EXAMPLES = 3
+_EXAMPLES, _LABELS = 3, 12
 
 # How a line says it, after `3 rows`.
 _WORDS = {
@@ -29,11 +29,14 @@ class LabelledReport:
   Attributes:
     rows: rows read, damaged ones too.
     counts: kind of damage -> rows; `places` the first of each.
+    labels: those that rows may have, where they are not learnt from the
+      training rows.
   """
 
   def __init__(self):
     self.rows = 0
     self.counts, self.places = {}, {}
+    self.labels = ()
     self._shown, self._notes = {}, []
 
   def note(self, line: str):
@@ -60,13 +63,21 @@ class LabelledReport:
       shown = ", ".join(self._shown[kind])
       more = ", ..." if count > _EXAMPLES else ""
       fate = "left out" if kind in refused else "kept"
-      lines.append(f"{count:,} row{'s' * (count > 1)} {_WORDS[kind]}, "
+      words = _WORDS[kind]
+      if kind == "unknown_label" and self.labels:
+        words = f"with a label other than {_listed(self.labels)}"
+      lines.append(f"{count:,} row{'s' * (count > 1)} {words}, "
                    f"{fate}: {shown}{more}")
     return lines
 
   def to_dict(self) -> dict:
     return dict(rows=self.rows, counts=dict(self.counts),
                 places={k: list(v) for k, v in self.places.items()})
+
+
+def _listed(labels) -> str:
+  shown = [repr(label) for label in labels[:_LABELS]]
+  return ", ".join(shown) + ", ..." * (len(labels) > _LABELS)
 
 
 def _short(where: str) -> str:

@@ -15,6 +15,8 @@ from official_style.data.labelled_report import LabelledReport
 from official_style.errors import UserError
 
 _TOKEN_TYPES = ("token", "tokens", "span", "spans")
+_KINDS = {labelled_tasks.CLASS: "classes", labelled_tasks.NUMBER: "numbers",
+          labelled_tasks.CHOICE: "choices"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,12 +58,15 @@ def open_source(task) -> LabelledSource:
   else:
     rows = _read(task, named, reports)
   if not rows["train"]:
-    raise UserError(f"{task.train_data.input_path}: holds no row that can be "
-                    f"trained on ({reports['train'].rows:,} were read)")
+    raise UserError("; ".join([
+        f"{task.train_data.input_path}: holds no row that can be trained on "
+        f"({reports['train'].rows:,} were read)", *_damage_lines(reports)]))
   kind = _kind(task, named)
   given = tuple(n.strip() for n in task.label_names.split(",") if n.strip())
-  labels = label_sets.learn(
-      kind, rows["train"], given or (named.labels if named else ()))
+  given = given or (named.labels if named else ())
+  labels = label_sets.learn(kind, rows["train"], given)
+  for report in reports.values():
+    report.labels = (labels.names if kind == labelled_tasks.CHOICE else given)
   train = labelled_checks.training_rows(rows["train"], labels, reports["train"])
   if not train:
     raise UserError(f"{task.train_data.input_path}: no row is left to train "
@@ -100,6 +105,10 @@ def check_settings(task):
   if named and not task.train_data.input_path:
     raise UserError(f"--task_name={named.name}: its files aren't part of this "
                     "program: give their folder with --train_data")
+  if named and task.label_type not in ("", named.kind):
+    raise UserError(f"--label_type={task.label_type}: --task_name={named.name} "
+                    f"says what its labels are: {_KINDS[named.kind]}: leave "
+                    "--label_type out")
   if task.num_folds and task.validation_data.input_path:
     raise UserError("--folds evaluate on parts of the training rows: drop "
                     "--eval_data, or --folds")
@@ -142,9 +151,9 @@ def _read(task, named, reports) -> dict:
     wanted["eval"] = wanted["train"]
   rows = {}
   for part, path in wanted.items():
-    used = layout
+    used = dataclasses.replace(layout, needs_label=part != "test")
     if part == "train" and task.soft_label_column:
-      used = dataclasses.replace(layout, probabilities=task.soft_label_column)
+      used = dataclasses.replace(used, probabilities=task.soft_label_column)
     paths = _paths(path, part, named, optional=part == "eval"
                    and not task.validation_data.input_path)
     if part == "test" and named and named.name == "CoLA" and (

@@ -135,6 +135,34 @@ def test_usual_names_need_not_be_given(tmp_path):
   assert _pairs(rows) == [((("a", "b"),), "1.5")]
 
 
+def test_a_column_is_one_of_jsonl_whatever_the_first_row_lacks(tmp_path):
+  rows = _read(tmp_path / "a.jsonl", '{"text": "a", "id": 1}\n'
+               '{"label": "x", "text": "b"}\n{"label": "y"}\n')
+  assert _pairs(rows) == [((("a",),), None), ((("b",),), "x")]
+
+
+@pytest.mark.parametrize("name, content, settings", [
+    ("a.tsv", "text\tscore\tn\na\t1\t2\n", dict(texts="text,score")),
+    ("a.tsv", "text\tscore\nb\t1\n", dict(texts="0,1", header=True)),
+    ("a.jsonl", '{"text": "a", "score": "1"}\n', dict(texts="text,score"))])
+def test_a_text_is_not_taken_for_the_label(tmp_path, name, content, settings):
+  (row,) = _read(tmp_path / name, content, **settings)
+  assert row.label is None
+
+
+@pytest.mark.parametrize("name, content", [
+    ("a.tsv", "text\tlabel\tlabel\na\t0\t1\n"),
+    ("a.csv", "text,text,label\na,b,1\n")])
+def test_of_two_columns_of_a_name_none_is_taken(tmp_path, name, content):
+  with pytest.raises(UserError, match="2 columns are called '(label|text)'"):
+    _read(tmp_path / name, content)
+
+
+def test_columns_that_are_not_read_may_share_a_name(tmp_path):
+  (row,) = _read(tmp_path / "a.tsv", "n\ttext\tlabel\tn\n1\ta\t0\t2\n")
+  assert (row.inputs, row.label) == ((("a",),), "0")
+
+
 def test_choices_are_columns_and_labels_name_or_number_one(tmp_path):
   content = "q\tx\ty\tlabel\nwhy\ta\tb\t1\nwhy\ta\tb\tx\nwhy\ta\tb\tB\n"
   rows = _read(tmp_path / "a.tsv", content, texts="q", choices="x,y",
@@ -211,6 +239,16 @@ def test_half_characters_of_json_are_counted_and_kept(tmp_path):
     (dict(texts="a,b,c"), "a\tb\tc\n", ["a pair, not 3"]),
     (dict(texts="text,1"), "text\n", ["name all of them, or number"]),
     (dict(choices="x"), "x\n", ["two or more"]),
+    (dict(label="score,label"), "text\tlabel\tscore\na\t0\t1\n",
+     ["--label_column=score,label", "one column, not 2"]),
+    (dict(texts="text,label", label="label"), "text\tlabel\na\t0\n",
+     ["a.tsv", "the label's", "name it once"]),
+    (dict(choices="text,label", label="label"), "text\tlabel\na\t0\n",
+     ["the label's", "name it once"]),
+    (dict(texts="0,1", label="label", header=True), "text\tlabel\na\t0\n",
+     ["column 1", "the label's"]),
+    (dict(texts="0,1", label="1"), "a\t0\n", ["column 1", "the label's"]),
+    (dict(texts="2", label="1"), "a\t0\n", ["no column 2", "row has 2"]),
     (dict(texts="text", label="label", header=False), "text\tlabel\na\t0\n",
      ["'text'", "task.has_header=false", "from 0"]),
     (dict(texts="0", label="label", header=False), "a\t0\n",

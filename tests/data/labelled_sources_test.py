@@ -91,3 +91,83 @@ def test_superglues_diagnostics_are_rows_to_test_rte_on(tmp_path, texts):
   assert [row.inputs[0] for row in source.test] == [
       ("It rains.", "It is wet.")] * 2
   assert [source.labels.encode(row.label) for row in source.test] == [0, 1]
+
+
+def _table(folder, name, *columns, labels=("a", "b")):
+  path = folder / name
+  path.write_text("\t".join(columns) + "\n" + "".join(
+      f"text {i}\t{labels[i % len(labels)]}\n" for i in range(20)))
+  return path
+
+
+@pytest.mark.parametrize("label, header, said", [
+    ("lable", "text\tlabel", "no column 'lable' in its first row; it has "
+     "'text', 'label'"),
+    ("5", "", "no column 5: its first row has 2, counted from 0")])
+def test_a_label_that_is_no_column_is_told_of_the_file_that_lacks_it(
+    tmp_path, label, header, said):
+  path = _table(tmp_path, "train.tsv", *header.split())
+  task = _task(path, label_column=label,
+               text_columns="" if header else "0")
+  with pytest.raises(UserError) as told:
+    labelled_sources.open_source(task)
+  assert str(told.value) == f"{path}: {said}"
+
+
+def test_rows_to_evaluate_on_need_the_label_and_rows_to_test_on_do_not(
+    tmp_path):
+  train = _table(tmp_path, "train.tsv", "text", "sort")
+  other = _table(tmp_path, "other.tsv", "text", "more")
+  source = labelled_sources.open_source(
+      _task(train, label_column="sort", test_path=str(other)))
+  assert [row.label for row in source.test] == [None] * 20
+  task = _task(train, label_column="sort")
+  task.validation_data.input_path = str(other)
+  with pytest.raises(UserError, match=r"other\.tsv: no column 'sort'"):
+    labelled_sources.open_source(task)
+  task = _task(other, task_name="SST-2")
+  with pytest.raises(UserError, match=r"other\.tsv: no column 'sentence'"):
+    labelled_sources.open_source(task)
+  with pytest.raises(UserError, match=r"sst\.tsv: no column 'label'"):
+    labelled_sources.open_source(_task(
+        _table(tmp_path, "sst.tsv", "sentence", "more"), task_name="SST-2"))
+
+
+def test_labels_that_a_task_does_not_have_are_told_with_those_it_has(tmp_path):
+  path = tmp_path / "train.tsv"
+  path.write_text("index\tsentence1\tsentence2\tlabel\n" + "".join(
+      f"{i}\tOne {i}.\tTwo.\t{i % 2}\n" for i in range(40)), "utf-8")
+  with pytest.raises(UserError) as told:
+    labelled_sources.open_source(_task(path, task_name="RTE"))
+  assert ("40 rows with a label other than 'entailment', 'not_entailment', "
+          f"left out: {tmp_path.name}/train.tsv:2 ('0'), ") in str(told.value)
+  path = _table(tmp_path, "two.tsv", "text", "label", labels="abc")
+  source = labelled_sources.open_source(_task(path, label_names="a,b"))
+  assert any("rows with a label other than 'a', 'b', left out" in line
+             for line in source.lines)
+
+
+def test_where_no_row_can_be_read_one_line_says_why(tmp_path):
+  path = tmp_path / "train.tsv"
+  path.write_text("id\ttext\tlabel\n" + "some words\t1\n" * 5)
+  with pytest.raises(UserError) as told:
+    labelled_sources.open_source(_task(path))
+  assert str(told.value).startswith(
+      f"{path}: holds no row that can be trained on (5 were read); train: 5 "
+      f"rows with too few columns, left out: {tmp_path.name}/train.tsv:2 (2 "
+      "for 3), ")
+  assert "\n" not in str(told.value)
+
+
+@pytest.mark.parametrize("name, kind, said", [
+    ("COPA", "class", "choices"), ("STS-B", "class", "numbers"),
+    ("RTE", "number", "classes")])
+def test_a_task_says_itself_what_its_labels_are(tmp_path, name, kind, said):
+  task = _task(tmp_path, task_name=name, label_type=kind)
+  with pytest.raises(UserError, match=f"--label_type={kind}: --task_name="
+                     f"{name} .* {said}: leave --label_type out"):
+    labelled_sources.check_settings(task)
+  labelled_sources.check_settings(_task(
+      tmp_path, task_name="STS-B", label_type="number"))
+  labelled_sources.check_settings(_task(
+      tmp_path, task_name="COPA", label_type="class", single_sequence=True))
