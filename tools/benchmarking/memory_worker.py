@@ -2,18 +2,17 @@
 
     python -m benchmarking.memory_worker '{"attention": "favor", ...}'
 
-Prints one line of JSON. The baseline is what this process holds when it has
-TensorFlow, the weights, the optimizer's slots and the graph, has taken one step
-and does nothing. What is reported is how far the high-water mark of its memory
-gets above that in the next steps.
+Prints one line of JSON: how far the high-water mark of memory gets above a
+baseline in the steps after the first one.
 
 Where TensorFlow's allocator counts what is in use (`counted: allocator`; with
-oneDNN), those are bytes of tensors: that allocator keeps what was freed, and
-the process looks as large as it ever was. Elsewhere it is memory of the process
-(`counted: process`), with what was freed given back to the system.
+oneDNN), those are bytes of tensors, above those of the weights, the optimizer's
+slots and the rows: that allocator keeps what was freed, and the process looks as
+large as it ever was, and operations keep some of what they work in from step to
+step. Elsewhere it is memory of the process (`counted: process`), with what was
+freed given back to the system, above what the process holds after one step.
 """
 
-import gc
 import json
 import sys
 import time
@@ -101,18 +100,12 @@ class _AllocatorMark:
     import tensorflow as tf
     self._device = _DEVICE
     self._memory = tf.config.experimental
-    self._memory.get_memory_info(self._device)
+    self._before = self._memory.get_memory_info(self._device)["current"]
 
   def start(self) -> int:
-    """Begins anew; returns the bytes in use, once those of the last step are
-    given back, which may be a little after its end."""
-    gc.collect()
-    used = []
-    while len(used) < 4 or min(used[-3:]) < min(used[:-3]):
-      time.sleep(0.2)
-      used.append(self._memory.get_memory_info(self._device)["current"])
+    """Begins anew; returns the bytes in use before the first step."""
     self._memory.reset_memory_stats(self._device)
-    return used[-1]
+    return self._before
 
   def peak(self) -> int:
     return self._memory.get_memory_info(self._device)["peak"]
