@@ -1,6 +1,7 @@
 """Which labelled rows can be used, and what to say about them."""
 
 import collections
+import os
 
 from official_style.data import labelled_tasks
 
@@ -53,8 +54,13 @@ def evaluation_rows(rows, labels, report, training):
   return kept
 
 
-def unlabelled_rows(rows, labels, report):
-  """The rows that can be predicted, whatever their label."""
+def unlabelled_rows(rows, labels, report, training):
+  """The rows that can be predicted, whatever their label.
+
+  Args:
+    rows, labels, report, training: see `evaluation_rows`.
+  """
+  trained_on = {row.inputs for row in training}
   kept = []
   for row in rows:
     if labels.kind == labelled_tasks.CHOICE and (
@@ -63,8 +69,22 @@ def unlabelled_rows(rows, labels, report):
       continue
     if _is_empty(row):
       report.add("empty_text", row.where)
+    if row.inputs in trained_on:
+      report.add("in_training", row.where)
     kept.append(row)
   return kept
+
+
+def why_untested(rows, labels) -> str:
+  """Why these test rows have no metrics; empty if they have, or aren't there.
+  """
+  without = [row for row in rows if labels.encode(row.label) is None]
+  if not without:
+    return ""
+  have = "has" if len(without) == 1 else "have"
+  return (f"no test metrics: {len(without):,} of {len(rows):,} rows {have} no "
+          "label that training knows, first "
+          f"{os.path.basename(without[0].path)}:{without[0].place}")
 
 
 def _is_usable(row, labels, report) -> bool:

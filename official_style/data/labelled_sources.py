@@ -84,8 +84,10 @@ def open_source(task) -> LabelledSource:
   if not evaluation:
     raise UserError("no row is left to evaluate on: "
                     + "; ".join(_damage_lines(reports)))
-  test = labelled_checks.unlabelled_rows(rows["test"], labels, reports["test"])
-  lines = (_damage_lines(reports) + lines
+  test = labelled_checks.unlabelled_rows(
+      rows["test"], labels, reports["test"], train)
+  untested = labelled_checks.why_untested(test, labels)
+  lines = (_damage_lines(reports) + lines + [untested] * bool(untested)
            + labelled_checks.label_lines(train, labels, "train")
            + labelled_checks.label_lines(evaluation, labels, "eval"))
   return LabelledSource(

@@ -47,7 +47,7 @@ def iter_records(path, report, as_json=False):
     else:
       for number, line in lines:
         line = line.rstrip("\r\n")
-        if line.strip():
+        if line:
           yield number, line.split("\t")
 
 
@@ -149,5 +149,5 @@ def _csv_records(lines, path, report):
                       "written twice") from error
     if fields is None:
       return
-    if any(field.strip() for field in fields):
+    if fields:  # One that is empty but quoted is a text.
       yield start, fields

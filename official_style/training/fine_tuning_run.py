@@ -7,6 +7,7 @@ from official_style.configs import resolve
 from official_style.configs import retention
 from official_style.configs import validation
 from official_style.data import classification_data
+from official_style.data import labelled_checks
 from official_style.errors import UserError
 from official_style.tasks import any_budget
 from official_style.tasks import sentence_prediction
@@ -25,7 +26,7 @@ class FineTuningResult:
   Attributes:
     step: of the weights that were evaluated: the best ones.
     metrics: over all evaluation rows.
-    test_metrics: over the test rows, where they have labels.
+    test_metrics: over the test rows, where all of them have labels.
     metric: the name of the one that decides.
     words: the closing words.
     rows, labels, logits: what was predicted, and for which rows.
@@ -124,8 +125,7 @@ class FineTuningJob:
     test_metrics, test_logits = {}, None
     if run.data.test is not None:
       test_metrics, test_logits = _predict(run, run.data.test, "predicting")
-      if not all(self.labels.encode(row.label) is not None
-                 for row in run.data.source.test):
+      if labelled_checks.why_untested(run.data.source.test, self.labels):
         test_metrics = {}
     if run.config.task.threshold_speedup:
       threshold_schedule.write(run)

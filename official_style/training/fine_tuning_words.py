@@ -3,6 +3,7 @@
 import os
 
 from official_style import command_words
+from official_style.data import labelled_checks
 from official_style.tasks import any_budget
 from official_style.tasks import sentence_metrics
 from official_style.training import progress
@@ -43,6 +44,8 @@ def of(run, state, result, seconds) -> str:
   for name, value in result.test_metrics.items():
     if name not in of_budgets:
       lines.append(f"  test {name.replace('_', ' '):<19} {value:8.4f}")
+  untested = labelled_checks.why_untested(source.test, result.labels)
+  lines += [f"  {untested}"] * bool(untested)
   lines += _table(budgets, result.metrics)
   lines += ["", "Where things are:",
             f"  {folder.file('predictions.tsv')}  a line for each evaluation "

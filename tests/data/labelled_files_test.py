@@ -71,6 +71,18 @@ def test_a_stray_quotation_mark_in_csv_swallows_no_rows(tmp_path, row, quoted):
   assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("name, content, labels, places", [
+    ("a.csv", 'text\nx\n""\n\n"  "\n', [None] * 3, ["2", "3", "5"]),
+    ("a.tsv", "text\tlabel\nx\t0\n\n \t\n", ["0", ""], ["2", "4"])])
+def test_empty_lines_are_skipped_and_empty_fields_are_rows(
+    tmp_path, name, content, labels, places):
+  report = LabelledReport()
+  rows = _read(tmp_path / name, content, report=report)
+  assert [row.place for row in rows] == places
+  assert [row.label for row in rows] == labels
+  assert report.rows == len(rows)
+
+
 def test_csv_with_semicolons_is_seen(tmp_path):
   report = LabelledReport()
   rows = _read(tmp_path / "a.csv", "text;label\na, b;1\n", report=report)

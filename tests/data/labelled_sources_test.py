@@ -75,6 +75,51 @@ def test_where_no_row_is_left_to_train_on_one_line_says_why(
   assert "\n" not in str(told.value)
 
 
+def _tested(folder, *rows, header="text\tlabel"):
+  """The source of a run with these rows to test on, and what it says."""
+  test = folder / "test.tsv"
+  test.write_text("\n".join((header, *rows)) + "\n", "utf-8")
+  source = labelled_sources.open_source(
+      _task(tiny.classes(folder), test_path=str(test)))
+  return source, "\n".join(source.lines)
+
+
+@pytest.mark.parametrize("header, label, said", [
+    ("text\tlabel", "", "1 of 21 rows has"),
+    ("text\tlabel", "NEW", "1 of 21 rows has"),
+    ("text\tother", "GOOD", "21 of 21 rows have")])
+def test_rows_without_a_known_label_are_why_there_are_no_test_metrics(
+    tmp_path, header, label, said):
+  source, lines = _tested(
+      tmp_path, f"first\t{label}", *[f"text {i}\tBAD" for i in range(20)],
+      header=header)
+  assert len(source.test) == 21
+  assert (f"no test metrics: {said} no label that training knows, first "
+          "test.tsv:2\n") in lines
+  assert "no test metrics" not in _tested(tmp_path, "text\tBAD")[1]
+
+
+def test_test_rows_that_were_trained_on_are_said(tmp_path):
+  row = labelled_sources.open_source(_task(tiny.classes(tmp_path))).train[0]
+  source, lines = _tested(tmp_path, f"{row.inputs[0][0]}\tODD", "new\tBAD")
+  assert len(source.test) == 2
+  assert "test: 1 row found among the training rows, kept: " in lines
+
+
+def test_an_empty_text_of_a_csv_file_is_a_row_to_predict(tmp_path):
+  train, test = tmp_path / "train.csv", tmp_path / "test.csv"
+  train.write_text('text,label\n"",\n"",a\n' + "".join(
+      f"text {i},{'ab'[i % 2]}\n" for i in range(40)), "utf-8")
+  test.write_text('text\none\n""\n\ntwo\n', "utf-8")
+  source = labelled_sources.open_source(_task(train, test_path=str(test)))
+  assert [row.inputs for row in source.test] == [
+      (("one",),), (("",),), (("two",),)]
+  lines = "\n".join(source.lines)
+  assert "test: 1 row with an empty text, kept: " in lines
+  assert "train: 1 row with an empty text, left out: " in lines
+  assert "train: 1 row without a label, left out: " in lines
+
+
 @pytest.mark.parametrize("texts", [
     ("sentence1", "sentence2"), ("premise", "hypothesis")])
 def test_superglues_diagnostics_are_rows_to_test_rte_on(tmp_path, texts):

@@ -5,12 +5,13 @@ import types
 import pytest
 
 from official_style.data.label_sets import LabelSet
+from official_style.data.labelled_row import LabelledRow
 from official_style.training import fine_tuning_words
 from official_style.training import trainer as trainer_lib
 
 
 def _words(labels=LabelSet("class", ("no", "yes")), baseline=0.5, step=10,
-           data="a b.tsv", init="", budgets=None, **metrics):
+           data="a b.tsv", init="", budgets=None, test=(), **metrics):
   name = types.SimpleNamespace
   trainer = name(train_steps=20, best_checkpoint_eval_metric="accuracy")
   run = name(
@@ -22,7 +23,7 @@ def _words(labels=LabelSet("class", ("no", "yes")), baseline=0.5, step=10,
       options=name(experiment="bert/sentence_prediction", model_dir="r",
                    argv=("train.py", f"--train_data={data}",
                          "--model_dir=r")),
-      data=name(source=name(eval=[1, 2], test=[], baseline=baseline)))
+      data=name(source=name(eval=[1, 2], test=test, baseline=baseline)))
   result = name(step=step, test_metrics={}, labels=labels, metrics=dict(
       loss=0.7, f1=0.6, accuracy=0.8) | metrics)
   state = trainer_lib.RunState(step=20, evaluations_since_best=3)
@@ -51,6 +52,14 @@ def test_budgets_are_a_table_and_not_among_the_metrics():
 @pytest.mark.parametrize("accuracy, said", [(0.5, True), (0.6, False)])
 def test_no_better_than_the_commonest_label_is_said(accuracy, said):
   assert ("no more than which label" in _words(accuracy=accuracy)) == said
+
+
+def test_why_there_are_no_test_metrics_is_said():
+  test = [LabelledRow((("a",),), label, "3", "d/t.tsv")
+          for label in ("no", None, "yes")]
+  assert ("\n  no test metrics: 1 of 3 rows has no label that training knows, "
+          "first t.tsv:3\n") in _words(test=test)
+  assert "no test metrics" not in _words(test=test[::2])
 
 
 def test_the_next_command_can_be_copied():
