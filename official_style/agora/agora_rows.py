@@ -50,8 +50,8 @@ class AgoraRows:
 def open_rows(task, agora_dev_share: float) -> AgoraRows:
   """Reads and splits the rows that a `SentencePredictionTaskConfig` asks for.
 
-  Rows of one text are all on one side. What is on which side depends on texts
-  and labels only.
+  Rows that share a text are on one side, where `label_splits` finds a way; if
+  not, it is said. What is on which side depends on texts and labels only.
 
   Raises:
     UserError: for what is wrong with files or labels, and for labels that are
@@ -76,17 +76,17 @@ def open_rows(task, agora_dev_share: float) -> AgoraRows:
     name = f"row-{number}"
     where[name] = row.where
     examples.append(Example(name, row.inputs[0], row.label))
-  if len({len(one.inputs) for one in examples}) > 1:
-    raise UserError("some rows are one text and others are two: make them "
-                    "alike")
   train = [one for one, is_held in zip(examples, held) if not is_held]
   dev = [one for one, is_held in zip(examples, held) if is_held]
   if embedded:  # Parts of files may be alike.
     seen = {one.inputs for one in dev}
     train = [one for one in train if one.inputs not in seen]
+  shared = label_splits.in_common([(one.inputs,) for one in dev],
+                                  [(one.inputs,) for one in train])
   lines = (*source.lines,
-           f"agora-dev: {len(dev):,} of the {len(examples):,} training rows; "
-           f"report-dev: {len(source.eval):,} rows, looked at once, at the end")
+           f"agora-dev: {len(dev):,} of the {len(examples):,} training rows"
+           f"{shared}; report-dev: {len(source.eval):,} rows, looked at once, "
+           "at the end")
   return AgoraRows(labels, train, dev, source.eval, source.train,
                    source.metrics, lines, source.baseline, where)
 

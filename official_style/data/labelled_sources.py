@@ -77,7 +77,9 @@ def open_source(task) -> LabelledSource:
     part = (f"part {task.fold + 1} of {task.num_folds}" if task.num_folds
             else f"{100 * task.train_data.held_out_share:.3g}%")
     lines.append(f"evaluation: {part} of the training rows, "
-                 f"{len(evaluation):,} rows that share no text with the rest")
+                 f"{len(evaluation):,} rows"
+                 + label_splits.in_common([row.inputs for row in evaluation],
+                                          [row.inputs for row in train]))
   else:
     evaluation = labelled_checks.evaluation_rows(
         evaluation, labels, reports["eval"], train)

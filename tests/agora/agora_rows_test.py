@@ -67,6 +67,22 @@ def test_rows_of_one_text_stay_together(tmp_path):
       one.inputs for one in rows.agora_dev}
 
 
+@pytest.mark.parametrize("kinds, said", [
+    (60, "12 of the 60 training rows that share no text with the rest; "),
+    (3, "12 of the 60 training rows, 12 of them with a text that the rest")])
+def test_pairs_with_a_text_in_common_stay_together(tmp_path, kinds, said):
+  path = tmp_path / "train.tsv"
+  path.write_text("premise\thypothesis\tlabel\n" + "".join(
+      f"premise {i // 3}\tit is {i % kinds}\t{'abc'[i % 3]}\n"
+      for i in range(60)), "utf-8")
+  task = _task(str(path))
+  task.validation_data.input_path = str(path)
+  rows = agora_rows.open_rows(task, 0.2)
+  assert not {one.inputs[0] for one in rows.train} & {
+      one.inputs[0] for one in rows.agora_dev}
+  assert said in rows.lines[-1]
+
+
 def test_a_line_says_where_its_row_comes_from():
   given = Example("row-0", ("one", "two"), "a")
   made = Example("row-0+1.0", ("one", "2"), "b", dict(

@@ -146,6 +146,45 @@ def test_the_part_of_a_row_does_not_depend_on_where_it_stands():
   np.testing.assert_array_equal(parts, back[::-1])
 
 
+def _pairs(*pairs):
+  return [LabelledRow((pair,), "abc"[i % 3], str(i + 2), "f.tsv")
+          for i, pair in enumerate(pairs)]
+
+
+def _shared(rows, held, texts=slice(None)):
+  """Texts that are on both sides."""
+  sides = [{text for row, is_held in zip(rows, held) if is_held == side
+            for one in row.inputs for text in one[texts]}
+           for side in (True, False)]
+  return sides[0] & sides[1]
+
+
+def test_pairs_that_share_a_text_stay_together():
+  # Of three hypotheses each, and questions that come first or second.
+  for pairs in (((f"premise {i // 3}", f"it is {i}") for i in range(90)),
+                ((f"q{i}", f"q{i + 1}") for i in range(120) if i % 4)):
+    rows = _pairs(*pairs)
+    held = label_splits.held_out(rows, 0.1, "--share", stratify=True)
+    assert held.sum() in (9, 12) and not _shared(rows, held)
+    np.testing.assert_array_equal(held[::-1], label_splits.held_out(
+        rows[::-1], 0.1, "--share", stratify=True))
+    parts = label_splits.parts_of(rows, 5, stratify=True)
+    for part in range(5):
+      assert (parts == part).sum() == len(rows) // 5
+      assert not _shared(rows, parts == part)
+
+
+def test_texts_that_chain_everything_tie_only_the_first_or_the_second():
+  said = [f"yes {i % 2}" for i in range(90)]
+  asked = [f"premise {i // 3}" for i in range(90)]
+  for texts, pairs in enumerate((zip(asked, said), zip(said, asked))):
+    rows = _pairs(*pairs)
+    held = label_splits.held_out(rows, 0.1, "--share", stratify=True)
+    assert held.sum() == 9
+    assert not _shared(rows, held, slice(texts, texts + 1))
+    assert len(_shared(rows, held)) == 2
+
+
 def test_too_few_texts_for_the_parts_is_one_line():
   with pytest.raises(UserError, match="2 different texts"):
     label_splits.parts_of(_rows(("a", "0"), ("b", "1"), ("a", "0")), 3, True)

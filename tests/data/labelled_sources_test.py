@@ -29,6 +29,24 @@ def test_the_share_that_is_said_is_held_out(tmp_path, share, rows, said):
           "text with the rest") in source.lines
 
 
+@pytest.mark.parametrize("kinds, said", [
+    (60, "6 rows that share no text with the rest"),
+    (3, "6 rows, 6 of them with a text that the rest has too")])
+@pytest.mark.parametrize("folds", [0, 10])
+def test_hypotheses_of_one_premise_are_on_one_side(
+    tmp_path, kinds, said, folds):
+  path = tmp_path / "train.tsv"
+  path.write_text("premise\thypothesis\tlabel\n" + "".join(
+      f"premise {i // 3}\tit is {i % kinds}\t{'abc'[i % 3]}\n"
+      for i in range(60)), "utf-8")
+  source = labelled_sources.open_source(_task(path, num_folds=folds))
+  premises = [{row.inputs[0][0] for row in rows}
+              for rows in (source.train, source.eval)]
+  assert [len(one) for one in premises] == [18, 2]
+  assert not premises[0] & premises[1]
+  assert said in source.lines[0]
+
+
 def test_too_few_texts_to_hold_out_a_share_speak_of_no_folds(tmp_path):
   path = tiny.classes(tmp_path, rows=8)
   with pytest.raises(UserError) as told:
