@@ -84,8 +84,9 @@ def multirc(row):
 def record(row):
   """A passage, and for each entity in it whether it fills a query's blank.
 
-  Several mentions of an entity are one candidate. Where the answers are known
-  and none is among the entities, all candidates are wrong.
+  Several mentions of an entity are one candidate. One with the words of an
+  answer, see `word_overlap`, is right: `US` where the answer is `U.S.`. Where
+  answers are known and none is among the entities, all candidates are wrong.
   """
   passage = row["passage"]["text"]
   entities = sorted({passage[place["start"]:place["end"] + 1]
@@ -95,7 +96,9 @@ def record(row):
     answers = asked.get("answers")
     right = None if answers is None else {one["text"] for one in answers}
     for entity in entities:
-      label = None if right is None else str(int(entity in right))
+      label = None if right is None else str(int(any(
+          word_overlap.words(entity) == word_overlap.words(one)
+          for one in right)))
       overlap = None if right is None else max(
           (word_overlap.f1(entity, one) for one in right), default=0.0)
       filled = asked["query"].replace(_BLANK, entity)

@@ -62,8 +62,7 @@ def open_source(task) -> LabelledSource:
         f"{task.train_data.input_path}: holds no row that can be trained on "
         f"({reports['train'].rows:,} were read)", *_damage_lines(reports)]))
   kind = _kind(task, named)
-  given = tuple(n.strip() for n in task.label_names.split(",") if n.strip())
-  given = given or (named.labels if named else ())
+  given = _label_names(task) or (named.labels if named else ())
   labels = label_sets.learn(kind, rows["train"], given)
   for report in reports.values():
     report.labels = (labels.names if kind == labelled_tasks.CHOICE else given)
@@ -116,6 +115,11 @@ def check_settings(task):
   if task.num_folds and task.validation_data.input_path:
     raise UserError("--folds evaluate on parts of the training rows: drop "
                     "--eval_data, or --folds")
+  names = _label_names(task)
+  for name in names:
+    if names.count(name) > 1:
+      raise UserError(f"task.label_names={task.label_names}: names {name!r} "
+                      "twice: name each class once")
   if task.soft_label_column and (
       task.task_name or task.choice_columns
       or task.label_type == labelled_tasks.NUMBER
@@ -127,6 +131,10 @@ def check_settings(task):
     raise UserError("--choice_columns: choices are classes, not numbers: drop "
                     "--label_type")
   labelled_files.layout_for(task)
+
+
+def _label_names(task) -> tuple:
+  return tuple(n.strip() for n in task.label_names.split(",") if n.strip())
 
 
 def _named(task):
@@ -164,7 +172,19 @@ def _read(task, named, reports) -> dict:
         "sentence" in _first_row(paths)):
       used = labelled_files.Layout(("sentence",))  # Its one odd file.
     rows[part] = labelled_files.read_rows(paths, used, reports[part])
+  _check_alike([row for part in rows.values() for row in part])
   return rows
+
+
+def _check_alike(rows):
+  """Refuses single texts beside pairs, as columns found by name may give."""
+  for row in rows:
+    if len(row.inputs[0]) != len(rows[0].inputs[0]):
+      first, other = (
+          f"{one.path} has {('single texts', 'pairs')[len(one.inputs[0]) - 1]}"
+          for one in (rows[0], row))
+      raise UserError(f"{first} and {other}: give files that are alike, or "
+                      "columns that both have with --text_columns")
 
 
 def _first_row(paths):

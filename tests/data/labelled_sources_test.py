@@ -138,6 +138,31 @@ def test_an_empty_text_of_a_csv_file_is_a_row_to_predict(tmp_path):
   assert "train: 1 row without a label, left out: " in lines
 
 
+@pytest.mark.parametrize("part", ["validation_data.input_path", "test_path"])
+def test_single_texts_beside_pairs_are_one_line(tmp_path, part):
+  train, other = tmp_path / "train.tsv", tmp_path / "other.tsv"
+  train.write_text("sentence1\tsentence2\tlabel\n" + "".join(
+      f"one {i}\ttwo {i}\t{i % 2}\n" for i in range(40)), "utf-8")
+  other.write_text("sentence\tlabel\none\t0\ntwo\t1\n", "utf-8")
+  task = _task(train)
+  where, _, name = part.rpartition(".")
+  setattr(getattr(task, where) if where else task, name, str(other))
+  with pytest.raises(UserError) as told:
+    labelled_sources.open_source(task)
+  assert str(told.value) == (
+      f"{train} has pairs and {other} has single texts: give files that are "
+      "alike, or columns that both have with --text_columns")
+
+
+def test_a_class_that_is_named_twice_is_one_line(tmp_path):
+  task = _task(tiny.classes(tmp_path), label_names="GOOD, GOOD,BAD,ODD")
+  with pytest.raises(UserError) as told:
+    labelled_sources.open_source(task)
+  assert str(told.value) == (
+      "task.label_names=GOOD, GOOD,BAD,ODD: names 'GOOD' twice: name each "
+      "class once")
+
+
 @pytest.mark.parametrize("texts", [
     ("sentence1", "sentence2"), ("premise", "hypothesis")])
 def test_superglues_diagnostics_are_rows_to_test_rte_on(tmp_path, texts):

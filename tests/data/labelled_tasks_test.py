@@ -160,6 +160,19 @@ def test_a_candidate_may_say_a_part_of_an_answer(tmp_path):
       ("Lee left", "0", 0.667)]
 
 
+def test_a_candidate_is_right_whatever_its_case_points_and_articles(tmp_path):
+  places = [dict(start=0, end=1), dict(start=7, end=13)]
+  answers = [dict(text="U.S."), dict(text="the bank")]
+  (tmp_path / "train.jsonl").write_text(json.dumps(dict(
+      passage=dict(text="US and A  Bank", entities=places),
+      qas=[dict(query="@placeholder pays", answers=answers[i:i + 1])
+           for i in range(2)])) + "\n")
+  assert [(row.inputs[0][1], row.label, row.overlap)
+          for row in _rows(tmp_path, "ReCoRD")] == [
+      ("A  Bank pays", "0", 0), ("US pays", "1", 1),
+      ("A  Bank pays", "1", 1), ("US pays", "0", 0)]
+
+
 def test_a_row_that_lacks_something_is_counted(tmp_path):
   (tmp_path / "train.jsonl").write_text('{"premise": "A"}\n')
   report, task = LabelledReport(), labelled_tasks.find("copa")
