@@ -273,10 +273,15 @@ def collect(run: Run, batches, doing="evaluating") -> dict:
 
 
 def _evaluate_only(job, run: Run, state):
+  """Prints what the best checkpoint gives, of which predictions are too."""
   if run.data.eval is None:
     raise UserError("nothing to evaluate on: give --eval_data")
+  said = f"step {state.step}"
+  if state.best_step not in (None, state.step):
+    run.checkpoints.read(state.best_step)
+    said = f"step {state.best_step}, the best (the last is {state.step})"
   metrics = run.machinery.task.means(collect(run, run.data.eval))
   if run.placement.is_chief:
-    print(f"step {state.step}: " + ", ".join(
+    print(f"{said}: " + ", ".join(
         f"{name} {value:.4f}" for name, value in metrics.items())
           + job.evaluated(run.data))

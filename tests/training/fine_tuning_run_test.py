@@ -373,8 +373,11 @@ def test_evaluating_again_gives_the_same(whole, capsys):
   run, data = whole
   before = _tree(run)
   assert tiny.run(run, data, "--mode=eval", EPOCHS=8.0) == 0
-  last = tiny_runs.metrics(run, "eval")[-1]
-  assert f"step 54: loss {last['loss']:.4f}" in capsys.readouterr().out
+  step = json.loads(tiny_runs.read(run, "checkpoints", "best.json"))["step"]
+  best, = [m for m in tiny_runs.metrics(run, "eval") if m["step"] == step]
+  assert step < 54
+  assert (f"step {step}, the best (the last is 54): loss {best['loss']:.4f}, "
+          in capsys.readouterr().out)
   assert _tree(run) == before
 
 

@@ -218,6 +218,7 @@ def test_eval_mode_evaluates_and_writes_nothing(copied, capsys):
   assert _go_on(copied, "--mode=eval") == 0
   out = capsys.readouterr().out
   last = tiny_runs.metrics(copied[0], "eval")[-1]
+  # The best one, as here the last is.
   assert f"step 8: mlm_loss {last['mlm_loss']:.4f}" in out
   assert _tree(copied[0]) == before
 
