@@ -8,9 +8,9 @@ baseline in the steps after the first one.
 Where TensorFlow's allocator counts what is in use (`counted: allocator`; with
 oneDNN), those are bytes of tensors, above those of the weights, the optimizer's
 slots and the rows. That allocator keeps what was freed, so that the process
-looks as large as it ever was, and operations keep some of what they work in from
-step to step. Elsewhere it is memory of the process (`counted: process`), with
-what was freed given back to the system, above what it holds after one step.
+looks as large as it ever was, and operations keep some of what they work in
+from step to step. Elsewhere it is memory of the process (`counted: process`),
+with what was freed given back to the system, above what it holds after a step.
 """
 
 import json
