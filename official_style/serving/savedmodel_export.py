@@ -4,8 +4,9 @@
                        assets.extra/   vocabulary, warm-up requests
                        batching_parameters.txt  manifest.json
 
-The folder gets its number when it is whole. Until then its name is no number,
-and a server that watches `<output>` passes it over.
+The folder gets its number when it is whole and, where that is asked for,
+verified. Until then its name is no number, and a server that watches `<output>`
+passes it over.
 """
 
 import dataclasses
@@ -20,11 +21,13 @@ import tensorflow as tf
 from official_style import files
 from official_style.data import labelled_tasks
 from official_style.errors import UserError
+from official_style.errors import first_line
 from official_style.modeling.networks import pyramid_bert_encoder
 from official_style.serving import export_manifest
 from official_style.serving import length_buckets
 from official_style.serving import serving_model
 from official_style.serving import warm_up
+from official_style.training import checkpoints
 from official_style.training import finished_run
 from official_style.training import run_folder
 
@@ -74,11 +77,21 @@ class ExportOptions:
 
 
 def export(run: finished_run.FinishedRun, options: ExportOptions,
-           show: Callable[[str], None] = lambda line: None) -> str:
+           show: Callable[[str], None] = lambda line: None,
+           passes: Callable[[str], bool] = lambda folder: True) -> str:
   """Exports; returns the folder of the version.
 
+  Args:
+    run: what to export.
+    options: how.
+    show: is told what is being done.
+    passes: asked of the whole folder before it has its number, as
+      `verification.verify` is. Where it says no or raises UserError, the folder
+      is `not_verified-N` instead, which no server takes up.
+
   Raises:
-    UserError: if the version is there already, or can't be written.
+    UserError: if the version is there already, or can't be written; and what
+      `passes` raises, with the folder's name.
   """
   if options.version is not None and options.version < 0:
     raise UserError(f"--version={options.version}: must be 0 or more")
@@ -96,22 +109,15 @@ def export(run: finished_run.FinishedRun, options: ExportOptions,
     files.remove_leftovers(os.path.join(options.output, _UNFINISHED))
     show("writing")
     _write(unfinished, run, model, buckets, is_pair, options)
-    return _give_name(unfinished, options)
-  except OSError as error:
-    raise UserError(f"--output={options.output}: can't be written "
-                    f"({error.strerror or error}): choose another, or make "
-                    "room") from error
+    return _named(unfinished, options, passes)
+  except (OSError, tf.errors.OpError) as error:
+    if not isinstance(error, OSError) and not checkpoints.is_disk_full(error):
+      raise
+    said = getattr(error, "strerror", None) or first_line(error)
+    raise UserError(f"--output={options.output}: can't be written ({said}): "
+                    "choose another, or make room") from error
   finally:
     shutil.rmtree(unfinished, ignore_errors=True)
-
-
-def withdraw(folder: str) -> str:
-  """Takes a version its number, so that nobody serves it; returns its path."""
-  parent, version = os.path.split(os.path.abspath(folder))
-  withdrawn = os.path.join(parent, f"not_verified-{version}")
-  shutil.rmtree(withdrawn, ignore_errors=True)
-  os.rename(folder, withdrawn)
-  return withdrawn
 
 
 def is_pair_of(run: finished_run.FinishedRun, given: Optional[bool]) -> bool:
@@ -224,6 +230,28 @@ def _refuse_existing(path):
 def _next_version(output: str) -> int:
   return 1 + max([int(name) for name in os.listdir(output)
                   if re.fullmatch(r"\d+", name)], default=0)
+
+
+def _named(unfinished, options, passes) -> str:
+  """Renames a whole folder, by whether it passes."""
+  try:
+    passed = passes(unfinished)
+  except UserError as error:
+    raise UserError(f"{_set_aside(unfinished, options)}: {error}") from error
+  if not passed:
+    return _set_aside(unfinished, options)
+  _sync_folder(unfinished)  # Which may have got a report.
+  return _give_name(unfinished, options)
+
+
+def _set_aside(unfinished, options) -> str:
+  version = options.version
+  if version is None:
+    version = _next_version(options.output)
+  path = os.path.join(options.output, f"not_verified-{version}")
+  shutil.rmtree(path, ignore_errors=True)
+  os.rename(unfinished, path)
+  return path
 
 
 def _give_name(unfinished, options) -> str:

@@ -10,7 +10,7 @@ import shutil
 import stat
 import statistics
 import tempfile
-from typing import Callable, Optional
+from typing import Callable
 
 import numpy as np
 import tensorflow as tf
@@ -91,24 +91,21 @@ class VerificationReport:
 
 
 def verify(folder: str, run: finished_run.FinishedRun,
-           path: Optional[str] = None, limit: int = 64,
-           show: Callable[[str], None] = lambda line: None
+           rows: list, show: Callable[[str], None] = lambda line: None
            ) -> VerificationReport:
   """Checks an export, and writes verify.json beside its manifest.
 
   Args:
     folder: of a version.
     run: what it was made from.
-    path: rows to ask, as `--file`; None are those the run was evaluated on.
-    limit: rows of those.
+    rows: to ask, of `verification_cases.rows_of`.
     show: is told what is being done.
 
   Raises:
-    UserError: if files are not as the manifest says, or `path` can't be used.
+    UserError: if files are not as the manifest says, or it does not load.
   """
   show("checking files")
   manifest = export_manifest.check(folder)
-  rows = verification_cases.rows_of(run, path, limit, manifest["is_pair"])
   show("asking the checkpoint")
   cases = verification_cases.of(
       run, rows, "embeddings" in manifest["signatures"])

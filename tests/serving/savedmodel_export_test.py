@@ -33,6 +33,10 @@ def _options(folder, **more):
       str(folder), **(dict(is_pair=False, buckets=(8,)) | more))
 
 
+def _rows(run):
+  return verification_cases.rows_of(run, None, 64, False)
+
+
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
   """An export of a pyramid, and its run."""
@@ -136,25 +140,46 @@ def test_versions_count_up_and_are_never_changed(made):
   os.rmdir(os.path.join(output, "99.old"))
 
 
-def test_leftovers_go_and_what_is_not_verified_has_no_number(
-    made, tmp_path, monkeypatch):
+def test_leftovers_of_processes_that_are_gone_go(tmp_path, monkeypatch):
   monkeypatch.setattr(files, "_is_running", lambda pid: pid == 2)
   for name in ("unfinished.tmp-1", "unfinished.tmp-2", "unfinished.tmp-x"):
     (tmp_path / name).mkdir()
   files.remove_leftovers(str(tmp_path / savedmodel_export._UNFINISHED))
   assert sorted(os.listdir(tmp_path)) == ["unfinished.tmp-2",
                                           "unfinished.tmp-x"]
-  for content in ("a", "b"):
-    (tmp_path / "1").mkdir()
-    (tmp_path / "1" / content).touch()
-    moved = savedmodel_export.withdraw(str(tmp_path / "1"))
-    assert os.listdir(moved) == [content]
-  assert export_manifest.versions(str(tmp_path)) == []
 
 
-def test_an_export_that_fails_leaves_nothing(tmp_path, monkeypatch):
+def test_a_version_has_its_number_only_after_it_has_passed(
+    tmp_path, monkeypatch):
+  monkeypatch.setattr(tf.saved_model, "save",
+                      lambda model, folder, **_: os.makedirs(folder))
+  run, seen = tiny.classifier(lengths=None), []
+  for said in (False, UserError("does not load"), KeyboardInterrupt(), True):
+    def passes(folder, said=said):
+      export_manifest.check(folder)
+      seen.append(export_manifest.versions(str(tmp_path)))
+      if isinstance(said, bool):
+        return said
+      raise said
+    try:
+      folder = savedmodel_export.export(
+          run, _options(tmp_path, buckets=()), passes=passes)
+      assert os.path.basename(folder) == ("1" if said else "not_verified-1")
+    except UserError as error:
+      assert str(error) == f"{tmp_path / 'not_verified-1'}: does not load"
+    except KeyboardInterrupt:
+      pass
+    assert export_manifest.versions(str(tmp_path)) == [1] * (said is True)
+  assert seen == [[]] * 4
+  assert sorted(os.listdir(tmp_path)) == ["1", "not_verified-1"]
+
+
+@pytest.mark.parametrize("error", [
+    OSError(28, "No space left on device"), tf.errors.ResourceExhaustedError(
+        None, None, "variables/a; No space left on device")])
+def test_an_export_that_fails_leaves_nothing(error, tmp_path, monkeypatch):
   def full(*_):
-    raise OSError(28, "No space left on device")
+    raise error
   monkeypatch.setattr(export_manifest, "write", full)
   with pytest.raises(UserError, match="No space left"):
     savedmodel_export.export(
@@ -216,7 +241,7 @@ def test_it_is_verified_far_from_here(made, tmp_path, monkeypatch):
     return answers[program]
 
   monkeypatch.setattr(stranger_process, "ask", ask_once)
-  report = verification.verify(folder, run)
+  report = verification.verify(folder, run, _rows(run))
   assert report.passed, report.lines()
   assert report.facts["loaded"]["C API"]["problems"] == []
   assert report.facts["loaded"]["Python"]["rows"] > 40
@@ -276,7 +301,7 @@ def test_bfloat16_is_verified_by_the_mean(tmp_path, monkeypatch):
   run = tiny.classifier()
   folder = savedmodel_export.export(
       run, _options(tmp_path / "out", precision="bfloat16"))
-  report = verification.verify(folder, run)
+  report = verification.verify(folder, run, _rows(run))
   assert report.passed, report.lines()
   assert report.facts["precision"] == "bfloat16"
   found = report.facts["loaded"]["Python"]
@@ -287,7 +312,8 @@ def test_bfloat16_is_verified_by_the_mean(tmp_path, monkeypatch):
 
 def _assert_others_are_not_verified(folder):
   """Another checkpoint than it was made from, told by the same answers."""
-  report = verification.verify(folder, tiny.classifier(seed=1))
+  run = tiny.classifier(seed=1)
+  report = verification.verify(folder, run, _rows(run))
   assert not report.passed
   assert any("differs by" in line for line in report.lines())
   assert report.lines()[-1] == "NOT verified"

@@ -2,9 +2,12 @@
 
 import json
 import os
+import types
 
 import pytest
 
+from official_style.serving import stranger_process
+from official_style.serving import verification
 from tests.reference import tiny_fine_tuning as tiny
 from tests.reference import tiny_runs
 
@@ -36,11 +39,29 @@ def test_a_run_is_exported_and_a_version_refused_in_one_line(
   for more, said in ((("--version=1",), "is there already"),
                      (("--buckets=8,x",), "whole numbers"),
                      (("--buckets=99",), "4 to 16"), (("--top_k=0",), "top_k"),
-                     (("--step=5555",), "no checkpoint of step 5555")):
+                     (("--step=5555",), "no checkpoint of step 5555"),
+                     (("--verify", "--file=no.txt"), "no such file")):
     assert _export(*asked, *more) == 2
     error = capsys.readouterr().err
     assert error.count("\n") == 1 and said in error
   assert os.listdir(output) == ["1"]
+
+
+@pytest.mark.parametrize("answer, code", [
+    (dict(error="no such op"), 2), (True, 0), (False, 1)])
+def test_what_does_not_pass_never_has_its_number(
+    answer, code, run, tmp_path, monkeypatch, capsys):
+  if isinstance(answer, dict):
+    monkeypatch.setattr(stranger_process, "ask", lambda *_: answer)
+  else:
+    monkeypatch.setattr(verification, "verify", lambda folder, *_: (
+        types.SimpleNamespace(passed=answer, lines=lambda: [folder])))
+  assert _export(f"--model_dir={run}", f"--output={tmp_path}", "--buckets=8",
+                 "--verify") == code
+  name = "not_verified-1" if code else "1"
+  assert os.listdir(tmp_path) == [name]
+  said = capsys.readouterr()
+  assert str(tmp_path / name) in (said.err if code == 2 else said.out)
 
 
 @pytest.mark.slow
