@@ -4,7 +4,6 @@ A row that can't be used comes out too, with what is wrong with it. What is in
 memory is one row: at most 8 MB, of CSV twice that.
 """
 
-import csv
 import dataclasses
 import itertools
 import json
@@ -103,23 +102,10 @@ class InputFile:
                     self.columns)
 
   def _csv_rows(self, lines) -> Iterator[InputRow]:
-    # The limit is global to the process; other readers may have set it.
-    csv.field_size_limit(2 * input_lines.MAX_ROW_BYTES)
-    record = input_lines.CsvLines(lines, self.path)
-    reader = csv.reader(record, delimiter=self.delimiter)
-    while True:
-      record.start()
-      try:
-        fields = next(reader, None)
-      except csv.Error as error:
-        raise UserError(f"{self.path}:{record.first}: not a row of CSV "
-                        f"({error}): check the quotation marks") from error
-      if fields is None:
-        return
-      if record.problem:
-        yield InputRow(record.first, (), record.problem)
-      else:
-        yield self._of_fields(record.first, fields)
+    for number, fields, problem in input_lines.csv_records(
+        lines, self.delimiter):
+      yield (InputRow(number, (), problem) if problem
+             else self._of_fields(number, fields))
 
 
 def _checked(number, texts, columns) -> InputRow:
@@ -194,8 +180,7 @@ def _first_fields(path, kind) -> _First:
         (raw or b"")[:_SEEN_OF_A_LINE].decode("utf-8", "replace")
         for _, raw in itertools.islice(lines, table_files.FIRST_LINES)])
   with input_lines.Lines(path) as lines:
-    reader = csv.reader(input_lines.CsvLines(lines, path), delimiter=delimiter)
-    fields = next(reader)
+    fields = next(input_lines.csv_records(lines, delimiter)).fields
     return _First(fields, lines.number - 1, delimiter)
 
 

@@ -1,5 +1,8 @@
 """Lines of a file from any place on, each of bounded length."""
 
+import csv
+from typing import Iterator, NamedTuple
+
 from official_style.data import text_files
 from official_style.errors import UserError
 
@@ -74,11 +77,49 @@ class Lines:
     return piece
 
 
-class CsvLines:
+class CsvRecord(NamedTuple):
+  """One row of a CSV file.
+
+  Attributes:
+    number: of the line it begins at, from 1.
+    fields: its texts.
+    problem: what is wrong with its bytes; empty of a good one.
+  """
+  number: int
+  fields: list
+  problem: str
+
+
+def csv_records(lines: Lines, delimiter: str) -> Iterator[CsvRecord]:
+  """Yields the rows of a CSV file from where `lines` is.
+
+  Raises:
+    UserError: naming the row, if its quotation marks don't fit together: what
+      follows could be rows of their own, or not.
+  """
+  # The limit is global to the process; other readers may have set it.
+  csv.field_size_limit(2 * MAX_ROW_BYTES)
+  record = _CsvLines(lines)
+  reader = csv.reader(record, delimiter=delimiter, strict=True)
+  while True:
+    record.start()
+    try:
+      fields = next(reader, None)
+    except csv.Error as error:
+      raise UserError(
+          f"{lines.path}:{record.first}: in the row that begins here quotation "
+          f"marks don't fit together ({error}): close each that opens a field, "
+          "and write those inside of it twice") from error
+    if fields is None:
+      return
+    yield CsvRecord(record.first, fields, record.problem)
+
+
+class _CsvLines:
   """Lines as text, and what is wrong with those of the record being read."""
 
-  def __init__(self, lines: Lines, path: str):
-    self._lines, self._path = lines, path
+  def __init__(self, lines: Lines):
+    self._lines = lines
     self.start()
 
   def start(self):
@@ -96,10 +137,13 @@ class CsvLines:
       return "\n"
     if self._lines.offset - self._offset > MAX_ROW_BYTES:
       raise UserError(
-          f"{self._path}:{self.first}: a quotation mark opens a field that "
-          f"does not end within {MAX_ROW_BYTES:,} bytes: close it")
+          f"{self._lines.path}:{self.first}: a quotation mark opens a field "
+          f"that does not end within {MAX_ROW_BYTES:,} bytes: close it")
     try:
-      return raw.decode("utf-8")
+      line = raw.decode("utf-8")
     except UnicodeDecodeError:
       self.problem = NO_UTF8
-      return raw.decode("utf-8", "replace")
+      line = raw.decode("utf-8", "replace")
+    # A lone CR ends no line, as in `text_files`.
+    body = line.rstrip("\r\n")
+    return body.replace("\r", " ") + line[len(body):]
