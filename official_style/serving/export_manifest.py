@@ -1,5 +1,6 @@
 """What an export holds, file by file. Imports no TensorFlow."""
 
+import contextlib
 import json
 import os
 import re
@@ -53,6 +54,20 @@ def read(folder: str) -> dict:
       for facts in listed.values()):
     raise UserError(f"{path}: lists no files: export again")
   return found
+
+
+@contextlib.contextmanager
+def understood(folder: str):
+  """Around what takes facts out of a manifest.
+
+  Raises:
+    UserError: for one that is not there, or of another type.
+  """
+  try:
+    yield
+  except (KeyError, TypeError, ValueError, AttributeError) as error:
+    raise UserError(f"{folder}: its manifest lacks {error}: export "
+                    "again") from error
 
 
 def check(folder: str) -> dict:

@@ -37,15 +37,12 @@ class ExportedTextModel:
 
   def __init__(self, folder: str):
     manifest = export_manifest.check(folder)
-    try:
+    with export_manifest.understood(folder):
       known, labels = manifest["vocabulary"], manifest["labels"]
       self.seq_length = int(manifest["seq_length"])
       self.pair_separators = int(known["pair_separators"])
       self.is_pair, lower_case = manifest["is_pair"], known["lower_case"]
       self.labels = labels and label_sets.LabelSet.from_dict(labels)
-    except (KeyError, TypeError, ValueError) as error:
-      raise UserError(f"{folder}: its manifest lacks {error}: export "
-                      "again") from error
     if self.labels is None or self.labels.num_choices > 1:
       raise UserError(f"{folder}: what it says of a single text is no label "
                       "and no number: give an export of a classifier")

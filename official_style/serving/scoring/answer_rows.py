@@ -18,6 +18,8 @@ from official_style.errors import UserError
 TSV, JSONL, NPY = "tsv", "jsonl", "npy"
 FORMATS = (TSV, JSONL, NPY)
 _VECTORS = ("mean", "cls", "pooled")
+# Between probabilities that differ as logits, and hardly as they are rounded.
+_TIE = 1e-5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,15 +39,37 @@ class AnswerFormat:
   decimals: int
 
   def answers(self, outputs: dict) -> list:
-    """Of each row what `content` takes, or None if it isn't finite."""
+    """Of each row what `content` takes, or None if it isn't finite.
+
+    Raises:
+      UserError: if these are not answers of the model that this was made of.
+    """
+    for name in (self.output, *(["label"] if self.names else [])):
+      if name not in outputs:
+        raise _other_model(f"gives no {name}")
     values = np.asarray(outputs[self.output], np.float32)
+    wanted = {"probabilities": (len(self.names),), "score": ()}.get(
+        self.output, values.shape[1:])
+    if values.shape[1:] != wanted:
+      raise _other_model(f"gives {self.output} of the shape "
+                         f"{list(values.shape)}")
     finite = np.isfinite(values.reshape(len(values), -1)).all(axis=1)
-    if self.output == "probabilities":
+    labels = [None] * len(values)
+    if self.names:
       labels = [self._label(x) for x in outputs["label"]]
-    else:
-      labels = [None] * len(values)
+      self._check(labels, values, finite)
     return [self._answer(label, value) if good else None
             for label, value, good in zip(labels, values, finite)]
+
+  def _check(self, labels, values, finite):
+    """Refuses labels of others, and the same ones in another order."""
+    if len(labels) != len(values):
+      raise _other_model(f"gives {len(labels)} labels for {len(values)} rows")
+    for label, value, good in zip(labels, values, finite):
+      if label not in self.names:
+        raise _other_model(f"gives the label {label[:40]!r}")
+      if good and value.max() - value[self.names.index(label)] > _TIE:
+        raise _other_model("gives its labels in another order")
 
   def _label(self, label) -> str:
     return label.decode("utf-8") if isinstance(label, bytes) else str(label)
@@ -136,6 +160,11 @@ def escaped(text: str) -> str:
                              ("\r", "\\r")):
     text = text.replace(character, written)
   return text
+
+
+def _other_model(what: str) -> UserError:
+  return UserError(f"--model: not the model that answers, which {what}: give "
+                   "the export that --server serves")
 
 
 def _json(text: str) -> str:

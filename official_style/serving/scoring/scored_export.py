@@ -54,18 +54,23 @@ class ScoredExport:
     facts = (export_manifest.check if check else export_manifest.read)(folder)
     self.folder, self.signature = folder, signature
     self.digest = files.sha256(os.path.join(folder, export_manifest.NAME))
+    with export_manifest.understood(folder):
+      self._take(facts)
+    self._tokenizer = None
+
+  def _take(self, facts):
     self.labels = None if facts["labels"] is None else (
         label_sets.LabelSet.from_dict(facts["labels"]))
     if self.labels is not None and self.labels.kind == labelled_tasks.CHOICE:
-      raise UserError(f"{folder}: is of multiple choice, whose rows can't be "
-                      "scored from files yet: call its signatures")
+      raise UserError(f"{self.folder}: is of multiple choice, whose rows can't "
+                      "be scored from files yet: call its signatures")
     self.outputs = self._check_signature(facts["signatures"])
-    self.buckets = tuple(facts["buckets"])
+    self.buckets = tuple(map(int, facts["buckets"]))
     self.num_texts = 2 if facts["is_pair"] else 1
-    self._seq_length = facts["seq_length"]
-    self._separators = facts["vocabulary"]["pair_separators"]
-    self._vocabulary_facts = facts["vocabulary"]
-    self._tokenizer = None
+    self._seq_length = int(facts["seq_length"])
+    known = facts["vocabulary"]
+    self._separators = int(known["pair_separators"])
+    self._lower_case, self._sha256 = known["lower_case"], known["sha256"]
 
   def _check_signature(self, signatures) -> tuple:
     usable = [name for name, facts in signatures.items()
@@ -85,9 +90,8 @@ class ScoredExport:
   def _tokens(self):
     if self._tokenizer is None:
       path = os.path.join(self.folder, "assets.extra", "vocab.txt")
-      found = vocabulary_lib.Vocabulary.load(
-          path, self._vocabulary_facts["lower_case"])
-      if found.sha256 != self._vocabulary_facts["sha256"]:
+      found = vocabulary_lib.Vocabulary.load(path, self._lower_case)
+      if found.sha256 != self._sha256:
         raise UserError(f"{path}: not the vocabulary of the model: export "
                         "again")
       self._tokenizer = tokenizer.tokenizer_of(found)

@@ -9,6 +9,7 @@ A part is done once `done/part-00000.json` is there. The last two files come
 when all parts are. None of these depends on who scored which part, or when.
 """
 
+import contextlib
 import hashlib
 import io
 import json
@@ -52,16 +53,13 @@ class ScoringFolder:
       UserError: if it holds another scoring or anything else, is being written
         by another process, or can't be written.
     """
-    try:
+    with self._written():
       if os.path.isdir(self.path) and os.listdir(self.path) and (
           not os.path.isdir(self._done())):
         raise UserError(f"--output_dir={self.path}: holds something else than "
                         "a scoring: give a new folder")
       os.makedirs(self._done(), exist_ok=True)
       lock = open(self._done("lock"), "a")
-    except OSError as error:
-      raise UserError(f"--output_dir={self.path}: can't be written "
-                      f"({error.strerror}): choose another") from error
     if not files.lock(lock):
       raise UserError(f"--output_dir={self.path}: another process is scoring "
                       "into it: wait, or give another")
@@ -69,9 +67,10 @@ class ScoringFolder:
     settings = json.loads(json.dumps(settings))
     if os.path.exists(self._done(_SETTINGS)):
       self._compare(settings)
-    else:
-      json_files.save(self._done(_SETTINGS), settings)
-    json_files.save(self._done(_PLAN), plan.to_dict())
+    with self._written():
+      if not os.path.exists(self._done(_SETTINGS)):
+        json_files.save(self._done(_SETTINGS), settings)
+      json_files.save(self._done(_PLAN), plan.to_dict())
     return lock
 
   def _compare(self, settings: dict):
@@ -101,6 +100,9 @@ class ScoringFolder:
 
     Returns:
       What `done/` says: `rows`, `scored`, `bad`, and `files` with digests.
+
+    Raises:
+      UserError: if it can't be written; what is done already stays.
     """
     facts = dict(rows=rows, scored=scored, bad=[list(row) for row in bad],
                  files={})
@@ -112,20 +114,24 @@ class ScoringFolder:
       else:
         value = value.encode("utf-8")
       name = f"{_name(number)}.{ending}"
-      files.write(os.path.join(self.path, name), value)
+      with self._written():
+        files.write(os.path.join(self.path, name), value)
       facts["files"][name] = dict(
           bytes=len(value), sha256=hashlib.sha256(value).hexdigest())
-    json_files.save(self._done(f"{_name(number)}.json"), facts)
+    with self._written():
+      json_files.save(self._done(f"{_name(number)}.json"), facts)
     return facts
 
   def is_done(self, number: int) -> bool:
     return os.path.exists(self._done(f"{_name(number)}.json"))
 
   def facts(self, number: int) -> Optional[dict]:
-    """What is known of a part; None if it isn't done."""
-    if not self.is_done(number):
+    """What is known of a part; None if it isn't done, or that is damaged."""
+    try:
+      found = json_files.load_object(self._done(f"{_name(number)}.json"), _MEND)
+    except UserError:
       return None
-    return json_files.load_object(self._done(f"{_name(number)}.json"), _MEND)
+    return found if _are_facts(found) else None
 
   def is_whole(self, number: int) -> bool:
     """Whether a part is done and its files are as they were written."""
@@ -156,7 +162,14 @@ class ScoringFolder:
 
     Returns:
       `rows`, `scored`, `bad_rows`, `parts`.
+
+    Raises:
+      UserError: if they can't be written.
     """
+    with self._written():
+      return self._finish(plan)
+
+  def _finish(self, plan) -> dict:
     counts = dict(rows=0, scored=0, bad_rows=0, parts=len(plan.parts))
     listed, digest = {}, hashlib.sha256()
     path = os.path.join(self.path, BAD_ROWS)
@@ -198,12 +211,35 @@ class ScoringFolder:
         if ".tmp-" in name:
           os.remove(os.path.join(folder, name))
 
+  @contextlib.contextmanager
+  def _written(self):
+    """Around what writes: a full disk is not our defect."""
+    try:
+      yield
+    except OSError as error:
+      raise UserError(
+          f"--output_dir={self.path}: can't be written "
+          f"({error.strerror or error}): make room, and the same command goes "
+          "on, or choose another") from error
+
   def _done(self, name: str = "") -> str:
     return os.path.join(self.path, _DONE, name)
 
 
 def _name(number: int) -> str:
   return f"part-{number:05}"
+
+
+def _are_facts(found: dict) -> bool:
+  """Whether `write_part` may have written this of a part."""
+  bad, listed = found.get("bad"), found.get("files")
+  return (isinstance(found.get("rows"), int)
+          and isinstance(found.get("scored"), int)
+          and isinstance(bad, list)
+          and all(isinstance(row, list) and len(row) == 3 for row in bad)
+          and isinstance(listed, dict)
+          and all(isinstance(file, dict) and isinstance(file.get("sha256"), str)
+                  for file in listed.values()))
 
 
 def _digest(path: str) -> str:
