@@ -9,6 +9,9 @@ import os
 import shutil
 from typing import Callable
 
+import safetensors
+import tensorflow as tf
+
 from official_style.checkpoints import conversion_checks
 from official_style.checkpoints import google_reader
 from official_style.checkpoints import huggingface_reader
@@ -19,6 +22,7 @@ from official_style.checkpoints import tensorflow2_reader
 from official_style.checkpoints import tensorflow2_writer
 from official_style.data import vocabulary as vocabulary_lib
 from official_style.errors import UserError
+from official_style.training import checkpoints
 
 TARGETS = ("run", "huggingface", "model_garden", "kerashub")
 _PREFIX = "bert_model.ckpt"
@@ -146,8 +150,8 @@ def _write_checked(output, target, arrays, weights, vocabulary, say):
   """
   unfinished = f"{output.rstrip('/')}.tmp-{os.getpid()}"
   shutil.rmtree(unfinished, ignore_errors=True)
-  os.makedirs(unfinished)
   try:
+    os.makedirs(unfinished)
     _write(unfinished, target, arrays, weights, vocabulary)
     back = _read_back(unfinished, target)
     for line in conversion_checks.equal(
@@ -155,9 +159,13 @@ def _write_checked(output, target, arrays, weights, vocabulary, say):
       say(line)
     os.replace(unfinished, output)
     return back
-  except BaseException:
+  except (OSError, tf.errors.OpError, safetensors.SafetensorError) as error:
+    if not checkpoints.is_disk_full(error):
+      raise
+    raise UserError(f"--output={output}: no space left on the disk: make room, "
+                    "and run the same command again") from error
+  finally:
     shutil.rmtree(unfinished, ignore_errors=True)
-    raise
 
 
 def _write(folder, target, arrays, weights, vocabulary):

@@ -9,6 +9,7 @@ import zipfile
 
 import numpy as np
 import pytest
+import safetensors
 import safetensors.numpy
 import tensorflow as tf
 import yaml
@@ -475,3 +476,20 @@ def test_the_command_converts_and_refuses_in_one_line(tmp_path):
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == code, done.stderr
   assert done.stderr.splitlines()[-1].startswith("error: --output=")
+
+
+@pytest.mark.parametrize("target, error", [
+    ("run", tf.errors.ResourceExhaustedError(
+        None, None, "ckpt.data; No space left on device")),
+    ("huggingface", safetensors.SafetensorError(
+        "Error while serializing: I/O error: File too large (os error 27)")),
+    ("model_garden", OSError(28, "No space left on device"))])
+def test_a_full_disk_is_one_line(target, error, tmp_path, monkeypatch):
+  def full(*_):
+    raise error
+  monkeypatch.setattr(conversion, "_write", full)
+  source, _ = _trained(tmp_path)
+  with pytest.raises(UserError, match="no space left on the disk: make room"):
+    conversion.convert(str(source), str(tmp_path / "out"), target, False, True,
+                       lambda line: None)
+  assert [path.name for path in tmp_path.iterdir()] == ["hf"]
