@@ -12,6 +12,7 @@ from typing import Callable, Optional
 import numpy as np
 
 from official_style.errors import UserError
+from official_style.errors import first_line
 from official_style.serving.client import addresses
 from official_style.serving.client import call_failed
 from official_style.serving.client import client_options
@@ -73,8 +74,9 @@ class ServingClient:
       UserError: for inputs that are no rows.
     """
     inputs, count = _checked(inputs)
-    ends_at = time.monotonic() + self.options.deadline_s
     live, step = self._connected(), self.options.rows_per_request
+    # Not before: the first call imports what the transport needs.
+    ends_at = time.monotonic() + self.options.deadline_s
     parts = [(first, min(first + step, count))
              for first in range(0, count, step)]
     if len(parts) == 1:
@@ -188,18 +190,41 @@ def _checked(inputs) -> tuple[dict, int]:
 
 
 def _array(name, x) -> np.ndarray:
-  x = np.asarray(x)
+  x = _as_array(name, x)
   if x.dtype.kind not in "OSU":
     return x
   flat = np.empty([x.size], object)
   for i, value in enumerate(x.ravel().tolist()):
     if isinstance(value, str):
-      value = value.encode("utf-8", "surrogateescape")
+      try:
+        value = value.encode("utf-8", "surrogateescape")
+      except UnicodeEncodeError as error:
+        raise UserError(
+            f"inputs: {name}: item {i} has half of a character at "
+            f"{error.start} (a lone surrogate), which UTF-8 can't hold: "
+            "replace it") from error
     elif not isinstance(value, bytes):
       raise UserError(f"inputs: {name}: item {i} is {type(value).__name__}: "
                       "must be a string")
     flat[i] = value
   return flat.reshape(x.shape)
+
+
+def _as_array(name, x) -> np.ndarray:
+  """An array, in which strings are of their own lengths.
+
+  NumPy would give each the room of the longest, and drop NULs at their ends.
+  """
+  if isinstance(x, np.ndarray):
+    return x
+  try:
+    objects = np.array(x, object)
+    if any(isinstance(value, (str, bytes)) for value in objects.flat):
+      return objects
+    return np.asarray(x)
+  except ValueError as error:
+    raise UserError(f"inputs: {name}: no array ({first_line(error)}): rows "
+                    "must be of one shape") from error
 
 
 def _joined(parts) -> dict:

@@ -4,6 +4,7 @@ import pickle
 import socket
 import threading
 import time
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -209,9 +210,45 @@ def test_what_is_no_rows_is_refused_before_anyone_is_asked():
       (dict(), "none"), (dict(text=[]), "no rows"),
       (dict(text=["a"], text_pair=["b", "c"]), "same number"),
       (dict(text=np.float32(1)), "same number"),
-      (dict(text=np.array(["a", None], object)), "NoneType")):
+      (dict(text=np.array(["a", None], object)), "NoneType"),
+      (dict(text=["a", "b \ud800"]), "text: item 1 .* character at 2"),
+      (dict(ids=[[1, 2], [3]]), "ids: no array .* of one shape")):
     with pytest.raises(UserError, match=said):
       client.predict(inputs)
+
+
+@pytest.mark.parametrize("texts", [
+    ["a\0", "b" * 1_000_000, *["c"] * 2000], (b"a\0\0", b"\xff", b""),
+    [["a", "b\0"], ["", "c"]], ["\udcff"]])
+def test_strings_of_lists_keep_their_own_lengths(texts):
+  tracemalloc.start()
+  try:
+    arrays, count = serving_client._checked(dict(text=texts))
+    assert tracemalloc.get_traced_memory()[1] < 20e6
+  finally:
+    tracemalloc.stop()
+  assert count == len(texts)
+  assert arrays["text"].ravel().tolist() == [
+      text if isinstance(text, bytes) else text.encode(
+          "utf-8", "surrogateescape") for row in texts
+      for text in (row if isinstance(row, list) else [row])]
+
+
+def test_numbers_of_lists_keep_their_types():
+  arrays, _ = serving_client._checked(dict(a=[[1, 2]], b=[0.5], c=(True,)))
+  assert [arrays[name].dtype.kind for name in "abc"] == ["i", "f", "b"]
+
+
+def test_the_clock_starts_once_there_is_a_connection(monkeypatch):
+  connected = serving_client.ServingClient._connected
+
+  def slow(client):
+    time.sleep(1.1)  # As an import of TensorFlow.
+    return connected(client)
+  monkeypatch.setattr(serving_client.ServingClient, "_connected", slow)
+  with failing_servers.FailingRest() as server:
+    with _client("rest", server, deadline_s=1.0) as client:
+      _assert_answers(client.predict(_texts(1)), _texts(1))
 
 
 @pytest.mark.parametrize("settings, said", [
