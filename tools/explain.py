@@ -42,6 +42,12 @@ def _explain():
   from official_style.serving import exported_text_model
   if _MAX_EVALUATIONS.value < 1:
     raise UserError(f"--max_evaluations={_MAX_EVALUATIONS.value}: at least 1")
+  for flag, text in (("text", _TEXT.value), ("text_pair", _TEXT_PAIR.value)):
+    try:
+      (text or "").encode("utf-8")
+    except UnicodeEncodeError as error:
+      raise UserError(f"--{flag}: its character {error.start + 1} is no UTF-8: "
+                      "convert the text, as by `iconv -t UTF-8`") from error
   model = exported_text_model.ExportedTextModel(_EXPORT.value)
   texts = (_TEXT.value,) if _TEXT_PAIR.value is None else (
       _TEXT.value, _TEXT_PAIR.value)

@@ -134,7 +134,8 @@ def _span(path, name, entry):
     dtype, shape = entry["dtype"], entry["shape"]
     first, last = entry["data_offsets"]
     numbers = [first, last, *shape]
-    if not all(type(x) is int and 0 <= x < 2**48 for x in numbers):
+    if not isinstance(dtype, str) or not all(
+        type(x) is int and 0 <= x < 2**48 for x in numbers):
       raise ValueError
   except (KeyError, TypeError, ValueError):
     raise _refuse(path, f"the entry of {name!r:.80} is damaged") from None

@@ -310,6 +310,8 @@ FILES = (
                 _weights(_header({"a": _entry(shape=(2**60, 2**60))}))),
     HostileFile("safetensors: Python objects", "convert", "of type OBJ",
                 _weights(_header({"a": _entry(dtype="OBJ")}))),
+    HostileFile("safetensors: a list as a type", "convert", "is damaged",
+                _weights(_header({"a": _entry(dtype=["F32"])}))),
     HostileFile("safetensors: no numbers among the weights", "convert",
                 "not finite", _weights(_not_a_number)),
     HostileFile("a pickle named model.safetensors", "convert", "a pickle",

@@ -78,3 +78,8 @@ def test_the_command_writes_what_it_shows(made, tmp_path, capsys):
       "explain", f"--export={tmp_path}", "--text=a") == 2
   error = capsys.readouterr().err
   assert error.count("\n") == 1 and "manifest.json" in error
+  for flags in (["--text=a\udcff b"], ["--text=a", "--text_pair=a\udcff b"]):
+    assert tiny_runs.run_absl_tool(
+        "explain", f"--export={made[0]}", *flags) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1 and "character 2 is no UTF-8" in error
