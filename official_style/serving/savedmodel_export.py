@@ -113,7 +113,8 @@ def export(run: finished_run.FinishedRun, options: ExportOptions,
   except (OSError, tf.errors.OpError) as error:
     if not isinstance(error, OSError) and not checkpoints.is_disk_full(error):
       raise
-    said = getattr(error, "strerror", None) or first_line(error)
+    said = ((error.strerror or first_line(error))
+            if isinstance(error, OSError) else "No space left on the disk")
     raise UserError(f"--output={options.output}: can't be written ({said}): "
                     "choose another, or make room") from error
   finally:
