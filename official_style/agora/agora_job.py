@@ -88,6 +88,7 @@ def _work(config, options, interruption, asked) -> int:
       folder.clear(resolve.paths(config) + [
           (f"--{name}", getattr(asked, name)) for name in (
               "helper", "masked_lm", "first_round") if getattr(asked, name)])
+      interruption.restarted = True
     job = _Job(config, options, interruption, asked, rows, sets, folder,
                progress)
     print(job.run())

@@ -42,12 +42,14 @@ class Interruption:
     requested: whether to stop.
     saving: see above.
     words: what to tell the user, once stopped.
+    restarted: whether --restart has done its work, and is not to be repeated.
   """
 
   def __init__(self):
     self.requested = False
     self.saving = False
     self.words = ""
+    self.restarted = False
     self._former = {}
 
   def __enter__(self):

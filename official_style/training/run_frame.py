@@ -70,13 +70,11 @@ def guarded(work: Callable, config, options) -> int:
     try:
       return work(config, options, interruption)
     except Exception as error:  # pylint: disable=broad-except
-      # What --restart replaces is given up when there is something to save.
-      restarted = options.restart and interruption.saving
       # No more exceptions from signals while this one is dealt with.
       interruption.saving = True
       if interruption.requested and isinstance(
           error, (interruption_lib.Interrupted, tf.errors.OpError)):
-        print(_stopped(interruption, restarted), file=sys.stderr)
+        print(_stopped(interruption), file=sys.stderr)
         return TryAgain.EXIT_CODE
       explained = run_errors.explain(error, options.model_dir)
       run_errors.leave_at_once_if_not_alone(error, explained)
@@ -85,11 +83,11 @@ def guarded(work: Callable, config, options) -> int:
       raise explained from error
 
 
-def _stopped(interruption, restarted) -> str:
+def _stopped(interruption) -> str:
   # Another worker may have left a step earlier, which is an error here.
   words = interruption.words or (
       "stopped as told, after another worker: run the same command again")
-  return words + (", without --restart" if restarted else "")
+  return words + (", without --restart" if interruption.restarted else "")
 
 
 def execute(job, config, options, interruption, placement):
@@ -117,6 +115,7 @@ def execute(job, config, options, interruption, placement):
       return _evaluate_only(job, run, state)
     if folder.former:
       folder.former.give_up()
+    interruption.restarted |= options.restart
     try:
       state = trainer.run(state)
       placement.wait_for_all()

@@ -213,6 +213,14 @@ def test_a_restart_that_is_stopped_early_costs_nothing(
   assert _tree(copied[0]) == before
 
 
+def test_a_restart_that_is_stopped_in_training_is_not_to_be_repeated(
+    copied, capsys, monkeypatch):
+  tiny_runs.tell_to_stop(monkeypatch, 2)
+  assert _go_on(copied, "--restart", TRAIN_STEPS=4) == 75
+  assert "same command again to go on, without --restart" in (
+      capsys.readouterr().err.splitlines()[-1])
+
+
 def test_eval_mode_evaluates_and_writes_nothing(copied, capsys):
   before = _tree(copied[0])
   assert _go_on(copied, "--mode=eval") == 0
