@@ -22,6 +22,8 @@ import job_queue  # noqa: E402
 import jobs as jobs_lib  # noqa: E402
 import run_results  # noqa: E402
 
+from official_style import files  # noqa: E402
+
 _METRIC = "accuracy"
 
 
@@ -148,7 +150,7 @@ def main():
   if budgets:
     print(f"\nAny budget, {jobs_lib.TASKS[0].name}\n\n"
           f"{budget_table(budgets)}")
-  file.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+  files.write(str(file), json.dumps(results, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -26,6 +26,8 @@ import job_queue  # noqa: E402
 import jobs as jobs_lib  # noqa: E402
 import run_results  # noqa: E402
 
+from official_style import files  # noqa: E402
+
 # Most of SST-2's training rows are parts of sentences; those of its test file
 # are whole ones.
 _WORDS, _ROWS = 14, 1000
@@ -156,8 +158,8 @@ def main():
           job, runs, tuple(job.task.speedups.values()), args.held_out, known,
           lambda line: print(line, file=sys.stderr, flush=True)):
         known[_key(result)] = result
-        file.write_text(json.dumps(list(known.values()), indent=1) + "\n",
-                        encoding="utf-8")
+        files.write(str(file),
+                    json.dumps(list(known.values()), indent=1) + "\n")
   for task in jobs_lib.TASKS:
     results = [r for r in known.values() if r["task"] == task.name]
     if results:

@@ -3,6 +3,7 @@
     python experiments/token_dropping/report.py
 
 Prints two tables in Markdown; writes results.json and loss.png beside itself.
+What results.json knows of runs that are not there stays.
 """
 
 import argparse
@@ -24,15 +25,20 @@ import job_queue  # noqa: E402
 import jobs as jobs_lib  # noqa: E402
 import run_results  # noqa: E402
 
+from official_style import files  # noqa: E402
+
 _COLORS = {"dense": "tab:blue", "token dropping, equal steps": "tab:orange",
            "token dropping, equal time": "tab:red"}
+
+
+def _jobs(ratio) -> list:
+  return jobs_lib.main_jobs(ratio) + jobs_lib.ablation_jobs()
 
 
 def collect(runs, seconds) -> list[dict]:
   """What is known of every finished job."""
   found = []
-  ratio = seconds["token_dropping"] / seconds["dense"]
-  for job in jobs_lib.main_jobs(ratio) + jobs_lib.ablation_jobs():
+  for job in _jobs(seconds["token_dropping"] / seconds["dense"]):
     curve = [(row["step"], row["mlm_loss"], row["mlm_accuracy"])
              for row in run_results.evaluations(runs / job.name)]
     if not curve or curve[-1][0] < job.steps:
@@ -102,7 +108,13 @@ def main():
   # Round by round, as run.py has it.
   seconds["token_dropping"] = (
       seconds["dense"] * dropping["time_ratio"]["median"])
-  results = collect(args.runs, seconds)
+  ratio = seconds["token_dropping"] / seconds["dense"]
+  file = HERE / "results.json"
+  results = run_results.with_known(
+      {(job.name, job.steps): None for job in _jobs(ratio)},
+      collect(args.runs, seconds), file, ("name", "steps"))
+  if not results:
+    raise SystemExit(f"--runs={args.runs}: no finished run of run.py is there")
   kinds = list(dict.fromkeys(r["kind"] for r in results))
   main_kinds = [kind for kind in kinds if kind in _COLORS]
   print(table(results, main_kinds), end="\n\n")
@@ -110,10 +122,10 @@ def main():
   first = [r for r in results if r["seed"] == jobs_lib.SEEDS[0]]
   print(table(first, main_kinds[1:2] + [
       kind for kind in kinds if kind not in _COLORS]))
-  (HERE / "results.json").write_text(json.dumps(dict(
+  files.write(str(file), json.dumps(dict(
       step_seconds=seconds,
       machine=times["machine"], versions=times["versions"],
-      results=results), indent=1) + "\n", encoding="utf-8")
+      results=results), indent=1) + "\n")
   plot(results, HERE / "loss.png")
 
 

@@ -10,6 +10,7 @@ unfinished is dropped; a search that is started again asks for the same lists in
 the same order and finds them here.
 """
 
+import contextlib
 import json
 import os
 from typing import Any, Mapping, Optional, Sequence
@@ -19,19 +20,17 @@ from official_style.errors import UserError
 
 
 class EvaluationLog:
-  """The file, open for this process only.
+  """The file, for this process only; `begin` says what it is to hold.
 
   Args:
     path: of the file; made if it isn't there.
-    fingerprint: JSON-able.
-    restart: whether to drop what the file holds.
     names: what a line calls a candidate and what is known of it.
 
   Raises:
-    UserError: if it is in use, or holds evaluations of something else.
+    UserError: if it can't be written, or is in use.
   """
 
-  def __init__(self, path: str, fingerprint: Mapping, restart: bool = False,
+  def __init__(self, path: str,
                names: tuple[str, str] = ("lengths", "quality")):
     self._path, self._names = path, names
     self._known: dict[tuple, dict] = {}
@@ -44,51 +43,54 @@ class EvaluationLog:
     if not files.lock(self._file):
       raise UserError(f"{path}: another search is at work there: wait for it, "
                       "or choose another --output")
-    try:
-      if restart:
-        self._file.truncate(0)
-      self._read(fingerprint)
-    except BaseException:
-      self.close()
-      raise
 
-  def _read(self, fingerprint):
+  def begin(self, fingerprint: Mapping, restart: bool = False):
+    """Reads what is known.
+
+    Args:
+      fingerprint: JSON-able, what all of it depends on.
+      restart: whether to drop what the file holds.
+
+    Raises:
+      UserError: if it holds evaluations of something else, or is damaged.
+    """
+    if restart:
+      self._file.truncate(0)
     self._file.seek(0)
-    end, lines = 0, []
-    for line in self._file:
-      try:
-        lines.append(json.loads(line))
-      except ValueError:
-        break
-      if not line.endswith(b"\n") or not isinstance(lines[-1], dict):
-        lines.pop()
-        break
-      end += len(line)
-    if not lines and self._file.seek(0, os.SEEK_END) > end and (
-        end or not self._looks_unfinished()):
+    lines = list(self._file)
+    unfinished = b""
+    if lines and not lines[-1].endswith(b"\n"):
+      unfinished = lines.pop()
+    first = _loaded(lines[0]) if lines else None
+    if first is None and (lines or not _may_be_first(unfinished)):
       raise UserError(f"{self._path}: holds something else than evaluations: "
                       "choose another --output")
-    self._file.truncate(end)
-    if not lines:
+    if first is None:
+      self._file.truncate(0)
       self._append({"fingerprint": fingerprint})
       return
-    theirs = lines[0].get("fingerprint")
+    self._check(first.get("fingerprint"), fingerprint)
+    self._known = dict(self._line(*line) for line in enumerate(lines[1:], 2))
+    self._file.truncate(sum(map(len, lines)))
+
+  def _check(self, theirs, fingerprint):
     ours = json.loads(json.dumps(fingerprint))
     if theirs != ours:
       raise UserError(
           f"{self._path}: holds evaluations of something else "
           f"({_difference(theirs, ours)}): choose another --output, or start "
           "over with --restart")
-    for line in lines[1:]:
-      key, value = (line[name] for name in self._names)
-      self._known[tuple(key)] = value
 
-  def _looks_unfinished(self) -> bool:
-    """Whether all there is may be the first line, cut short."""
-    self._file.seek(0)
-    start = b'{"fingerprint"'
-    content = self._file.read(len(start))
-    return start.startswith(content) or content == start
+  def _line(self, number, line):
+    """A candidate and what is known of it."""
+    value = _loaded(line) or {}
+    key, known = (value.get(name) for name in self._names)
+    # Dropping it with all that follows would lose hours in silence.
+    if not isinstance(key, list) or not isinstance(known, dict):
+      raise UserError(f"{self._path}:{number}: the line is damaged: delete it, "
+                      "which forgets one candidate, or start over with "
+                      "--restart")
+    return tuple(key), known
 
   def _append(self, line):
     self._file.write(json.dumps(line).encode() + b"\n")
@@ -115,7 +117,26 @@ class EvaluationLog:
     return len(self._known)
 
   def close(self):
+    """Leaves no file behind that has never begun."""
+    if not self._file.closed and not os.fstat(self._file.fileno()).st_size:
+      with contextlib.suppress(FileNotFoundError):
+        os.remove(self._path)
     self._file.close()
+
+
+def _loaded(line):
+  """The JSON object of a line, or None."""
+  try:
+    value = json.loads(line)
+  except (ValueError, RecursionError):
+    return None
+  return value if isinstance(value, dict) else None
+
+
+def _may_be_first(content: bytes) -> bool:
+  """Whether all there is may be the first line, cut short."""
+  start = b'{"fingerprint"'
+  return start.startswith(content[:len(start)])
 
 
 def _difference(theirs, ours) -> str:

@@ -129,33 +129,53 @@ class LatencyTable:
         last=_to_json(self.last)) | dict(self.details), indent=1) + "\n")
 
 
-def load(path: str) -> LatencyTable:
+def load(path: str, is_own: bool = False) -> LatencyTable:
   """Reads what `save` wrote.
+
+  Args:
+    path: of the file.
+    is_own: whether the search has written it beside its output, rather than
+      been given it.
 
   Raises:
     UserError: if it isn't there or no such file.
   """
+  said = path if is_own else f"--latency_table={path}"
+  mend = ("delete it, or start over with --restart" if is_own
+          else "leave it out to measure")
   try:
     with open(path, encoding="utf-8") as f:
       content = json.load(f)
   except OSError as error:
-    raise UserError(f"--latency_table={path}: can't be read "
-                    f"({error.strerror}): leave it out to measure") from error
+    raise UserError(f"{said}: can't be read ({error.strerror}): {mend}"
+                    ) from error
   except (ValueError, RecursionError):
     content = None
   if not isinstance(content, dict) or content.get("format") != FORMAT or (
       content.get("version") != VERSION):
-    raise UserError(f"--latency_table={path}: no latency table of this "
-                    "program: leave it out to measure")
+    raise UserError(f"{said}: no latency table of this program: {mend}")
   try:
     known = ("format", "version", "settings", "fixed_ms", "layer", "last")
+    for value in (content["settings"], content.get("machine", {})):
+      if not isinstance(value, dict):
+        raise ValueError(f"{str(value)[:40]} is no object")
     return LatencyTable(
         content["settings"], _from_json(content["layer"]),
-        _from_json(content["last"]), float(content["fixed_ms"]),
+        _from_json(content["last"]), float(_times(content["fixed_ms"], ())),
         {k: v for k, v in content.items() if k not in known})
   except (KeyError, TypeError, ValueError, AttributeError) as error:
-    raise UserError(f"--latency_table={path}: damaged ({error}): leave it out "
-                    "to measure") from error
+    raise UserError(f"{said}: damaged ({error}): {mend}") from error
+
+
+def _times(values, shape) -> np.ndarray:
+  """Milliseconds as an array, after looking at them."""
+  values = np.array(values, float)
+  if values.shape != shape:
+    raise ValueError(f"{values.size} times where there should be "
+                     f"{np.prod(shape, dtype=int)}")
+  if not (np.isfinite(values) & (values >= 0)).all():
+    raise ValueError("a time that is below 0 or no number")
+  return values
 
 
 def _to_json(times: LayerTimes) -> dict:
@@ -166,7 +186,11 @@ def _to_json(times: LayerTimes) -> dict:
 
 def _from_json(content) -> LayerTimes:
   grid = tuple(content["grid"])
+  if not grid or not all(isinstance(n, int) for n in grid) or any(
+      a >= b for a, b in zip((0, *grid), grid)):
+    raise ValueError("its grid does not ascend")
   selecting = np.full((len(grid), len(grid)), np.nan)
   for i, row in enumerate(content["selecting_ms"]):
-    selecting[i, :i + 1] = row
-  return LayerTimes(grid, np.array(content["kept_all_ms"], float), selecting)
+    selecting[i, :i + 1] = _times(row, (i + 1,))
+  return LayerTimes(grid, _times(content["kept_all_ms"], (len(grid),)),
+                    selecting)

@@ -95,6 +95,13 @@ def _check(options: SearchOptions):
                     "make it, or choose another")
   if os.path.isdir(options.output):
     raise UserError(f"--output={options.output}: is a folder: give a file")
+  if os.path.exists(options.output):
+    try:
+      schedule_file.read(options.output)
+    except UserError as error:
+      raise UserError(
+          f"--output={options.output}: there is another file, which holds no "
+          "token schedule: choose another name") from error
 
 
 class _Search:
@@ -128,6 +135,15 @@ class _Search:
     return self._run.classifier(lengths, self._place, self._selection)
 
   def run(self) -> str:
+    # First of all: two searches at a time disturb each other's latencies.
+    self._log = evaluation_log.EvaluationLog(
+        self._options.beside("evaluations.jsonl"))
+    try:
+      return self._run_alone()
+    finally:
+      self._log.close()
+
+  def _run_alone(self) -> str:
     options = self._options
     if options.kind in budgets.TIMED or options.latency_table:
       self._table = self._latency_table()
@@ -142,20 +158,15 @@ class _Search:
         self._n, self._num_layers, budget.allows, self._selector.least,
         options.multiple, last_counts)
     budget.check(self._dense, space.shortest)
-    self._log = evaluation_log.EvaluationLog(
-        options.beside("evaluations.jsonl"), self._fingerprint(),
-        options.restart)
-    try:
-      dense = self._set_reference()
-      start, known = time.monotonic(), len(self._log)
-      evaluated = schedule_search.search(
-          space, options.plan, self._evaluate, self._fitness)
-      self._progress.say(
-          f"{len(evaluated)} lists, {len(self._log) - known} of them evaluated "
-          f"now in {progress_lib.duration(time.monotonic() - start)}")
-      return self._finish(budget, dense, evaluated)
-    finally:
-      self._log.close()
+    self._log.begin(self._fingerprint(), options.restart)
+    dense = self._set_reference()
+    start, known = time.monotonic(), len(self._log)
+    evaluated = schedule_search.search(
+        space, options.plan, self._evaluate, self._fitness)
+    self._progress.say(
+        f"{len(evaluated)} lists, {len(self._log) - known} of them evaluated "
+        f"now in {progress_lib.duration(time.monotonic() - start)}")
+    return self._finish(budget, dense, evaluated)
 
   def _latency_settings(self) -> dict:
     sizes = dataclasses.asdict(self._run.sizes)
@@ -174,7 +185,7 @@ class _Search:
     own = options.beside(search_report.LATENCY)
     path = options.latency_table or own
     if options.latency_table or (os.path.exists(own) and not options.restart):
-      table = latency_table.load(path)
+      table = latency_table.load(path, is_own=not options.latency_table)
       table.check_fits(path, settings)
       elsewhere = self._measured_elsewhere(table)
       self._progress.say(f"{path}: latencies measured before" + (

@@ -1,5 +1,7 @@
 """The command that trains with a list, from the one a run was trained with."""
 
+import re
+
 import pytest
 
 from official_style.configs import encoders
@@ -7,6 +9,7 @@ from official_style.configs import fine_tuning
 from official_style.configs import gin_files
 from official_style.configs import pyramid_command
 from official_style.configs import schedule_file
+from official_style.errors import UserError
 from tests.reference import resolving
 
 _ENCODER = "--params_override=task.model.encoder.any."
@@ -94,3 +97,14 @@ def test_a_run_whose_command_is_lost_keeps_length_and_attention(tmp_path):
   assert words == [
       "--experiment=pyramid_bert/performer", "--gin_params=SEQ_LENGTH = 512",
       '--gin_params=TOKEN_SCHEDULE_FILE = "s.json"']
+
+
+@pytest.mark.parametrize("name", [
+    's p"u.json', "it's.json", "b\\n.json", "größe.json"])
+def test_any_name_of_a_file_is_a_string_of_gin(name):
+  run = _config("--experiment=pyramid_bert", "--init_checkpoint=")
+  word = pyramid_command.following((), name, run.task, ())[-1]
+  assert pyramid_command.following((), "s.json", run.task, ())[-1].endswith(
+      '= "s.json"')
+  with pytest.raises(UserError, match=re.escape(f"{name}: can't be read")):
+    _config("--experiment=pyramid_bert", "--init_checkpoint=", word)

@@ -8,8 +8,14 @@ from official_style.search import evaluation_log as lib
 PRINT = dict(run="abc", rows=10, selection=dict(m=None))
 
 
-def _log(path, fingerprint=None, **settings):
-  return lib.EvaluationLog(str(path), fingerprint or PRINT, **settings)
+def _log(path, fingerprint=None, restart=False, **settings):
+  log = lib.EvaluationLog(str(path), **settings)
+  try:
+    log.begin(fingerprint or PRINT, restart)
+  except UserError:
+    log.close()
+    raise
+  return log
 
 
 @pytest.fixture
@@ -47,6 +53,40 @@ def test_a_first_line_that_was_cut_off_is_a_new_file(path):
     log = _log(path)
     assert not len(log)
     log.close()
+
+
+@pytest.mark.parametrize("damaged", [
+    b"{}", b"[1, 2]", b'{"lengths": [4, 2], "qual', b"\0\0", b'{"lengths": 4}',
+    b'{"lengths": [4, 2], "quality": 3}'])
+def test_a_damaged_line_is_named_and_those_behind_it_stay(path, damaged):
+  first, second, third = path.read_bytes().splitlines(keepends=True)
+  content = first + damaged + b"\n" + third
+  path.write_bytes(content)
+  with pytest.raises(UserError, match=r"log\.jsonl:2: .* delete it"):
+    _log(path)
+  assert path.read_bytes() == content
+  path.write_bytes(first + third)
+  log = _log(path)
+  assert list(log.items()) == [(3, 3)]
+  log.close()
+  path.write_bytes(first + second + damaged + b"\n")
+  with pytest.raises(UserError, match=r"log\.jsonl:3: "):
+    _log(path)
+
+
+def test_one_that_has_not_begun_holds_the_place_and_leaves_nothing(tmp_path):
+  path = tmp_path / "log.jsonl"
+  log = lib.EvaluationLog(str(path))
+  with pytest.raises(UserError, match="another search"):
+    _log(path)
+  log.close()
+  assert not path.exists()
+
+
+def test_what_is_known_stays_until_it_begins_anew(path):
+  whole = path.read_bytes()
+  lib.EvaluationLog(str(path)).close()
+  assert path.read_bytes() == whole
 
 
 @pytest.mark.parametrize("content", [b"mine\n", b"[1]\n", b'{"a": 1}\n'])

@@ -1,6 +1,7 @@
 """Times between grid points, and of whole lists."""
 
 import itertools
+import json
 
 import numpy as np
 import pytest
@@ -103,3 +104,29 @@ def test_tables_of_something_else_are_refused(tmp_path):
     lib.load(path)
   with pytest.raises(UserError, match="batch_size=1, and this search is for 2"):
     _table().check_fits(path, _table().settings | dict(batch_size=2))
+
+
+@pytest.mark.parametrize("change, said", [
+    (dict(settings=[1]), r"\[1\] is no object"),
+    (dict(machine="laptop"), "laptop is no object"),
+    (dict(fixed_ms=float("nan")), "below 0 or no number"),
+    (dict(layer=dict(grid=[16, 8, 2])), "does not ascend"),
+    (dict(layer=dict(grid=[2, 8, "16"])), "does not ascend"),
+    (dict(layer=dict(kept_all_ms=[1.0, 2.0])), "2 times where .* be 3"),
+    (dict(last=dict(kept_all_ms=[1.0, -2.0, 3.0])), "below 0"),
+    (dict(last=dict(selecting_ms=[[1.0], [2.0], [3.0]])), "1 times .* be 2"),
+    (dict(last=dict(selecting_ms=[[1.0], [2.0, float("inf")]])), "below 0")])
+def test_damaged_tables_are_refused_by_what_they_are(tmp_path, change, said):
+  path = tmp_path / "table.json"
+  _table().save(str(path))
+  content = json.loads(path.read_text("utf-8"))
+  for name, value in change.items():
+    if name in ("layer", "last"):
+      value = content[name] | value
+    content[name] = value
+  path.write_text(json.dumps(content), encoding="utf-8")
+  with pytest.raises(UserError, match=f"--latency_table=.*damaged.*{said}"):
+    lib.load(str(path))
+  # Nobody gave the search's own one.
+  with pytest.raises(UserError, match="^/.*delete it, or .*--restart"):
+    lib.load(str(path), is_own=True)

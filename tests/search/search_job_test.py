@@ -7,6 +7,7 @@ import shutil
 import pytest
 
 from official_style.configs import schedule_file
+from official_style.search import evaluation_log
 from official_style.search import fine_tuned_run
 from official_style.search import latency_measuring
 from official_style.search import prefix_evaluator
@@ -276,6 +277,7 @@ def test_shares_of_a_rows_own_tokens_are_not_searched(
     (["--speedup=2", "--latency_table=no.json"], "--latency_table=no.json"),
     (["--flops_speedup=2", "--output=no/folder/x.json"], "there is no folder"),
     (["--flops_speedup=2", "--output=."], "is a folder"),
+    (["--flops_speedup=2", "--output=/proc/x.json"], "can't be written"),
     (["--flops_speedup=2", "--model_dir=no/run"], "no such folder")])
 def test_mistakes_are_told_in_one_line(
     tool, runs, tmp_path, monkeypatch, capsys, flags, said):
@@ -283,6 +285,26 @@ def test_mistakes_are_told_in_one_line(
   assert tool.main([f"--model_dir={runs / 'dense'}", *flags]) == 2
   message = capsys.readouterr().err.strip().splitlines()[-1]
   assert message.startswith("error: ") and said in message
+
+
+def test_files_of_others_stay(tool, runs, tmp_path, capsys):
+  output = tmp_path / "params.yaml"
+  output.write_text("mine: true\n", encoding="utf-8")
+  assert tool.main([f"--model_dir={runs / 'dense'}", "--flops_speedup=2",
+                    f"--output={output}"]) == 2
+  assert "params.yaml: there is another file" in capsys.readouterr().err
+  assert [path.name for path in tmp_path.iterdir()] == ["params.yaml"]
+
+
+def test_a_search_beside_another_measures_nothing(
+    tool, runs, tmp_path, capsys):
+  other = evaluation_log.EvaluationLog(str(tmp_path / "x.evaluations.jsonl"))
+  assert tool.main([f"--model_dir={runs / 'dense'}", "--speedup=2",
+                    f"--output={tmp_path / 'x.json'}"]) == 2
+  assert "another search is at work there" in capsys.readouterr().err
+  assert not (tmp_path / "x.latency.json").exists()
+  other.close()
+  assert not any(tmp_path.iterdir())
 
 
 def test_a_run_that_ended_before_its_warm_up_can_be_searched(runs, tmp_path):

@@ -32,6 +32,10 @@ from official_style.search.extraction import strided_search
 from official_style.search.extraction import training_pool
 from official_style.training import progress as progress_lib
 
+# Besides phases.jsonl, which is there from the beginning.
+_WRITTEN = ("reference", "states", "latency.jsonl", "trainings.jsonl",
+            "candidates.csv", "results.json", "found.gin", "extraction.png")
+
 
 def run(options: extraction_options.ExtractionOptions) -> str:
   """Extracts, writes the files, and returns the report.
@@ -41,9 +45,24 @@ def run(options: extraction_options.ExtractionOptions) -> str:
     SystemExit: if training the maximum point was stopped.
   """
   options.check()
-  os.makedirs(options.output, exist_ok=True)
+  _prepare(options)
   with contextlib.ExitStack() as logs:
     return _Extraction(options, logs).run()
+
+
+def _prepare(options):
+  """Makes the folder; refuses one in which others' files would be lost."""
+  try:
+    os.makedirs(options.output, exist_ok=True)
+    there = os.listdir(options.output)
+  except OSError as error:
+    raise UserError(f"--output={options.output}: can't be used "
+                    f"({error.strerror}): choose another folder") from error
+  if "phases.jsonl" not in there:
+    for name in _WRITTEN:
+      if name in there:
+        raise UserError(f"{options.path(name)}: is of no extraction: move it "
+                        "away, or choose another --output")
 
 
 class _Extraction:
@@ -64,9 +83,9 @@ class _Extraction:
 
   def _log(self, name, fingerprint, names):
     log = evaluation_log.EvaluationLog(
-        self._options.path(f"{name}.jsonl"), fingerprint,
-        self._options.restart, names)
+        self._options.path(f"{name}.jsonl"), names)
     self._logs.callback(log.close)
+    log.begin(fingerprint, self._options.restart)
     return log
 
   def run(self) -> str:

@@ -1,6 +1,7 @@
 """What one extraction is asked for."""
 
 import dataclasses
+import math
 import os
 from typing import Any, Mapping
 
@@ -108,11 +109,17 @@ class ExtractionOptions:
     if self.long_candidates < 0 or self.long_candidates == 1:
       raise UserError(f"--long_candidates={self.long_candidates}: 0, or at "
                       "least 2 to compare")
-    if self.clip_weights < 0:
+    if not 0 <= self.clip_weights < math.inf:
       raise UserError(f"--clip_weights={self.clip_weights}: from 0 up")
+    rate = self.reference_learning_rate
+    if not 0 < rate < math.inf:
+      raise UserError(f"--reference_learning_rate={rate}: a number above 0")
+    if not self.output:
+      raise UserError("--output=: give a folder")
     for name in ("learning_rates", "lengths"):
       values = getattr(self, name)
-      if not values or min(values) <= 0 or len(set(values)) < len(values):
+      if not values or len(set(values)) < len(values) or not all(
+          0 < value < math.inf for value in values):
         raise UserError(f"--{name}={','.join(map(str, values))}: different "
                         "numbers above 0")
     candidates = len(self.space.candidates())

@@ -9,6 +9,7 @@ Axes: b rows, p predictions a row, t hidden_size, v vocabulary.
 
 import json
 import os
+import re
 from typing import Callable, Mapping
 
 import numpy as np
@@ -18,6 +19,8 @@ from official_style.errors import UserError
 
 # Batches of a file.
 _CHUNK = 50
+# Of whole files, and of what a killed process left of one.
+_OWN = re.compile(r"((train|eval)-\d+\.npy|fingerprint\.json)(\.tmp-\d+)?")
 
 
 class ReferenceStates:
@@ -52,7 +55,8 @@ class ReferenceStates:
     if theirs is None:
       os.makedirs(folder, exist_ok=True)
       for name in os.listdir(folder):
-        os.remove(os.path.join(folder, name))
+        if _OWN.fullmatch(name):
+          os.remove(os.path.join(folder, name))
       files.write(path, json.dumps(ours, indent=1) + "\n")
 
   def _path(self, split: str, chunk: int) -> str:

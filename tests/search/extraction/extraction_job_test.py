@@ -193,12 +193,35 @@ def test_a_maximum_point_that_is_none_is_refused(folder):
     (dict(long_candidates=2, long_factor=1), "--long_factor=1"),
     (dict(learning_rates=(0.1, 0.1)), "--learning_rates"),
     (dict(lengths=()), "--lengths"), (dict(clip_weights=-1), "--clip_weights"),
+    (dict(clip_weights=float("nan")), "--clip_weights=nan"),
+    (dict(learning_rates=(float("nan"), 1e-3)), "--learning_rates=nan,0.001"),
+    (dict(reference_learning_rate=float("nan")), "--reference_learning_rate"),
 ])
 def test_settings_that_make_no_sense_are_refused_at_once(
     tmp_path, changes, said):
   with pytest.raises(UserError, match=said):
     extraction_job.run(_options(tmp_path / "out", **changes))
   assert not os.path.exists(tmp_path / "out")
+
+
+@pytest.mark.parametrize("output, said", [
+    ("", "--output=: give a folder"),
+    ("/proc/x", "--output=/proc/x: can't be used")])
+def test_a_folder_that_cannot_be_is_told(tmp_path, output, said):
+  with pytest.raises(UserError, match=said):
+    extraction_job.run(_options(tmp_path / "out", output=output))
+
+
+@pytest.mark.parametrize("name", ["results.json", "states/alabama.csv"])
+def test_files_of_others_stay(tmp_path, name):
+  path = tmp_path / "out" / name
+  path.parent.mkdir(parents=True)
+  path.write_text("mine")
+  first = name.partition("/")[0]
+  with pytest.raises(UserError, match=f"out/{first}: is of no extraction"):
+    extraction_job.run(_options(tmp_path / "out"))
+  assert path.read_text() == "mine"
+  assert len(list((tmp_path / "out").rglob("*"))) == 1 + name.count("/")
 
 
 def test_states_are_those_of_the_maximum_point(folder):

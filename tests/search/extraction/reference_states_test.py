@@ -52,5 +52,6 @@ def test_states_of_something_else_are_refused_unless_it_starts_over(tmp_path):
   lib.ReferenceStates(folder, dict(of="a")).fill("eval", 1, _forward([]))
   with pytest.raises(UserError, match="another maximum point.*--restart"):
     lib.ReferenceStates(folder, dict(of="b"))
+  (tmp_path / "states" / "notes.txt").write_text("mine")
   lib.ReferenceStates(folder, dict(of="b"), restart=True)
-  assert os.listdir(folder) == ["fingerprint.json"]
+  assert sorted(os.listdir(folder)) == ["fingerprint.json", "notes.txt"]
