@@ -126,4 +126,7 @@ def test_an_error_of_the_chief_alone_ends_the_other_too(tmp_path):
   shutil.rmtree(checkpoints, ignore_errors=True)
   checkpoints.write_text("no folder")
   results = [tiny_runs.finish(process, timeout=180) for process in processes]
-  assert all(code in (1, 2) for code, _ in results), results
+  chief, other = (code for code, _ in results)
+  assert chief in (1, 2), results
+  # It hears of the error, or only that the chief is gone.
+  assert other in (1, 2, 75), results
