@@ -103,6 +103,12 @@ class AgoraFolder:
       raise UserError(f"{path}: damaged ({error}): bring it back, or start "
                       "over with --restart") from error
     changed = difference(settings, self.settings)
+    if changed and state == _BEGUN and not glob.glob(
+        os.path.join(glob.escape(self.path), "round-*")):
+      # Refused before it did anything, for what has changed since, may be.
+      self.clear()
+      self.save(_BEGUN)
+      return None
     if changed:
       raise UserError(
           f"{path}: is of other settings: {changed}: undo the change, start "

@@ -145,9 +145,24 @@ def test_what_is_read_is_not_cleared(open_folder):
 
 def test_a_new_folder_is_this_agoras_at_once(open_folder):
   # Or the vocabulary of one that was killed early would serve other rows.
-  assert open_folder({"a": 1}).load() is None
+  first = open_folder({"a": 1})
+  assert first.load() is None
+  os.makedirs(first.file("round-00"))
   assert open_folder({"a": 1}).load() is None
   with pytest.raises(UserError, match="is of other settings: a was 1"):
     open_folder({"a": 2}).load()
   with pytest.raises(UserError, match="--x=.*has not begun its first round"):
     agora_folder.read(open_folder().path, "--x")
+
+
+def test_what_was_refused_before_it_began_is_in_nobodys_way(open_folder):
+  first = open_folder({"helper": "wrong"})
+  assert first.load() is None
+  os.makedirs(first.file("data"))
+  files.write(first.file("data", "vocab.txt"), "of other rows")
+  mended = open_folder({"helper": "right"})
+  assert mended.load() is None
+  assert not os.path.exists(mended.file("data"))
+  os.makedirs(mended.file("round-00", "set-000"))
+  with pytest.raises(UserError, match="helper was 'right' and is 'other'"):
+    open_folder({"helper": "other"}).load()

@@ -110,8 +110,7 @@ def from_indices(indices: tf.Tensor, mask: tf.Tensor) -> TokenSelection:
 
 def cluster_sizes(cluster_ids: tf.Tensor, k: int) -> tf.Tensor:
   """float32[b k]: how many tokens of int32[b n] each slot stands for."""
-  member = cluster_ids[:, tf.newaxis] == tf.range(k)[:, tf.newaxis]
-  return tf.reduce_sum(tf.cast(member, tf.float32), axis=2)  # [b k n] -> [b k]
+  return tf.reduce_sum(tf.cast(_is_member(cluster_ids, k), tf.float32), axis=2)
 
 
 def gather_tokens(x: tf.Tensor, selection: TokenSelection) -> tf.Tensor:
@@ -176,10 +175,26 @@ def merge_tokens(x: tf.Tensor, selection: TokenSelection,
     ids, first = selection.cluster_ids, tf.range(x.shape[1]) == 0
     selection = dataclasses.replace(selection, cluster_ids=tf.where(
         first, 0, tf.where(ids == 0, -1, ids)))
-  weights = _membership(selection, sizes)
-  total = tf.reduce_sum(weights, axis=2, keepdims=True)
-  weights = tf.cast(tf.math.divide_no_nan(weights, total), x.dtype)
-  return tf.matmul(weights, x)
+  ids, k = _cluster_ids(selection), int(selection.indices.shape[1])
+  totals = merge_sizes(selection, sizes)
+  own = tf.ones_like(ids, tf.float32) if sizes is None else tf.cast(
+      sizes, tf.float32)
+  share = tf.cast(tf.math.divide_no_nan(
+      own, _by_cluster(totals, ids)), x.dtype)[:, :, tf.newaxis]  # [b n 1]
+
+  @tf.custom_gradient
+  def means(x):
+    def gradient(upstream):
+      # A token is in one cluster: what comes down to it is gathered, which
+      # needs no product, and no k times n weights kept until then.
+      if sizes is not None:
+        return share * _by_cluster(upstream, ids)
+      each = tf.math.reciprocal_no_nan(totals)[:, :, tf.newaxis]
+      return _by_cluster(upstream * tf.cast(each, x.dtype), ids)
+    member = tf.cast(_is_member(ids, k), x.dtype)
+    return tf.matmul(member * tf.transpose(share, [0, 2, 1]), x), gradient
+
+  return means(x)
 
 
 def merge_sizes(selection: TokenSelection,
@@ -193,7 +208,11 @@ def merge_sizes(selection: TokenSelection,
   Raises:
     ValueError: if the selection has no clusters.
   """
-  return tf.reduce_sum(_membership(selection, sizes), axis=2)
+  member = tf.cast(_is_member(
+      _cluster_ids(selection), int(selection.indices.shape[1])), tf.float32)
+  if sizes is not None:
+    member *= tf.cast(sizes, tf.float32)[:, tf.newaxis]
+  return tf.reduce_sum(member, axis=2)
 
 
 def stands_for(x: tf.Tensor, mask: tf.Tensor,
@@ -259,13 +278,19 @@ def log_sizes(sizes: tf.Tensor) -> tf.Tensor:
       :, tf.newaxis, tf.newaxis]
 
 
-def _membership(selection, sizes):
-  """float32[b k n]: the weight of each token in each cluster."""
+def _is_member(ids, k):
+  """bool[b k n]: which tokens of int32[b n] are in which cluster."""
+  return ids[:, tf.newaxis] == tf.range(k)[:, tf.newaxis]
+
+
+def _by_cluster(values, ids):
+  """What each token's cluster has, [b k ...] -> [b n ...]; 0 for padding."""
+  behind = [[0, 0], [0, 1]] + [[0, 0]] * (len(values.shape) - 2)
+  slots = tf.where(ids < 0, int(values.shape[1]), ids)
+  return tf.gather(tf.pad(values, behind), slots, batch_dims=1)
+
+
+def _cluster_ids(selection):
   if selection.cluster_ids is None:
     raise ValueError("the selection has no clusters to merge")
-  k = int(selection.indices.shape[1])
-  member = tf.cast(selection.cluster_ids[:, tf.newaxis]
-                   == tf.range(k)[:, tf.newaxis], tf.float32)
-  if sizes is None:
-    return member
-  return member * tf.cast(sizes, tf.float32)[:, tf.newaxis]
+  return selection.cluster_ids

@@ -111,6 +111,30 @@ def test_cls_stays_itself_where_asked():
   np.testing.assert_array_equal(kept[:, 1:], means[:, 1:])
 
 
+@pytest.mark.parametrize("keep_first", [False, True])
+@pytest.mark.parametrize("sizes", [None, [[1, 2, 3, 1, 4], [2, 5, 0, 0, 0]]])
+def test_the_gradient_of_means_is_that_of_the_product_they_are(
+    sizes, keep_first):
+  x, selection = _states(), _selection(IDS)
+  sizes = None if sizes is None else tf.constant(sizes, tf.float32)
+  weights = np.zeros((2, 3, 5), np.float32)
+  for row, slot, token in np.ndindex(weights.shape):
+    own = 1.0 if sizes is None else float(sizes[row, token])
+    alone = keep_first and slot == 0
+    if IDS[row][token] == slot and (token == 0 or not alone):
+      weights[row, slot, token] = own
+  weights /= np.maximum(weights.sum(2, keepdims=True), 1e-9)
+  with tf.GradientTape(persistent=True) as tape:
+    tape.watch(x)
+    merged = ts.merge_tokens(x, selection, sizes, keep_first)
+    product = tf.matmul(weights, x)
+    losses = [tf.reduce_sum(y ** 3) for y in (merged, product)]
+  np.testing.assert_allclose(merged, product, rtol=1e-5)
+  found, expected = (tape.gradient(loss, x) for loss in losses)
+  assert np.abs(expected).max() > 1
+  np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
+
+
 def test_merging_twice_is_merging_once():
   x = _states()
   once = _selection(IDS)
