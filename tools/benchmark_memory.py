@@ -52,6 +52,8 @@ def parser() -> argparse.ArgumentParser:
   add("--block_size", type=int, default=64)
   add("--speedup", type=float, default=3.0)
   add("--selection_place", default="post_attention")
+  add("--cluster_means", action="store_true",
+      help="of pyramids, as CLUSTER_MEANS in training")
   add("--steps", type=int, default=3, help="that are measured")
   add("--threads", type=int, default=machine.cores())
   add("--timeout", type=float, default=600.0, help="seconds of a contender")
@@ -67,7 +69,8 @@ def case_of(name: str, n: int, args) -> dict:
       batch_size=max(1, args.tokens // n), modes=list(args.modes),
       **{field: getattr(args, field) for field in (
           "num_layers", "hidden_size", "num_heads", "favor_features",
-          "block_size", "selection_place", "steps", "threads")})
+          "block_size", "selection_place", "cluster_means", "steps",
+          "threads")})
 
 
 def measure(name: str, n: int, args) -> dict:

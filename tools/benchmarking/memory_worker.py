@@ -41,6 +41,8 @@ def _config(case):
     encoder = encoders.PyramidBertEncoderConfig(
         retention_speedup=case["speedup"],
         selection_place=case["selection_place"],
+        merge_tokens=case["cluster_means"],
+        proportional_attention=case["cluster_means"],
         token_schedule_length=case["seq_length"], **sizes)
   else:
     encoder = encoders.FastBertEncoderConfig(**sizes)
