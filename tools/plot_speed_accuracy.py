@@ -52,6 +52,7 @@ def main(argv):
 
 def _plot(argv):
   from official_style.errors import UserError
+  from official_style.reporting.visible_text import visible
   if len(argv) != 2:
     raise UserError("give one file of points, as points.json")
   found = draw(argv[1], _OUTPUT.value, _BASELINE.value)
@@ -60,7 +61,7 @@ def _plot(argv):
       for group in found.front())
   print(f"{_OUTPUT.value}: {len(found.groups)} points of "
         f"{len(found.methods)} methods; nothing is faster and as good as "
-        f"{front}")
+        f"{front} ({visible(found.direction)})")
 
 
 if __name__ == "__main__":

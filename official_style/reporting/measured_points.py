@@ -15,6 +15,7 @@ A file holds a list, or an object with a list named `points`, of objects with
 import dataclasses
 import json
 import math
+import re
 from typing import Optional, Sequence
 
 import numpy as np
@@ -23,7 +24,10 @@ from official_style.errors import UserError
 
 TIMES = {"latency_ms": "latency of a row, ms",
          "time_ratio": "time, relative to the dense model (1)"}
-_LOWER_IS_BETTER = ("loss", "mean_error", "perplexity", "error", "mlm_loss")
+# A metric that has one of these words in its name, as eval_loss, goes down.
+_LOWER_IS_BETTER = frozenset((
+    "loss", "losses", "error", "errors", "kl", "entropy", "divergence",
+    "perplexity", "cost", "mae", "mse", "rmse"))
 _MAX_BYTES = 16 << 20
 
 
@@ -61,6 +65,12 @@ class Measurements:
   metric: str
   time_name: str
   lower_is_better: bool
+
+  @property
+  def direction(self) -> str:
+    """Which values are good, for a reader to check."""
+    way = "lower" if self.lower_is_better else "higher"
+    return f"{way} {self.metric} is better"
 
   @property
   def methods(self) -> list[str]:
@@ -140,7 +150,12 @@ def measurements(value, source: str) -> Measurements:
   order = list(dict.fromkeys(group.method for group in groups))
   groups.sort(key=lambda g: (order.index(g.method), g.time))
   return Measurements(tuple(groups), metric, time_name,
-                      metric.lower() in _LOWER_IS_BETTER)
+                      _goes_down(metric))
+
+
+def _goes_down(metric: str) -> bool:
+  return not _LOWER_IS_BETTER.isdisjoint(
+      re.split("[^a-z]+", metric.lower()))
 
 
 def _group(method, budget, pairs: Sequence) -> Group:

@@ -48,6 +48,20 @@ def test_the_front_is_what_nothing_beats(metric, best):
   assert [(g.time, g.quality) for g in found.front()] == best
 
 
+@pytest.mark.parametrize("metric, goes_down", [
+    ("kl", True), ("eval_loss", True), ("cross_entropy", True),
+    ("states_error", True), ("Mean-Error", True), ("cost_share", True),
+    ("accuracy", False), ("pearson_spearman", False), ("inkling", False),
+    ("glossary_f1", False)])
+def test_a_word_of_the_metrics_name_says_which_way_is_better(
+    metric, goes_down):
+  found = _read([_point("a", 1.0, 0.5, metric=metric),
+                 _point("b", 2.0, 0.4, metric=metric)])
+  assert len(found.front()) == (2 if goes_down else 1)
+  assert found.direction == (
+      f"{'lower' if goes_down else 'higher'} {metric} is better")
+
+
 @pytest.mark.parametrize("points, said", [
     ([], "give a list of points"), ({"rows": []}, "give a list of points"),
     ([3], "point 1: an object"),
@@ -133,7 +147,8 @@ class TestPictures:
         [_point("dense", 40.0, 0.9), _point("slow", 50.0, 0.8)]))
     assert tiny_runs.run_absl_tool(
         "plot_speed_accuracy", str(path), f"--output={output}") == 0
-    assert "as good as dense" in capsys.readouterr().out
+    assert "as good as dense (higher accuracy is better)" in (
+        capsys.readouterr().out)
     assert output.read_bytes().startswith(b"\x89PNG")
     assert tiny_runs.run_absl_tool(
         "plot_speed_accuracy", str(path),
