@@ -37,7 +37,7 @@ class Group:
 
   Attributes:
     method: their name.
-    budget: as it is written; None where there is none.
+    budget: as text; None where there is none.
     seeds: how many points.
     time, time_spread: mean and standard deviation, which of one is 0.
     quality, quality_spread: the same.
@@ -135,13 +135,13 @@ def measurements(value, source: str) -> Measurements:
                       "one file for each")
     method = _text(point, "method", where)
     budget = point.get("budget")
-    budget = None if budget is None else str(budget)
+    budget = None if budget is None else _written(budget)
     seed = point.get("seed")
     key = (method, budget, number if seed is None and budget is None else None)
     if seed is not None and seen.setdefault(
-        (method, budget, str(seed)), number) != number:
+        (method, budget, _written(seed)), number) != number:
       raise UserError(f"{where}: seed {seed} of {method} is there already, as "
-                      f"point {seen[method, budget, str(seed)]}")
+                      f"point {seen[method, budget, _written(seed)]}")
     found.setdefault(key, []).append(
         (_number(point, name, where, positive=True),
          _number(point, "quality", where)))
@@ -179,6 +179,13 @@ def _text(point, name, where, default=None) -> str:
   if not isinstance(value, str) or not value.strip():
     raise UserError(f"{where}: {name} must be a word, got {value!r:.40}")
   return value.strip()
+
+
+def _written(value) -> str:
+  """Equal numbers in the same way: 2.0 as 2."""
+  if isinstance(value, float) and value.is_integer():
+    value = int(value)
+  return str(value)
 
 
 def _number(point, name, where, positive=False) -> float:

@@ -31,6 +31,15 @@ def test_seeds_are_taken_together():
   assert (group.time, group.time_spread) == (10.0, 1.0)
 
 
+def test_equal_numbers_are_one_budget_and_one_seed():
+  found = _read([_point(seed=i, budget=b) for i, b in enumerate(
+      [2, 2.0, "2", 2.5, 1234567, 1234568])])
+  assert [(g.budget, g.seeds) for g in found.groups] == [
+      ("2", 3), ("2.5", 1), ("1234567", 1), ("1234568", 1)]
+  with pytest.raises(UserError, match="point 2: seed 1.0 of coreset is there"):
+    _read([_point(seed=1), _point(seed=1.0)])
+
+
 def test_points_without_seed_and_budget_stay_apart():
   found = _read([_point(latency=t) for t in (12.0, 8.0)])
   assert [group.time for group in found.groups] == [8.0, 12.0]
