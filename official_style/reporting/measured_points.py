@@ -129,10 +129,11 @@ def measurements(value, source: str) -> Measurements:
     if name != time_name:
       raise UserError(f"{where}: has {name}, others {time_name}: measure all "
                       "in the same way")
-    metric = metric or _text(point, "metric", where, "quality")
-    if _text(point, "metric", where, "quality") != metric:
-      raise UserError(f"{where}: metric {point['metric']}, others {metric}: "
-                      "one file for each")
+    own_metric = _text(point, "metric", where, "quality")
+    metric = metric or own_metric
+    if own_metric != metric:
+      raise UserError(f"{where}: metric {point.get('metric', 'not given')}, "
+                      f"others {metric}: one file for each")
     method = _text(point, "method", where)
     budget = point.get("budget")
     budget = None if budget is None else _written(budget)
@@ -189,10 +190,14 @@ def _written(value) -> str:
 
 
 def _number(point, name, where, positive=False) -> float:
-  value = point.get(name)
-  if isinstance(value, bool) or not isinstance(value, (int, float)) or (
-      not math.isfinite(value)) or (positive and value <= 0):
+  value, number = point.get(name), math.nan
+  if isinstance(value, (int, float)) and not isinstance(value, bool):
+    try:
+      number = float(value)
+    except OverflowError:  # A whole number that no float holds.
+      pass
+  if not math.isfinite(number) or (positive and number <= 0):
     raise UserError(f"{where}: {name} must be a "
                     f"{'positive ' if positive else ''}number, got "
                     f"{value!r:.40}")
-  return float(value)
+  return number

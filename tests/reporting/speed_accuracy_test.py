@@ -79,6 +79,8 @@ def test_a_word_of_the_metrics_name_says_which_way_is_better(
     ([_point(latency=0.0)], "must be a positive number"),
     ([_point(quality=float("nan"))], "quality must be a number"),
     ([_point(quality=True)], "quality must be a number"),
+    ([_point(), _point(quality=10**400)],
+     "point 2: quality must be a number, got 10000"),
     ([_point(method="")], "method must be a word"),
     ([dict(method="a", quality=1)], "give one of latency_ms, time_ratio; it "
      "has none"),
@@ -86,6 +88,8 @@ def test_a_word_of_the_metrics_name_says_which_way_is_better(
     ([_point(), dict(method="a", quality=1, time_ratio=1,
                      metric="accuracy")], "point 2: has time_ratio, others"),
     ([_point(), _point(metric="f1")], "point 2: metric f1, others accuracy"),
+    ([_point(), dict(method="a", quality=1, latency_ms=1)],
+     "point 2: metric not given, others accuracy"),
     ([_point(seed=1), _point(seed=1)], "point 2: seed 1 of coreset is there")])
 def test_what_is_no_point_is_named(points, said):
   with pytest.raises(UserError) as error:
