@@ -34,6 +34,9 @@ def _report(argv):
   from official_style.reporting import results_page
   if len(argv) != 2:
     raise UserError("give one folder of results")
+  if not _OUTPUT.value.lower().endswith((".html", ".htm")):
+    # Nor can it be one of the files that are shown.
+    raise UserError(f"--output={_OUTPUT.value}: must end in .html or .htm")
   page = results_page.text_of(argv[1], _BASELINE.value)
   try:
     files.write(_OUTPUT.value, page)

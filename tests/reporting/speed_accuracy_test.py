@@ -188,6 +188,17 @@ class TestResultsPage:
       assert said in page
     assert "other.bin" not in page
 
+  def test_the_command_replaces_none_of_the_files_it_shows(
+      self, tmp_path, capsys):
+    file, page = tmp_path / "d.json", tmp_path / "d.html"
+    file.write_text("{}")
+    for output, code in ((file, 2), (page, 0)):
+      assert tiny_runs.run_absl_tool(
+          "report_results", str(tmp_path), f"--output={output}") == code
+    assert "d.json: must end in .html or .htm" in capsys.readouterr().err
+    assert file.read_text() == "{}"
+    assert page.read_text().startswith("<!")
+
   @pytest.mark.parametrize("name, content, said", [
       ("a.json", b"{", "no JSON"), ("a.png", b"GIF", "is no PNG"),
       ("a.bin", b"", "holds no .png")])
