@@ -1,6 +1,7 @@
 """The tables and plots of a folder of results, as one HTML file."""
 
 import csv
+import io
 import json
 import os
 
@@ -52,7 +53,10 @@ def _part(path, baseline) -> str:
     return html_page.picture(content, os.path.basename(path))
   text = content.decode("utf-8", "replace")
   if ending in _TABLES:
-    rows = list(csv.reader(text.splitlines(), delimiter=_TABLES[ending]))
+    # The limit is global to the process; a field may be the whole file.
+    csv.field_size_limit(_MAX_BYTES)
+    rows = list(csv.reader(
+        io.StringIO(text, newline=""), delimiter=_TABLES[ending]))
     return _table(rows[0], rows[1:]) if rows else _text("")
   if ending == ".json":
     return _json(path, text, baseline)

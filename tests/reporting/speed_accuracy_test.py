@@ -199,6 +199,12 @@ class TestResultsPage:
     assert file.read_text() == "{}"
     assert page.read_text().startswith("<!")
 
+  def test_fields_may_be_long_and_have_several_lines(self, tmp_path):
+    (tmp_path / "t.csv").write_bytes(
+        b'a,b\r\n"one\ntwo\r\nthree",' + b"x" * 200_000 + b"\r\n")
+    page = results_page.text_of(str(tmp_path))
+    assert "one two  three" in page and "x" * 200_000 in page
+
   @pytest.mark.parametrize("name, content, said", [
       ("a.json", b"{", "no JSON"), ("a.png", b"GIF", "is no PNG"),
       ("a.bin", b"", "holds no .png")])
