@@ -8,6 +8,12 @@ import html
 import unicodedata
 
 _UNSEEN = "\N{REPLACEMENT CHARACTER}"
+# Vowels and final consonants of Hangul, which terminals draw into the leading
+# consonant before them.
+_JAMO = (range(0x1160, 0x1200), range(0xd7b0, 0xd800))
+# On one letter; no script needs more, and text that has thousands is made to
+# flood the screen.
+_MOST_MARKS = 8
 
 
 def visible(text: str) -> str:
@@ -34,8 +40,25 @@ def width(text: str) -> int:
   if text.isascii():
     return len(text)
   return sum(
-      0 if unicodedata.category(c) in ("Mn", "Me") else
+      0 if _is_mark(c) else
       2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
+
+
+def _is_mark(character: str) -> bool:
+  """Whether it is drawn into the column of what stands before it."""
+  return unicodedata.category(character) in ("Mn", "Me") or any(
+      ord(character) in block for block in _JAMO)
+
+
+def _with_few_marks(text: str) -> str:
+  if text.isascii():
+    return text
+  kept, marks = [], 0
+  for character in text:
+    marks = marks + 1 if _is_mark(character) else 0
+    if marks <= _MOST_MARKS:
+      kept.append(character)
+  return "".join(kept)
 
 
 def padded(text: str, columns: int) -> str:
@@ -45,17 +68,21 @@ def padded(text: str, columns: int) -> str:
 
 def without_middle(text: str, columns: int) -> str:
   """As `shortened`, for names whose ends tell them apart."""
+  text = _with_few_marks(text)
   if width(text) <= columns:
     return text
   tail, used = len(text), 0
   while used + width(text[tail - 1]) <= (columns - 3) // 2:
     tail -= 1
     used += width(text[tail])
+  while tail < len(text) and _is_mark(text[tail]):
+    tail += 1  # Its letter had no room.
   return shortened(text, columns - used) + text[tail:]
 
 
 def shortened(text: str, columns: int) -> str:
-  """Visible text of at most so many columns."""
+  """Visible text of at most so many columns, and a few marks on each letter."""
+  text = _with_few_marks(text)
   if width(text) <= columns:
     return text
   used, end = 0, 0
