@@ -18,6 +18,7 @@ from typing import Optional, Sequence
 
 from official_style import command_end
 from official_style.errors import TryAgain
+from official_style.errors import UserError
 
 # Seconds for the others to notice that a worker is gone, or to save.
 _PATIENCE = 60.0
@@ -67,6 +68,9 @@ class LocalWorkers:
 
     Returns:
       0, or the exit code of the worker that failed first.
+
+    Raises:
+      UserError: if there are more workers than this machine can start.
     """
     former = {number: signal.signal(number, self._stop)
               for number in (signal.SIGTERM, signal.SIGINT)}
@@ -109,6 +113,14 @@ class LocalWorkers:
                 f"checkpoint (failure {failures} of {self._max_restarts})")
 
   def _start(self):
+    try:
+      self._start_all()
+    except OSError as error:  # Ports, open files or processes run out.
+      raise UserError(
+          f"--num_workers={self._num_workers}: so many can't be started here "
+          f"({error.strerror}): give a lower number") from error
+
+  def _start_all(self):
     self._processes, self._readers = [], []
     for i, environment in enumerate(environments(self._num_workers)):
       process = subprocess.Popen(

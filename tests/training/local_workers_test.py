@@ -1,7 +1,9 @@
 """Workers of one machine are started again together."""
 
+import itertools
 import json
 import os
+import resource
 import signal
 import sys
 import textwrap
@@ -10,6 +12,7 @@ import time
 
 import pytest
 
+from official_style.errors import UserError
 from official_style.training import local_workers as lib
 from tests.reference import tiny_runs
 
@@ -104,6 +107,31 @@ def test_a_request_to_stop_reaches_all_and_nothing_starts_again(tmp_path):
   assert _workers(tmp_path, program).run() == 75
   assert _starts(tmp_path) == [1, 1]
   assert all((tmp_path / f"told-{i}").exists() for i in (0, 1))
+
+
+@pytest.fixture(name="few_files")
+def _few_files():
+  """Ten more files can be opened, as under `ulimit -n`."""
+  limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+  used = set(map(int, os.listdir("/proc/self/fd")))
+  free = (n for n in itertools.count() if n not in used)
+  resource.setrlimit(resource.RLIMIT_NOFILE, (
+      # One of those in use was the listing itself.
+      next(itertools.islice(free, 9, None)), limits[1]))
+  yield
+  resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+
+
+# What runs out: ports, or pipes to those that have started.
+@pytest.mark.parametrize("number, started", [(100, False), (8, True)])
+def test_more_than_can_be_started_is_told_and_none_is_left(
+    few_files, number, started):
+  workers = lib.LocalWorkers(
+      [sys.executable, "-c", "import time; time.sleep(100)"], number)
+  with pytest.raises(UserError, match=f"--num_workers={number}: so many"):
+    workers.run()
+  assert bool(workers._processes) is started
+  assert all(p.poll() is not None for p in workers._processes)
 
 
 @pytest.mark.parametrize("arguments,names", [
