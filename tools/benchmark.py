@@ -99,9 +99,9 @@ def all_cases(args) -> list[cases.Case]:
   Raises:
     UserError: if flags contradict each other.
   """
-  if args.rounds < 1 or args.warm_up < 2 or args.threads < 1:
-    raise UserError("--rounds and --threads must be at least 1, and --warm_up "
-                    "at least 2")
+  machine.check_threads(args.threads)
+  if args.rounds < 1 or args.warm_up < 2:
+    raise UserError("--rounds must be at least 1, and --warm_up at least 2")
   batch_sizes = args.batch_size or tuple(
       max(1, _POSITIONS // n) for n in args.seq_length)
   shapes = list(zip(args.seq_length,

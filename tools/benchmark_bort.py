@@ -73,12 +73,11 @@ def contender(args, name: str, speedup=None):
 def main(argv=None) -> int:
   argv = sys.argv[1:] if argv is None else argv
   args = classifiers.parse(parser(), argv)
-  classifiers.time_all(
+  return classifiers.time_all(
       lambda: [contender(args, name) for name in _EXPERIMENTS] + [
           contender(args, "Bort", speedup) for speedup in args.speedups],
       "a head of two labels", args,
       ["tools/benchmark_bort.py", *argv])
-  return 0
 
 
 if __name__ == "__main__":

@@ -133,6 +133,7 @@ def main(argv=None) -> int:
   tensorflow_environment.prepare()
   measured = []
   try:
+    machine.check_threads(args.threads)
     for n in args.seq_lengths:
       entries = [measure(name, n, args) for name in args.contenders]
       measured.append(dict(seq_length=n, contenders=entries))

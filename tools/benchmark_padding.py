@@ -23,6 +23,7 @@ from benchmarking import in_turns  # noqa: E402
 from benchmarking import machine  # noqa: E402
 from benchmarking import report  # noqa: E402
 
+from official_style import command_end  # noqa: E402
 from official_style import tensorflow_environment  # noqa: E402
 from official_style import tool_flags  # noqa: E402
 
@@ -94,9 +95,7 @@ def line(case: dict) -> str:
           f"{ratio['median']:9.2f}{ratio['min']:7.2f}{ratio['max']:7.2f}")
 
 
-def main(argv=None) -> int:
-  argv = sys.argv[1:] if argv is None else argv
-  args = parser().parse_args(argv)
+def _measure_all(args, argv):
   tensorflow_environment.prepare()
   in_turns.pin(args.threads)
   cases = []
@@ -111,7 +110,13 @@ def main(argv=None) -> int:
       layers=args.layers, rounds=args.rounds,
       settings=tensorflow_environment.settings(), cases=cases))
   print(f"written to {args.output}")
-  return 0
+
+
+def main(argv=None) -> int:
+  argv = sys.argv[1:] if argv is None else argv
+  args = parser().parse_args(argv)
+  return command_end.exit_code(
+      lambda: _measure_all(args, argv), resumes=False)
 
 
 if __name__ == "__main__":

@@ -73,13 +73,12 @@ def _encoder_config(args, speedup, selector):
 def main(argv=None) -> int:
   argv = sys.argv[1:] if argv is None else argv
   args = classifiers.parse(parser(), argv)
-  classifiers.time_all(
+  return classifiers.time_all(
       lambda: [contender(args)] + [
           contender(args, speedup, selector)
           for selector in args.selectors for speedup in args.speedups],
       f"{args.model} blocks, {args.num_layers} layers", args,
       ["tools/benchmark_pyramid.py", *argv])
-  return 0
 
 
 if __name__ == "__main__":

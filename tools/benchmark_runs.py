@@ -188,6 +188,8 @@ def points(case: dict) -> list[dict]:
 
 
 def _measure_all(args, argv):
+  tensorflow_environment.prepare()
+  in_turns.pin(args.threads)
   contenders = _contenders(args)
   rows, inputs = _rows(contenders[0].run, args)
   qualities, cases = _qualities(contenders, rows), []
@@ -205,8 +207,6 @@ def _measure_all(args, argv):
 def main(argv=None) -> int:
   argv = sys.argv[1:] if argv is None else argv
   args = parser().parse_args(argv)
-  tensorflow_environment.prepare()
-  in_turns.pin(args.threads)
   return command_end.exit_code(
       lambda: _measure_all(args, argv), resumes=False)
 

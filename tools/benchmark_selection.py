@@ -22,6 +22,7 @@ from benchmarking import in_turns  # noqa: E402
 from benchmarking import machine  # noqa: E402
 from benchmarking import report  # noqa: E402
 
+from official_style import command_end  # noqa: E402
 from official_style import tensorflow_environment  # noqa: E402
 from official_style import tool_flags  # noqa: E402
 
@@ -132,13 +133,7 @@ def table(case: dict) -> str:
   return "\n".join(lines)
 
 
-def main(argv=None) -> int:
-  argv = sys.argv[1:] if argv is None else argv
-  flags = parser()
-  args = flags.parse_args(argv)
-  for name in args.methods:
-    if name not in METHODS:
-      flags.error(f"--methods: {name!r}: choose of {', '.join(METHODS)}")
+def _measure_all(args, argv):
   tensorflow_environment.prepare()
   in_turns.pin(args.threads)
   cases = []
@@ -152,7 +147,17 @@ def main(argv=None) -> int:
       num_attention_heads=_HEADS, rounds=args.rounds,
       settings=tensorflow_environment.settings(), cases=cases))
   print(f"written to {args.output}")
-  return 0
+
+
+def main(argv=None) -> int:
+  argv = sys.argv[1:] if argv is None else argv
+  flags = parser()
+  args = flags.parse_args(argv)
+  for name in args.methods:
+    if name not in METHODS:
+      flags.error(f"--methods: {name!r}: choose of {', '.join(METHODS)}")
+  return command_end.exit_code(
+      lambda: _measure_all(args, argv), resumes=False)
 
 
 if __name__ == "__main__":

@@ -98,6 +98,7 @@ def main(command_line=None) -> int:
       batch_size=args.batch_size, seq_length=args.seq_length,
       dropout=args.dropout, precision=args.precision)
   try:
+    machine.check_threads(args.threads)
     profiles = {name: profile(name, case, args)
                 for name in args.contenders.split(",")}
   except UserError as error:

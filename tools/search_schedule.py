@@ -18,12 +18,12 @@ _ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 if _ROOT not in sys.path:
   sys.path.insert(0, _ROOT)
 
+from benchmarking import in_turns  # noqa: E402
 from benchmarking import machine  # noqa: E402
 
 from official_style import command_end  # noqa: E402
 from official_style import tensorflow_environment  # noqa: E402
 from official_style import tool_flags  # noqa: E402
-from official_style.errors import UserError  # noqa: E402
 
 _BOOLEANS = dict(true=True, false=False)
 
@@ -79,20 +79,6 @@ def _boolean(text):
   return _BOOLEANS[text]
 
 
-def _check_threads(threads):
-  if not 1 <= threads <= machine.cores():
-    raise UserError(f"--threads={threads}: from 1 to the {machine.cores()} "
-                    "cores this process may use")
-
-
-def _pin(threads):
-  """This process to as many cores, before TensorFlow makes its pool."""
-  os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
-  import tensorflow as tf
-  tf.config.threading.set_intra_op_parallelism_threads(threads)
-  tf.config.threading.set_inter_op_parallelism_threads(1)
-
-
 def _quiet_tensorflow():
   """Errors only: a graph for each point of the table is what is wanted."""
   import tensorflow as tf
@@ -129,8 +115,7 @@ def options_of(args, argv):
 
 def _work(args, argv):
   tensorflow_environment.prepare()
-  _check_threads(args.threads)
-  _pin(args.threads)
+  in_turns.pin(args.threads)
   _quiet_tensorflow()
   from official_style.search import search_job
   print(search_job.run(options_of(args, argv)))

@@ -22,9 +22,11 @@ SIZES = dict(NUM_LAYERS=4)
 @pytest.fixture(scope="module")
 def tool():
   module = tiny_runs.tool("search_schedule")
-  # TensorFlow of this process is at work, with the threads it has.
-  module._pin = module._quiet_tensorflow = lambda *args: None
-  return module
+  with pytest.MonkeyPatch.context() as patch:
+    # TensorFlow of this process is at work, with the threads it has.
+    patch.setattr(module.in_turns, "pin", module.machine.check_threads)
+    patch.setattr(module, "_quiet_tensorflow", lambda: None)
+    yield module
 
 
 @pytest.fixture(scope="module")

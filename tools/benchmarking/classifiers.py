@@ -12,6 +12,7 @@ from benchmarking import flag_types
 from benchmarking import in_turns
 from benchmarking import machine
 from benchmarking import report
+from official_style import command_end
 from official_style import tensorflow_environment
 from official_style.data.encoded_rows import INPUTS
 
@@ -242,7 +243,7 @@ def table(case: dict, title: str, args) -> str:
 
 
 def time_all(make: Callable[[], Sequence[Classifier]], title: str, args,
-             command: Sequence[str]):
+             command: Sequence[str]) -> int:
   """Prints a table for each mode and batch size, and writes all of them.
 
   Args:
@@ -250,7 +251,15 @@ def time_all(make: Callable[[], Sequence[Classifier]], title: str, args,
     title: what they have in common.
     args: of `add_flags`.
     command: what was called, for the file.
+
+  Returns:
+    The exit code.
   """
+  return command_end.exit_code(
+      lambda: _time_all(make, title, args, command), resumes=False)
+
+
+def _time_all(make, title, args, command):
   tensorflow_environment.prepare()
   in_turns.pin(args.threads)
   measured = []

@@ -7,11 +7,19 @@ are ratios within a round.
 import os
 import time
 
+from benchmarking import machine
 from benchmarking import time_left
 
 
 def pin(threads: int):
-  """Holds this process to as many cores as TensorFlow has threads."""
+  """Holds this process to as many cores as TensorFlow has threads.
+
+  Before TensorFlow makes its pool.
+
+  Raises:
+    UserError: if there are not so many.
+  """
+  machine.check_threads(threads)
   os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
   import tensorflow as tf
   tf.config.threading.set_intra_op_parallelism_threads(threads)

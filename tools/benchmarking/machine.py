@@ -9,6 +9,8 @@ import subprocess
 import time
 from typing import Sequence
 
+from official_style.errors import UserError
+
 _PACKAGES = ("tensorflow", "tf-keras", "tf-models-official", "torch",
              "transformers", "numpy", "onnxruntime")
 # What a processor multiplies bfloat16 with.
@@ -32,6 +34,17 @@ def _field(path, name):
 def cores() -> int:
   """Cores this process may use."""
   return len(os.sched_getaffinity(0))
+
+
+def check_threads(threads: int):
+  """Refuses threads that would share a core: what is written would be wrong.
+
+  Raises:
+    UserError: naming the flag.
+  """
+  if not 1 <= threads <= cores():
+    raise UserError(f"--threads={threads}: from 1 to the {cores()} cores this "
+                    "process may use")
 
 
 def processor_flags() -> list[str]:
