@@ -5,6 +5,8 @@ import hashlib
 import os
 import shutil
 
+from official_style.errors import UserError
+
 
 def write(path: str, content: str | bytes):
   """Writes a file, which appears under its name when it is whole.
@@ -14,7 +16,7 @@ def write(path: str, content: str | bytes):
   """
   if isinstance(content, str):
     content = content.encode("utf-8")
-  unfinished = f"{path}.tmp-{os.getpid()}"
+  unfinished = _unfinished(path)
   try:
     with open(unfinished, "wb") as f:
       f.write(content)
@@ -25,6 +27,32 @@ def write(path: str, content: str | bytes):
     if os.path.exists(unfinished):
       os.remove(unfinished)
     raise
+
+
+def check_writable(path: str, flag: str = "--output"):
+  """Tries whether `write` could write a file, and leaves nothing behind.
+
+  Raises:
+    UserError: naming the flag.
+  """
+  folder = os.path.dirname(os.path.abspath(path))
+  if not path:
+    raise UserError(f"{flag}: is empty: give a file")
+  if os.path.isdir(path):
+    raise UserError(f"{flag}={path}: is a folder: give a file")
+  if not os.path.isdir(folder):
+    raise UserError(f"{flag}={path}: there is no folder {folder}: make it, or "
+                    "choose another")
+  try:
+    with open(_unfinished(path), "wb"):
+      os.remove(_unfinished(path))
+  except OSError as error:
+    raise UserError(f"{flag}={path}: can't be written ({error.strerror}): "
+                    "choose another") from error
+
+
+def _unfinished(path):
+  return f"{path}.tmp-{os.getpid()}"
 
 
 def remove_leftovers(path: str):

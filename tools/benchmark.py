@@ -26,6 +26,7 @@ from benchmarking import machine  # noqa: E402
 from benchmarking import report  # noqa: E402
 from benchmarking import rounds  # noqa: E402
 
+from official_style import files  # noqa: E402
 from official_style import tool_flags  # noqa: E402
 from official_style.errors import UserError  # noqa: E402
 
@@ -157,6 +158,7 @@ def check_parity(entries):
 
 def run(args) -> dict:
   """Measures all cases, printing their tables; what goes into the JSON file."""
+  files.check_writable(args.output)
   plan = rounds.Plan(args.threads, args.rounds, args.round_seconds,
                      args.warm_up, args.timeout, args.quiet_wait)
   content = dict(

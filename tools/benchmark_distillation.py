@@ -8,7 +8,6 @@ ratio to a step without a teacher, and the size of the cache.
 """
 
 import argparse
-import json
 import os
 import shutil
 import statistics
@@ -21,9 +20,11 @@ if _ROOT not in sys.path:
 
 from benchmarking import in_turns  # noqa: E402
 from benchmarking import machine  # noqa: E402
+from benchmarking import report  # noqa: E402
 from benchmarking import training_steps  # noqa: E402
 
 from official_style import command_end  # noqa: E402
+from official_style import files  # noqa: E402
 from official_style import tensorflow_environment  # noqa: E402
 from official_style import tool_flags  # noqa: E402
 
@@ -63,6 +64,8 @@ def _config(args, **gin):
 
 
 def _measure(args):
+  if args.output:
+    files.check_writable(args.output)
   tensorflow_environment.prepare()
   in_turns.pin(args.threads)
   from official_style import experiment_configs  # noqa: F401, registers
@@ -93,12 +96,10 @@ def _measure(args):
     print(f"{name:22} {1e3 * statistics.median(times):8.2f} ms a step  "
           f"{ratio:.2f}")
   if args.output:
-    with open(args.output, "w", encoding="utf-8") as f:
-      json.dump(dict(
-          settings=vars(args), machine=machine.describe(),
-          versions=machine.versions(), revision=machine.revision(_ROOT),
-          cache=said[-1], seconds=measured), f, indent=1)
-      f.write("\n")
+    report.write(args.output, dict(
+        settings=vars(args), machine=machine.describe(),
+        versions=machine.versions(), revision=machine.revision(_ROOT),
+        cache=said[-1], seconds=measured))
 
 
 def main(argv=None) -> int:

@@ -25,6 +25,7 @@ from benchmarking import machine  # noqa: E402
 from benchmarking import report  # noqa: E402
 from benchmarking import worker_process  # noqa: E402
 
+from official_style import files  # noqa: E402
 from official_style import tensorflow_environment  # noqa: E402
 from official_style import tool_flags  # noqa: E402
 from official_style.errors import UserError  # noqa: E402
@@ -134,6 +135,7 @@ def main(argv=None) -> int:
   measured = []
   try:
     machine.check_threads(args.threads)
+    files.check_writable(args.output)
     for n in args.seq_lengths:
       entries = [measure(name, n, args) for name in args.contenders]
       measured.append(dict(seq_length=n, contenders=entries))

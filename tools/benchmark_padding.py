@@ -24,6 +24,7 @@ from benchmarking import machine  # noqa: E402
 from benchmarking import report  # noqa: E402
 
 from official_style import command_end  # noqa: E402
+from official_style import files  # noqa: E402
 from official_style import tensorflow_environment  # noqa: E402
 from official_style import tool_flags  # noqa: E402
 
@@ -96,6 +97,7 @@ def line(case: dict) -> str:
 
 
 def _measure_all(args, argv):
+  files.check_writable(args.output)
   tensorflow_environment.prepare()
   in_turns.pin(args.threads)
   cases = []

@@ -38,6 +38,7 @@ from benchmarking import run_contender  # noqa: E402
 from benchmarking import time_left  # noqa: E402
 
 from official_style import command_end  # noqa: E402
+from official_style import files  # noqa: E402
 from official_style import tensorflow_environment  # noqa: E402
 from official_style import tool_flags  # noqa: E402
 
@@ -188,6 +189,7 @@ def points(case: dict) -> list[dict]:
 
 
 def _measure_all(args, argv):
+  files.check_writable(args.output)
   tensorflow_environment.prepare()
   in_turns.pin(args.threads)
   contenders = _contenders(args)

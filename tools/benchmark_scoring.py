@@ -27,7 +27,9 @@ if _ROOT not in sys.path:
   sys.path.insert(0, _ROOT)
 
 from benchmarking import machine  # noqa: E402
+from benchmarking import report  # noqa: E402
 
+from official_style import command_end  # noqa: E402
 from official_style import files  # noqa: E402
 from official_style import tool_flags  # noqa: E402
 from official_style.serving.scoring import input_file  # noqa: E402
@@ -178,8 +180,9 @@ def _ratios(found) -> dict:
   return dict(median=middle, ratios=ratios)
 
 
-def main(argv=None) -> int:
-  args = parser().parse_args(sys.argv[1:] if argv is None else argv)
+def _compare(args):
+  if args.output:
+    files.check_writable(args.output)
   args.model = os.path.abspath(scored_export.newest(args.model))
   work = os.path.abspath(args.work)
   os.makedirs(work, exist_ok=True)
@@ -202,8 +205,12 @@ def main(argv=None) -> int:
   for name, value in found["facts"].items():
     print(f"{name}: {value}")
   if args.output:
-    files.write(args.output, json.dumps(found, indent=1) + "\n")
-  return 0
+    report.write(args.output, found)
+
+
+def main(argv=None) -> int:
+  args = parser().parse_args(sys.argv[1:] if argv is None else argv)
+  return command_end.exit_code(lambda: _compare(args), resumes=False)
 
 
 if __name__ == "__main__":

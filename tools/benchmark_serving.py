@@ -11,7 +11,6 @@ process, and what memory it held. --grpc and --rest ask servers that run
 already instead, as the proxy of tools/deploy.
 """
 
-import json
 import os
 import re
 import signal
@@ -125,11 +124,14 @@ def _questions(version):
 
 def _benchmark() -> int:
   from benchmarking import machine
+  from benchmarking import report
   from benchmarking import serving_load
 
   from official_style import files
   from official_style.errors import UserError
   from official_style.serving.local_server import loaded_version
+  if _OUTPUT.value:
+    files.check_writable(_OUTPUT.value)
   name = _NAME.value or os.path.basename(os.path.abspath(_PATH.value))
   given = {key: flag.value for key, flag in (("grpc", _GRPC), ("rest", _REST))
            if flag.value}
@@ -156,15 +158,14 @@ def _benchmark() -> int:
           f"{facts['exit_code']}, {facts['bytes_at_start'] / 2**20:.0f} MiB at "
           f"the start, {facts['bytes_at_end'] / 2**20:.0f} at the end")
   if _OUTPUT.value:
-    files.write(_OUTPUT.value, json.dumps(dict(
+    report.write(_OUTPUT.value, dict(
         settings=dict(
             clients=_CLIENTS.value, seconds=_SECONDS.value,
             malformed=_MALFORMED.value, questions=_QUESTIONS.value,
             rows=_ROWS.value, words=_WORDS.value, seed=_SEED.value,
             given=sorted(given)),
         results=rows, server=facts, machine=machine.describe(),
-        versions=machine.versions(), revision=machine.revision(_ROOT)),
-        indent=1) + "\n")
+        versions=machine.versions(), revision=machine.revision(_ROOT)))
   good = serving_load.passed(rows) and (not facts or (
       facts["alive_at_the_end"] and facts["exit_code"] == 0))
   print("passed" if good else "FAILED")

@@ -23,6 +23,7 @@ from benchmarking import machine  # noqa: E402
 from benchmarking import report  # noqa: E402
 from benchmarking import worker_process  # noqa: E402
 
+from official_style import files  # noqa: E402
 from official_style import tool_flags  # noqa: E402
 from official_style.errors import UserError  # noqa: E402
 
@@ -99,6 +100,8 @@ def main(command_line=None) -> int:
       dropout=args.dropout, precision=args.precision)
   try:
     machine.check_threads(args.threads)
+    if args.output:
+      files.check_writable(args.output)
     profiles = {name: profile(name, case, args)
                 for name in args.contenders.split(",")}
   except UserError as error:

@@ -8,6 +8,7 @@ from typing import Any, Mapping, Sequence
 import numpy as np
 import tensorflow as tf
 
+from official_style import files
 from official_style.configs import schedule_file
 from official_style.errors import UserError
 from official_style.modeling.layers import token_selector
@@ -89,12 +90,7 @@ def _check(options: SearchOptions):
       ("batch_size", options.batch_size), ("rounds", options.timing.rounds)):
     if value < 1:
       raise UserError(f"--{name}={value}: must be at least 1")
-  folder = os.path.dirname(os.path.abspath(options.output))
-  if not os.path.isdir(folder):
-    raise UserError(f"--output={options.output}: there is no folder {folder}: "
-                    "make it, or choose another")
-  if os.path.isdir(options.output):
-    raise UserError(f"--output={options.output}: is a folder: give a file")
+  files.check_writable(options.output)
   if os.path.exists(options.output):
     try:
       schedule_file.read(options.output)

@@ -9,14 +9,19 @@ TOOLS = pathlib.Path(__file__).resolve().parents[2] / "tools"
 sys.path.insert(0, str(TOOLS))
 
 import benchmark  # noqa: E402
+import benchmark_distillation  # noqa: E402
 import benchmark_memory  # noqa: E402
 import benchmark_padding  # noqa: E402
 import benchmark_pyramid  # noqa: E402
 import benchmark_runs  # noqa: E402
+import benchmark_scoring  # noqa: E402
 import benchmark_selection  # noqa: E402
 import profile_step  # noqa: E402
 from benchmarking import in_turns  # noqa: E402
 from benchmarking import machine  # noqa: E402
+
+from official_style import files  # noqa: E402
+from tests.reference import tiny_runs  # noqa: E402
 
 
 def test_calls_take_turns_and_warm_up_is_not_counted():
@@ -37,16 +42,55 @@ def test_time_is_that_of_a_piece_of_work(monkeypatch):
   assert seconds["a"] == [4 / 15]
 
 
-@pytest.mark.parametrize("threads", [-1, 0, machine.cores() + 1])
-@pytest.mark.parametrize("tool, flags, code", [
+_EVERY_TOOL = pytest.mark.parametrize("tool, flags, code", [
     (benchmark_runs, ["--run=a=b", "--file=c.tsv"], 2),
     (benchmark_padding, [], 2), (benchmark_selection, [], 2),
     (benchmark_pyramid, [], 2), (benchmark, [], 1),
     (benchmark_memory, [], 1), (profile_step, [], 1)],
-                         ids=lambda x: getattr(x, "__name__", ""))
+                                      ids=lambda x: getattr(x, "__name__", ""))
+
+
+@pytest.mark.parametrize("threads", [-1, 0, machine.cores() + 1])
+@_EVERY_TOOL
 def test_threads_are_no_more_than_there_are_cores(
     tool, flags, code, threads, capsys):
   assert tool.main([*flags, f"--threads={threads}"]) == code
   said = capsys.readouterr().err
   assert f"--threads={threads}: from 1 to the" in said
   assert len(said.splitlines()) == 1
+
+
+@_EVERY_TOOL
+def test_what_cannot_be_written_is_told_before_anything_is_measured(
+    tool, flags, code, tmp_path, capsys):
+  (tmp_path / "file").touch()
+  for output, why in (
+      ("none/x.json", "there is no folder"), ("", "is a folder"),
+      ("file/x.json", "there is no folder"),
+      ("n" * 250, "can't be written (File name too long)")):
+    assert tool.main([*flags, f"--output={tmp_path / output}"]) == code
+    said = capsys.readouterr().err
+    assert f"--output={tmp_path / output}: {why}" in said
+    assert len(said.splitlines()) == 1
+  assert [p.name for p in tmp_path.iterdir()] == ["file"]
+
+
+def test_tools_that_need_not_write_look_too(tmp_path, capsys):
+  output = f"--output={tmp_path / 'none' / 'x.json'}"
+  assert benchmark_distillation.main(
+      ["--teacher=a", f"--work={tmp_path}", output]) == 2
+  assert benchmark_scoring.main(
+      ["--model=a", "--input=b", f"--work={tmp_path}", output]) == 2
+  assert tiny_runs.run_absl_tool(
+      "benchmark_serving", "--model_base_path=a", output) == 2
+  said = capsys.readouterr().err.splitlines()
+  assert len(said) == 3 and all("there is no folder" in line for line in said)
+
+
+def test_what_can_be_written_is_not_touched(tmp_path):
+  path = tmp_path / "x.json"
+  files.check_writable(str(path))
+  assert not list(tmp_path.iterdir())
+  path.write_text("old")
+  files.check_writable(str(path))
+  assert path.read_text() == "old"

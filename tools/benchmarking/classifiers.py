@@ -13,6 +13,7 @@ from benchmarking import in_turns
 from benchmarking import machine
 from benchmarking import report
 from official_style import command_end
+from official_style import files
 from official_style import tensorflow_environment
 from official_style.data.encoded_rows import INPUTS
 
@@ -260,6 +261,7 @@ def time_all(make: Callable[[], Sequence[Classifier]], title: str, args,
 
 
 def _time_all(make, title, args, command):
+  files.check_writable(args.output)
   tensorflow_environment.prepare()
   in_turns.pin(args.threads)
   measured = []
