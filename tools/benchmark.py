@@ -22,6 +22,7 @@ if _ROOT not in sys.path:
 
 from benchmarking import case as cases  # noqa: E402
 from benchmarking import contenders  # noqa: E402
+from benchmarking import flag_types  # noqa: E402
 from benchmarking import machine  # noqa: E402
 from benchmarking import report  # noqa: E402
 from benchmarking import rounds  # noqa: E402
@@ -47,10 +48,6 @@ def _names(allowed):
   return parse
 
 
-def _integers(text):
-  return tuple(int(part) for part in text.split(","))
-
-
 def parser() -> argparse.ArgumentParser:
   flags = tool_flags.ToolFlags(__doc__)
   add = flags.add_argument
@@ -64,10 +61,10 @@ def parser() -> argparse.ArgumentParser:
   add("--precision", type=_names(cases.PRECISIONS), default=("float32",))
   add("--execution", type=_names(cases.EXECUTIONS), default=("graph",))
   add("--model", choices=cases.MODELS, default="base")
-  add("--seq_length", type=_integers, default=(128,))
-  add("--batch_size", type=_integers, default=None,
+  add("--seq_length", type=flag_types.sizes, default=(128,))
+  add("--batch_size", type=flag_types.sizes, default=None,
       help=f"one for each --seq_length; {_POSITIONS} positions by default")
-  add("--num_layers", type=_integers, default=(6,),
+  add("--num_layers", type=flag_types.sizes, default=(6,),
       help="one for each --seq_length, or one for all")
   add("--dropout", type=float, default=0.1)
   add("--keep_share", type=float, default=0.5,

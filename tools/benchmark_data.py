@@ -27,7 +27,7 @@ _INPUT = flags.DEFINE_string("input", None, "text files", required=True)
 _VOCAB_FILE = flags.DEFINE_string(
     "vocab_file", None, "a vocab.txt", required=True)
 _MEGABYTES = flags.DEFINE_float("megabytes", 20.0, "MB of text to take")
-_ROUNDS = flags.DEFINE_integer("rounds", 5, "rounds")
+_ROUNDS = flags.DEFINE_integer("rounds", 5, "rounds", lower_bound=1)
 _SEQ_LENGTH = flags.DEFINE_integer("seq_length", 128, "positions of a row")
 _BATCH_SIZE = flags.DEFINE_integer("batch_size", 64, "rows of a batch")
 

@@ -18,6 +18,7 @@ _ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 if _ROOT not in sys.path:
   sys.path.insert(0, _ROOT)
 
+from benchmarking import flag_types  # noqa: E402
 from benchmarking import in_turns  # noqa: E402
 from benchmarking import machine  # noqa: E402
 from benchmarking import report  # noqa: E402
@@ -40,7 +41,7 @@ def parser() -> argparse.ArgumentParser:
   add("--seq_length", type=int, default=64)
   add("--batch_size", type=int, default=16)
   add("--embedded_megabytes", type=float, default=0.5, help="of text")
-  add("--rounds", type=int, default=9)
+  add("--rounds", type=flag_types.whole(1), default=9)
   add("--steps", type=int, default=10, help="of a round")
   add("--threads", type=int, default=1)
   add("--output", default="", help="JSON file to write")

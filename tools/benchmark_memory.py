@@ -41,7 +41,7 @@ def parser() -> argparse.ArgumentParser:
   add = flags.add_argument
   add("--contenders", type=flag_types.list_of(str), default=CONTENDERS,
       help="of " + ", ".join(CONTENDERS))
-  add("--seq_lengths", type=flag_types.list_of(int),
+  add("--seq_lengths", type=flag_types.sizes,
       default=(512, 1024, 2048, 4096))
   add("--modes", type=flag_types.list_of(str), default=MODES,
       help="of " + ", ".join(MODES))

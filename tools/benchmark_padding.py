@@ -33,21 +33,20 @@ _HEADER = (f"{'kernel':>12}{'rows':>6}{'own':>8}{'padded':>8}  GFLOP/s, "
 
 
 def _shape(text: str) -> tuple:
-  return tuple(int(size) for size in text.split("x"))
+  inputs, outputs = text.split("x")
+  return int(inputs), int(outputs)
 
 
 def parser() -> argparse.ArgumentParser:
   flags = tool_flags.ToolFlags(__doc__)
   add = flags.add_argument
-  add("--kernels", type=flag_types.list_of(_shape),
+  add("--kernels", type=flag_types.list_of(_shape, "768x768,768x3072"),
       default=((768, 768), (768, 3072), (3072, 768), (1024, 1024)),
       help="inputs and outputs of each")
-  add("--rows", type=flag_types.list_of(int),
+  add("--rows", type=flag_types.sizes,
       default=(16, 32, 64, 128, 256, 512, 1024))
   add("--layers", type=int, default=12)
-  add("--threads", type=int, default=machine.cores())
-  add("--rounds", type=int, default=9)
-  add("--warm_up", type=int, default=2, help="rounds that are not counted")
+  in_turns.add_flags(flags, rounds=9, warm_up=2)
   add("--output", default="benchmark_padding.json")
   return flags
 

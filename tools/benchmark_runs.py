@@ -67,17 +67,15 @@ def parser() -> argparse.ArgumentParser:
   add("--run", type=_named, action="append", required=True,
       help="NAME=FOLDER; repeatable, ratios are to the first")
   add("--file", required=True, help="rows as the first run's files have them")
-  add("--rows", type=int, default=256,
+  add("--rows", type=flag_types.whole(1), default=256,
       help="that are timed, drawn evenly from the file")
-  add("--batch_sizes", type=flag_types.list_of(int), default=(32,))
-  add("--buckets", type=flag_types.list_of(int),
+  add("--batch_sizes", type=flag_types.sizes, default=(32,))
+  add("--buckets", type=flag_types.sizes,
       help="lengths; default 32, 64, ... and that of training")
   add("--runtimes", type=_runtimes, default=("tensorflow",),
       help="of " + ", ".join(run_contender.RUNTIMES) + "; all but tensorflow "
       "on padded rows only")
-  add("--threads", type=int, default=machine.cores())
-  add("--rounds", type=int, default=5)
-  add("--warm_up", type=int, default=1, help="rounds that are not counted")
+  in_turns.add_flags(flags, rounds=5, warm_up=1)
   add("--output", default="benchmark_runs.json")
   return flags
 
@@ -87,8 +85,6 @@ def _contenders(args) -> list:
   from official_style.errors import UserError
   from official_style.serving import length_buckets
   from official_style.training import finished_run
-  if min(args.rows, *args.batch_sizes) < 1:
-    raise UserError("--rows and --batch_sizes: must be 1 or more")
   left = time_left.TimeLeft("model", len(args.run) * len(args.runtimes))
   found = []
   for name, folder in args.run:

@@ -26,6 +26,7 @@ _ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 if _ROOT not in sys.path:
   sys.path.insert(0, _ROOT)
 
+from benchmarking import flag_types  # noqa: E402
 from benchmarking import machine  # noqa: E402
 from benchmarking import report  # noqa: E402
 
@@ -49,7 +50,7 @@ def parser() -> argparse.ArgumentParser:
   add("--rows", type=int, default=0, help="spread over the files; 0: all")
   add("--one_by_one_rows", type=int, default=500)
   add("--contenders", default="one by one,score.py,spark,beam")
-  add("--rounds", type=int, default=1)
+  add("--rounds", type=flag_types.whole(1), default=1)
   add("--num_workers", type=int, default=machine.cores())
   add("--score_args", action="append", default=[],
       help="more arguments of tools/score.py; repeatable")

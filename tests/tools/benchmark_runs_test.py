@@ -119,8 +119,6 @@ def test_rows_without_labels_are_timed_only(folders, tmp_path, capsys):
 def test_mistakes_are_one_line(folders, capsys, monkeypatch):
   assert br.main([*folders, "--file=nowhere.tsv"]) == 2
   assert "nowhere.tsv: no such file" in capsys.readouterr().err
-  assert br.main([*folders, "--rows=0"]) == 2
-  assert "--rows and --batch_sizes: must be" in capsys.readouterr().err
   monkeypatch.setattr(finished_run, "load",
                       lambda folder, flag: tiny.pretrainer())
   assert br.main(folders) == 2

@@ -94,3 +94,41 @@ def test_what_can_be_written_is_not_touched(tmp_path):
   path.write_text("old")
   files.check_writable(str(path))
   assert path.read_text() == "old"
+
+
+@pytest.mark.parametrize("tool, flags, code", [
+    (benchmark_runs, ["--run=a=b", "--file=c.tsv"], 2),
+    (benchmark_padding, [], 2), (benchmark_selection, [], 2),
+    (benchmark_pyramid, [], 2), (benchmark, [], 1),
+    (benchmark_distillation, ["--teacher=a", "--work=b"], 2),
+    (benchmark_scoring, ["--model=a", "--input=b", "--work=c"], 2)],
+                         ids=lambda x: getattr(x, "__name__", ""))
+def test_no_rounds_are_refused(tool, flags, code, capsys):
+  try:
+    found = tool.main([*flags, "--rounds=0"])
+  except SystemExit as end:
+    found = end.code
+  said = capsys.readouterr().err
+  assert found == code
+  assert "--rounds" in said and "at least 1" in said
+  assert len(said.splitlines()) == 1
+
+
+@pytest.mark.parametrize("tool, flag, said", [
+    (benchmark_runs, "--buckets=a", "'a': give a whole number of at least 1"),
+    (benchmark_runs, "--batch_sizes=2,0",
+     "'0': give a whole number of at least 1"),
+    (benchmark_runs, "--rows=0", "'0': give a whole number of at least 1"),
+    (benchmark_runs, "--warm_up=-1", "'-1': give a whole number of at least 0"),
+    (benchmark, "--seq_length=128,", "'': give a whole number of at least 1"),
+    (benchmark_pyramid, "--speedups=two",
+     "'two': give values as in 1.5,2"),
+    (benchmark_padding, "--kernels=768",
+     "'768': give values as in 768x768,768x3072")])
+def test_what_is_no_number_is_told_with_what_would_be_one(
+    tool, flag, said, capsys):
+  with pytest.raises(SystemExit) as end:
+    tool.main([flag])
+  assert end.value.code == 2
+  name = flag.partition("=")[0]
+  assert f"argument {name}: {said}" in capsys.readouterr().err

@@ -32,10 +32,8 @@ def add_flags(flags: argparse.ArgumentParser, output: str, batch_sizes):
   add("--baseline", choices=("same", "onnx"), default="same",
       help="the first model in the same mode, or in ONNX Runtime")
   add("--seq_length", type=int, default=128)
-  add("--batch_sizes", type=flag_types.list_of(int), default=batch_sizes)
-  add("--threads", type=int, default=machine.cores())
-  add("--rounds", type=int, default=9)
-  add("--warm_up", type=int, default=2, help="rounds that are not counted")
+  add("--batch_sizes", type=flag_types.sizes, default=batch_sizes)
+  in_turns.add_flags(flags, rounds=9, warm_up=2)
   add("--jit", action="store_true", help="compile all with XLA")
   add("--output", default=output)
 

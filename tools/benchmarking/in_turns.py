@@ -4,11 +4,22 @@ A machine that gets faster or slower does so for all of them; what is compared
 are ratios within a round.
 """
 
+import argparse
 import os
 import time
 
+from benchmarking import flag_types
 from benchmarking import machine
 from benchmarking import time_left
+
+
+def add_flags(flags: argparse.ArgumentParser, rounds: int, warm_up: int):
+  """What `pin` and `seconds` are told, with their defaults."""
+  add = flags.add_argument
+  add("--threads", type=int, default=machine.cores())
+  add("--rounds", type=flag_types.whole(1), default=rounds)
+  add("--warm_up", type=flag_types.whole(0), default=warm_up,
+      help="rounds that are not counted")
 
 
 def pin(threads: int):
