@@ -9,7 +9,7 @@ run is timed twice: on rows that are all padded to the length it was
 trained on, and on rows of like length together, padded to the next of
 --buckets. All of it runs in turns in this process, as exports do it; ratios are
 to the first, round by round. Labelled rows give the run's metric too, on all
-rows of the file, whatever number is timed.
+rows of the file that have a label, whatever number is timed.
 
 --runtimes=onnx,tensorflow,litert_int8 has the same weights in ONNX Runtime and
 LiteRT, too, which answers the rows of a batch one by one; the metric is that of
@@ -22,6 +22,7 @@ size as tools/plot_speed_accuracy.py reads them.
 """
 
 import argparse
+import collections
 import os
 import statistics
 import sys
@@ -43,6 +44,7 @@ from official_style import tensorflow_environment  # noqa: E402
 from official_style import tool_flags  # noqa: E402
 
 _BY_LENGTH = "{}, by length"
+_SHOWN_LABELS = 5
 
 
 def _named(text: str) -> tuple[str, str]:
@@ -116,24 +118,45 @@ def _rows(run, args):
   return rows, [rows[i][0] for i in timed]
 
 
-def _quality(one, rows) -> tuple:
-  """Name and value of the deciding metric; None where there are no labels."""
+def _labelled(contenders, rows, args) -> list:
+  """Those of the rows that have a label.
+
+  Raises:
+    UserError: where a run does not know it: without those rows its metric
+      would be of others than the file's.
+  """
+  from official_style.errors import UserError
+  labelled = [row for row in rows if row[1]]
+  for run in {one.run.path: one.run for one in contenders}.values():
+    unknown = collections.Counter(
+        label for _, label in labelled if run.labels.encode(label) is None)
+    if unknown:
+      (label, count), names = unknown.most_common(1)[0], run.labels.names
+      known = ", ".join(names[:_SHOWN_LABELS]) or "numbers"
+      raise UserError(
+          f"--file={args.file}: {run.path} does not know the label "
+          f"{label!r:.40} of {count} row{'s' * (count > 1)}: its labels are "
+          f"{known}{', ...' * (len(names) > _SHOWN_LABELS)}: mend the rows, or "
+          "leave that run out")
+  return labelled
+
+
+def _quality(one, labelled) -> tuple:
+  """Name and value of the deciding metric; None where no row has a label."""
   import numpy as np
 
   from official_style.search import quality
-  run = one.run
-  labelled = [(inputs, run.labels.encode(label)) for inputs, label in rows]
-  labelled = [row for row in labelled if row[1] is not None]
   if not labelled:
     return None, None
-  inputs, targets = zip(*labelled)
-  metrics = quality.measure(run.task, one.logits(inputs), np.array(targets))
+  run, (inputs, labels) = one.run, zip(*labelled)
+  metrics = quality.measure(run.task, one.logits(inputs), np.array(
+      [run.labels.encode(label) for label in labels]))
   name = run.config.trainer.best_checkpoint_eval_metric
   name = name if name in metrics else run.task.metric_names[0]
   return name, metrics[name]
 
 
-def _qualities(contenders, rows) -> dict:
+def _qualities(contenders, labelled) -> dict:
   """Of each run in each runtime; padding changes nothing."""
   found = {}
   left = time_left.TimeLeft("quality of model", len(
@@ -141,7 +164,7 @@ def _qualities(contenders, rows) -> dict:
   for one in contenders:
     key = one.run.path, one.runtime
     if key not in found:
-      found[key] = _quality(one, rows)
+      found[key] = _quality(one, labelled)
       left.one_is_done()
   return found
 
@@ -190,14 +213,15 @@ def _measure_all(args, argv):
   in_turns.pin(args.threads)
   contenders = _contenders(args)
   rows, inputs = _rows(contenders[0].run, args)
-  qualities, cases = _qualities(contenders, rows), []
+  labelled = _labelled(contenders, rows, args)
+  qualities, cases = _qualities(contenders, labelled), []
   for batch_size in args.batch_sizes:
     cases.append(measure(contenders, inputs, qualities, batch_size, args))
     print(table(cases[-1]), end="\n\n", flush=True)
   report.write(args.output, dict(
       **machine.provenance(_ROOT, ["tools/benchmark_runs.py", *argv]),
       threads=args.threads,
-      settings=tensorflow_environment.settings(), labelled_rows=len(rows),
+      settings=tensorflow_environment.settings(), labelled_rows=len(labelled),
       points=points(cases[0]), cases=cases))
   print(f"written to {args.output}")
 

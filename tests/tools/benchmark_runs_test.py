@@ -112,8 +112,45 @@ def test_rows_without_labels_are_timed_only(folders, tmp_path, capsys):
   path.write_text("\n".join(TEXTS))
   del folders[1]  # One run will do.
   assert br.main([*folders, f"--file={path}", "--batch_sizes=2"]) == 0
-  assert json.loads((tmp_path / "found.json").read_text())["points"] == []
+  found = json.loads((tmp_path / "found.json").read_text())
+  assert found["points"] == [] and found["labelled_rows"] == 0
   assert "accuracy" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("kind, known", [
+    ("class", "bad, good"), ("number", "numbers")])
+def test_labels_that_one_run_does_not_know_are_refused(
+    folders, tmp_path, capsys, monkeypatch, kind, known):
+  runs = {"a": tiny.classifier(), "b": tiny.classifier(kind=kind)}
+  # To the first run all labels are known.
+  names = ("bad", "good", "POS")
+  runs["a"] = dataclasses.replace(runs["a"], labels=dataclasses.replace(
+      runs["a"].labels, names=names))
+  monkeypatch.setattr(finished_run, "load", lambda folder, flag: (
+      dataclasses.replace(runs[folder], path=folder)))
+  (tmp_path / "dev.tsv").write_text("text\tlabel\n" + "".join(
+      f"{text}\t{label}\n" for text, label in zip(
+          TEXTS, ["POS", "", "POS", "POS"])))
+  assert br.main(folders) == 2
+  said = capsys.readouterr().err
+  assert (f"dev.tsv: b does not know the label 'POS' of 3 rows: its labels are "
+          f"{known}: mend") in said
+  assert len(said.splitlines()) == 1
+  assert not (tmp_path / "found.json").exists()
+
+
+def test_quality_is_of_the_rows_that_have_a_label(folders, tmp_path):
+  (tmp_path / "dev.tsv").write_text("text\tlabel\n" + "".join(
+      f"{text}\t{label}\n" for text, label in zip(
+          TEXTS, ["good", "", "bad", "good"])))
+  del folders[1]  # One run will do.
+  assert br.main([*folders, "--batch_sizes=2"]) == 0
+  found = json.loads((tmp_path / "found.json").read_text())
+  assert (found["labelled_rows"], found["cases"][0]["rows"]) == (3, 4)
+  said = tiny.classifier().predict([
+      ((TEXTS[i],),) for i in (0, 2, 3)]).argmax(1)
+  assert found["points"][0]["quality"] == pytest.approx(
+      np.mean(said == [1, 0, 1]))
 
 
 def test_mistakes_are_one_line(folders, capsys, monkeypatch):
