@@ -84,10 +84,10 @@ def test_a_command_is_accepted(words, tmp_path, monkeypatch):
     command_line.parse(["train.py", *rest])
     return
   text = script.read_text("utf-8")
-  for module in re.findall(r"^from benchmarking import (\w+)", text, re.M):
-    path = ROOT / "tools" / "benchmarking" / f"{module}.py"
-    text += path.read_text("utf-8") if path.exists() else ""
-  # Of absl and of argparse.
+  if "\ndef parser()" in text:
+    tiny_runs.tool(script.stem).parser().parse_args(words[1:])
+    return
+  # Of absl, and of argparse within a program's main function.
   defined = set(re.findall(
       r'(?:DEFINE_\w+\(\s*"|\badd(?:_argument)?\(\s*"--)(\w+)"', text))
   for word in words[1:]:
