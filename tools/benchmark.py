@@ -27,6 +27,7 @@ from benchmarking import machine  # noqa: E402
 from benchmarking import report  # noqa: E402
 from benchmarking import rounds  # noqa: E402
 
+from official_style import command_end  # noqa: E402
 from official_style import files  # noqa: E402
 from official_style import tool_flags  # noqa: E402
 from official_style.errors import UserError  # noqa: E402
@@ -186,15 +187,16 @@ def main(command_line=None) -> int:
   command_line = sys.argv[1:] if command_line is None else command_line
   args = parser().parse_args(command_line)
   args.command_line = list(command_line)
+  return command_end.exit_code(lambda: _work(args), resumes=False)
+
+
+def _work(args) -> int:
   try:
     content = run(args)
-  except UserError as error:
-    print(error, file=sys.stderr)
-    return 1
   except KeyboardInterrupt:
     print(f"stopped; cases that were finished are in {args.output}",
           file=sys.stderr)
-    return 130
+    return command_end.INTERRUPTED
   if content["cases"]:
     print(f"\nwritten to {args.output}")
   return 0

@@ -25,6 +25,7 @@ from benchmarking import machine  # noqa: E402
 from benchmarking import report  # noqa: E402
 from benchmarking import worker_process  # noqa: E402
 
+from official_style import command_end  # noqa: E402
 from official_style import files  # noqa: E402
 from official_style import tensorflow_environment  # noqa: E402
 from official_style import tool_flags  # noqa: E402
@@ -132,23 +133,22 @@ def main(argv=None) -> int:
       if value not in allowed:
         flags.error(f"--{flag}: {value!r}: choose of {', '.join(allowed)}")
   tensorflow_environment.prepare()
+  return command_end.exit_code(lambda: _work(args, argv), resumes=False)
+
+
+def _work(args, argv):
+  machine.check_threads(args.threads)
+  files.check_writable(args.output)
   measured = []
-  try:
-    machine.check_threads(args.threads)
-    files.check_writable(args.output)
-    for n in args.seq_lengths:
-      entries = [measure(name, n, args) for name in args.contenders]
-      measured.append(dict(seq_length=n, contenders=entries))
-      print(table(entries, args), end="\n\n", flush=True)
-  except UserError as error:
-    print(error, file=sys.stderr)
-    return 1
+  for n in args.seq_lengths:
+    entries = [measure(name, n, args) for name in args.contenders]
+    measured.append(dict(seq_length=n, contenders=entries))
+    print(table(entries, args), end="\n\n", flush=True)
   report.write(args.output, dict(
       **machine.provenance(_ROOT, ["tools/benchmark_memory.py", *argv]),
       threads=args.threads,
       settings=tensorflow_environment.settings(), cases=measured))
   print(f"written to {args.output}")
-  return 0
 
 
 if __name__ == "__main__":

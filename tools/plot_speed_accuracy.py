@@ -61,7 +61,7 @@ def _plot(argv):
       for group in found.front())
   print(f"{_OUTPUT.value}: {len(found.groups)} points of "
         f"{len(found.methods)} methods; nothing is faster and as good as "
-        f"{front} ({visible(found.direction)})")
+        f"{visible(front)} ({visible(found.direction)})")
 
 
 if __name__ == "__main__":

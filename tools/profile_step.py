@@ -23,6 +23,7 @@ from benchmarking import machine  # noqa: E402
 from benchmarking import report  # noqa: E402
 from benchmarking import worker_process  # noqa: E402
 
+from official_style import command_end  # noqa: E402
 from official_style import files  # noqa: E402
 from official_style import tool_flags  # noqa: E402
 from official_style.errors import UserError  # noqa: E402
@@ -94,19 +95,19 @@ def table(profiles: dict[str, dict]) -> str:
 
 def main(command_line=None) -> int:
   args = parser().parse_args(command_line)
+  return command_end.exit_code(lambda: _work(args), resumes=False)
+
+
+def _work(args):
   case = cases.Case(
       model=args.model, num_layers=args.num_layers, mode=args.mode,
       batch_size=args.batch_size, seq_length=args.seq_length,
       dropout=args.dropout, precision=args.precision)
-  try:
-    machine.check_threads(args.threads)
-    if args.output:
-      files.check_writable(args.output)
-    profiles = {name: profile(name, case, args)
-                for name in args.contenders.split(",")}
-  except UserError as error:
-    print(error, file=sys.stderr)
-    return 1
+  machine.check_threads(args.threads)
+  if args.output:
+    files.check_writable(args.output)
+  profiles = {name: profile(name, case, args)
+              for name in args.contenders.split(",")}
   print(case.shape)
   print(table(profiles))
   for name, p in profiles.items():
@@ -121,7 +122,6 @@ def main(command_line=None) -> int:
         # Thousands take no time.
         profiles={name: p | dict(operations=p["operations"][:_WRITTEN])
                   for name, p in profiles.items()}))
-  return 0
 
 
 if __name__ == "__main__":

@@ -13,7 +13,9 @@ from official_style.reporting.visible_text import escaped
 
 _MAX_BYTES = 16 << 20
 _MAX_ROWS, _MAX_CHARACTERS = 200, 20_000
-_TABLES = {".csv": ",", ".tsv": "\t"}
+# A quotation mark of TSV is a character like any other.
+_TABLES = {".csv": dict(delimiter=","),
+           ".tsv": dict(delimiter="\t", quoting=csv.QUOTE_NONE)}
 _ENDINGS = (".png", ".json", ".md", ".txt", *_TABLES)
 
 
@@ -56,7 +58,7 @@ def _part(path, baseline) -> str:
     # The limit is global to the process; a field may be the whole file.
     csv.field_size_limit(_MAX_BYTES)
     rows = list(csv.reader(
-        io.StringIO(text, newline=""), delimiter=_TABLES[ending]))
+        io.StringIO(text, newline=""), **_TABLES[ending]))
     return _table(rows[0], rows[1:]) if rows else _text("")
   if ending == ".json":
     return _json(path, text, baseline)

@@ -1,10 +1,12 @@
 """Which rows a report shows: a text, a file's, or those of the evaluation."""
 
 import os
+import sys
 from typing import Optional
 
 import numpy as np
 
+from official_style.data import labelled_checks
 from official_style.data import labelled_files
 from official_style.data import labelled_report
 from official_style.data import table_files
@@ -61,6 +63,8 @@ def read(run: finished_run.FinishedRun, text: Optional[str],
 def of_file(run: finished_run.FinishedRun, path: str, limit: int) -> list:
   """The first rows of a file, of any kind of task.
 
+  Rows of a table that can't be read are counted on stderr.
+
   Returns:
     List of (inputs, label); see `LabelledRow`.
 
@@ -75,6 +79,8 @@ def of_file(run: finished_run.FinishedRun, path: str, limit: int) -> list:
     task, report = run.config.task, labelled_report.LabelledReport()
     found = labelled_files.read_rows(
         [path], labelled_files.layout_for(task), report)
+    for line in report.lines(labelled_checks.REFUSED_IN_TRAINING):
+      print(f"warning: {line}", file=sys.stderr)
     rows = [(row.inputs, row.label) for row in found[:limit]]
   else:
     raise UserError(f"--file={path}: give texts in a .txt, one a line, or "

@@ -178,13 +178,13 @@ class TestResultsPage:
     (tmp_path / "rows.json").write_text(json.dumps(
         [dict(task="rte", f1=0.5), dict(task="<script>")]))
     (tmp_path / "deep.json").write_text(json.dumps(dict(a=[1, dict(b=2)])))
-    (tmp_path / "t.tsv").write_text("a\tb\n1\t<i>2</i>\n")
+    (tmp_path / "t.tsv").write_text('a\tb\n"1\t<i>2</i>\n3\t4"\n')
     (tmp_path / "notes.md").write_text("# <script>alert(1)</script>\n")
     (tmp_path / "other.bin").write_bytes(b"\0")
     page = results_page.text_of(str(tmp_path))
     assert "<script" not in page and "<i>" not in page and "<b>fast" not in page
     assert page.count("data:image/png;base64,") == 1
-    for said in ("&lt;script&gt;", "rte", "0.5", "&quot;b&quot;: 2"):
+    for said in ("&lt;script&gt;", "rte", "0.5", "&quot;b&quot;: 2", "&quot;1"):
       assert said in page
     assert "other.bin" not in page
 

@@ -126,7 +126,7 @@ class TestFlags:
 
   def test_lists_must_match_the_lengths(self, capsys):
     assert benchmark.main(
-        ["--seq_length=128,512", "--batch_size=1,2,3"]) == 1
+        ["--seq_length=128,512", "--batch_size=1,2,3"]) == 2
     assert "--batch_size has 3 values" in capsys.readouterr().err
 
   def test_each_length_has_its_batch(self):

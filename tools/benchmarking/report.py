@@ -5,6 +5,7 @@ import json
 import statistics
 
 from official_style import files
+from official_style.errors import UserError
 
 _HEADER = (f"{'contender':30}{'wall ms':>9}{'min':>9}{'max':>9}{'cpu ms':>9}"
            f"{'system':>8}"
@@ -152,5 +153,13 @@ def as_json(entries) -> dict:
 
 
 def write(path: str, content: dict):
-  """Writes JSON that appears under its name only when it is complete."""
-  files.write(path, json.dumps(content, indent=1) + "\n")
+  """Writes JSON that appears under its name only when it is complete.
+
+  Raises:
+    UserError: if it can't be written any more.
+  """
+  try:
+    files.write(path, json.dumps(content, indent=1) + "\n")
+  except OSError as error:
+    raise UserError(f"--output={path}: can't be written ({error.strerror}): "
+                    "what was measured is in the table only") from error

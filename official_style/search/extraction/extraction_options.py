@@ -103,6 +103,8 @@ class ExtractionOptions:
                  "workers"):
       if getattr(self, name) < 1:
         raise UserError(f"--{name}={getattr(self, name)}: must be at least 1")
+    if self.timing.rounds < 1:
+      raise UserError(f"--rounds={self.timing.rounds}: must be at least 1")
     if self.long_candidates and self.long_factor < 2:
       raise UserError(f"--long_factor={self.long_factor}: at least 2 times as "
                       "long")

@@ -8,6 +8,7 @@ import shlex
 import pytest
 
 from official_style.errors import UserError
+from official_style.search import latency_measuring
 from official_style.search.extraction import architecture_space
 from official_style.search.extraction import extraction_files
 from official_style.search.extraction import extraction_job
@@ -190,6 +191,7 @@ def test_a_maximum_point_that_is_none_is_refused(folder):
 @pytest.mark.parametrize("changes, said", [
     (dict(steps=0), "--steps=0"), (dict(eps=3), "--eps=3: from 1 to the 2"),
     (dict(long_candidates=1), "--long_candidates=1"),
+    (dict(timing=latency_measuring.Timing(0, 1)), "--rounds=0"),
     (dict(long_candidates=2, long_factor=1), "--long_factor=1"),
     (dict(learning_rates=(0.1, 0.1)), "--learning_rates"),
     (dict(lengths=()), "--lengths"), (dict(clip_weights=-1), "--clip_weights"),
