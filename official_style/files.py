@@ -40,6 +40,9 @@ def check_writable(path: str, flag: str = "--output"):
     raise UserError(f"{flag}: is empty: give a file")
   if os.path.isdir(path):
     raise UserError(f"{flag}={path}: is a folder: give a file")
+  if os.path.exists(path) and not os.path.isfile(path):
+    # It would be replaced, as /dev/null.
+    raise UserError(f"{flag}={path}: is a device or pipe: give a file")
   if not os.path.isdir(folder):
     raise UserError(f"{flag}={path}: there is no folder {folder}: make it, or "
                     "choose another")

@@ -67,6 +67,7 @@ def test_what_cannot_be_written_is_told_before_anything_is_measured(
   for output, why in (
       ("none/x.json", "there is no folder"), ("", "is a folder"),
       ("file/x.json", "there is no folder"),
+      ("/dev/null", "is a device or pipe"),
       ("n" * 250, "can't be written (File name too long)")):
     assert tool.main([*flags, f"--output={tmp_path / output}"]) == 2
     said = capsys.readouterr().err
