@@ -33,6 +33,7 @@ from benchmarking import report  # noqa: E402
 from official_style import command_end  # noqa: E402
 from official_style import files  # noqa: E402
 from official_style import tool_flags  # noqa: E402
+from official_style.errors import UserError  # noqa: E402
 from official_style.serving.scoring import input_file  # noqa: E402
 from official_style.serving.scoring import scored_export  # noqa: E402
 
@@ -69,7 +70,7 @@ def _read(args) -> list[str]:
   """The texts that are scored, in the order of the files."""
   paths = sorted(glob.glob(args.input))
   if not paths:
-    raise SystemExit(f"--input={args.input}: no such file: check the path")
+    raise UserError(f"--input={args.input}: no such file: check the path")
   texts = []
   for path in paths:
     file, lines = input_file.open_at_rows(path, args.text_columns)
@@ -86,7 +87,8 @@ def _seconds(command) -> float:
   start = time.perf_counter()
   done = subprocess.run(command, cwd=_ROOT, text=True, capture_output=True)
   if done.returncode:
-    raise SystemExit(f"{' '.join(command)}:\n{done.stderr[-2000:]}")
+    sys.stderr.write(done.stderr[-2000:])
+    raise UserError(f"{' '.join(command)} failed, as it says above")
   return time.perf_counter() - start
 
 
@@ -190,8 +192,8 @@ def _compare(args):
   names = [name.strip() for name in args.contenders.split(",")]
   unknown = set(names) - {_LOOP, *_RUNNERS}
   if unknown:
-    raise SystemExit(f"--contenders: {', '.join(sorted(unknown))}: known are "
-                     f"{', '.join([_LOOP, *_RUNNERS])}")
+    raise UserError(f"--contenders: {', '.join(sorted(unknown))}: known are "
+                    f"{', '.join([_LOOP, *_RUNNERS])}")
   found = _measure(args, names, work)
   found |= _ratios(found)
   found |= dict(machine=machine.describe(), versions=machine.versions(),
