@@ -138,9 +138,12 @@ def _read_file(path, layout, report):
   # Any row of JSON may lack what others have.
   header = list(dict.fromkeys(itertools.chain.from_iterable(
       record for _, record in first))) if is_json else first[0][1]
-  columns, width = _resolve(path, layout, header, is_json), len(header)
+  columns = _resolve(path, layout, header, is_json)
+  widths = len(header), len(header)
   if layout.has_header and not is_json:
-    first = first[1:]
+    # A separator at the end of the first row makes no column.
+    named = [i for i, name in enumerate(header, 1) if name.strip()]
+    widths, first = (max(named, default=0), len(header)), first[1:]
   rows = []
   for number, record in itertools.chain(first, records):
     report.rows += 1
@@ -148,7 +151,7 @@ def _read_file(path, layout, report):
       row = labelled_records.of_json(record, columns, path, number, report)
     else:
       row = labelled_records.of_table(
-          record, columns, width, path, number, report)
+          record, columns, widths, path, number, report)
     if row is not None:
       rows.append(row)
   return rows

@@ -9,13 +9,14 @@ _LETTERS = "ABCDEFGHIJ"
 _SUM_TOLERANCE = 1e-3
 
 
-def of_table(fields, columns, width, path, number, report):
+def of_table(fields, columns, widths, path, number, report):
   """A row of a table.
 
   Args:
     fields: list of str.
     columns: a `labelled_files.Layout` of numbers.
-    width: how many fields the file's first row has.
+    widths: how many fields a row has at least and at most: those of the
+      file's first row, at least the ones that have a name.
     path, number: where it stands.
     report: a `LabelledReport`.
 
@@ -25,13 +26,14 @@ def of_table(fields, columns, width, path, number, report):
   place = f"{path}:{number}"
   needed = max(c for c in (*columns.texts, *columns.choices,
                            columns.label or 0))
+  least, most = widths
   # Nobody knows which field a shorter row lacks: all may be shifted.
-  if len(fields) < width or len(fields) <= needed:
+  if len(fields) < least or len(fields) <= needed:
     report.add("too_few_columns", place,
-               f"{len(fields)} for {max(width, needed + 1)}")
+               f"{len(fields)} for {max(least, needed + 1)}")
     return None
-  if len(fields) > width:
-    report.add("too_many_columns", place, f"{len(fields)} for {width}")
+  if len(fields) > most:
+    report.add("too_many_columns", place, f"{len(fields)} for {most}")
     return None
   label = None if columns.label is None else fields[columns.label].strip()
   return LabelledRow(*_asked([fields[c] for c in columns.texts],

@@ -214,6 +214,17 @@ def test_a_row_that_lacks_a_field_is_not_read_shifted(
       f"{tmp_path}/{name}:{len(rows) - 1} (3 for 4)"])
 
 
+def test_a_separator_behind_the_last_name_makes_no_column(tmp_path):
+  report = LabelledReport()
+  found = _read(tmp_path / "a.tsv", "text\tlabel\t\nfine\t0\nwell\t1\t\n"
+                "short\na\tb\t1\tc\n", report=report)
+  assert [(row.inputs, row.label) for row in found] == [
+      ((("fine",),), "0"), ((("well",),), "1")]
+  assert report.places == dict(
+      too_few_columns=[f"{tmp_path}/a.tsv:4 (1 for 2)"],
+      too_many_columns=[f"{tmp_path}/a.tsv:5 (4 for 3)"])
+
+
 def test_damaged_json_rows_are_counted(tmp_path):
   report = LabelledReport()
   content = '{"text": "a", "label": 0}\n{oops\n[1]\n{"label": 1}\n' \
