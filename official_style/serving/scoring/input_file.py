@@ -43,6 +43,7 @@ class InputFile:
     kind: one of `TXT`, `TSV`, `CSV`, `JSONL`.
     columns: one or two numbers from 0, or keys of JSONL rows.
     width: columns of a row of a table; 0 of the others.
+    named: those up to the last one that has a name.
     delimiter: of CSV.
     has_header: whether the first row names the columns.
   """
@@ -50,6 +51,7 @@ class InputFile:
   kind: str
   columns: tuple = (0,)
   width: int = 0
+  named: int = 0
   delimiter: str = ","
   has_header: bool = False
 
@@ -76,9 +78,11 @@ class InputFile:
   def _of_fields(self, number, fields) -> InputRow:
     if not any(field.strip() for field in fields):
       return InputRow(number, (), _EMPTY)
-    if len(fields) <= max(self.columns):
+    # Nobody knows which field a shorter row lacks: all may be shifted.
+    least = max(self.named, max(self.columns) + 1)
+    if len(fields) < least:
       return InputRow(number, (), f"too few columns: {len(fields)} for "
-                      f"{self.width}")
+                      f"{least}")
     if self.width and len(fields) > self.width:
       return InputRow(number, (), f"too many columns: {len(fields)} for "
                       f"{self.width}")
@@ -145,7 +149,11 @@ def open_at_rows(path: str, text_columns: str, digest=None):
   if kind == JSONL:
     return InputFile(path, JSONL, _json_columns(path, layout.texts)), lines
   first = _first_fields(path, kind)
-  file = InputFile(path, kind, (0,), len(first.fields), first.delimiter,
+  width = len(first.fields)
+  # A separator at the end of the first row makes no column.
+  named = width if not layout.has_header else max(
+      (i for i, name in enumerate(first.fields, 1) if name.strip()), default=0)
+  file = InputFile(path, kind, (0,), width, named, first.delimiter,
                    layout.has_header)
   file = dataclasses.replace(file, columns=_columns(
       path, layout, first.fields))

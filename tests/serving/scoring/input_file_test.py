@@ -54,3 +54,13 @@ def test_columns_are_found_or_refused_in_one_line(tmp_path):
       _rows(path, "text")
   finally:
     csv.field_size_limit(before)
+
+
+@pytest.mark.parametrize("end", ["", "\t", "\t\t"])
+def test_a_row_that_lacks_a_field_is_not_scored_shifted(end, tmp_path):
+  path = tmp_path / "a.tsv"
+  path.write_text(f"id\ttext\tsource{end}\n1\tgood\tweb\n"
+                  f"bad\tweb\n3\tred\tweb{end}\n")
+  assert _rows(path) == [
+      (2, ("good",), ""), (3, (), "too few columns: 2 for 3"),
+      (4, ("red",), "")]

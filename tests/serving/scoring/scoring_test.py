@@ -209,10 +209,10 @@ def test_every_bad_row_is_listed_with_its_reason(export, tmp_path, monkeypatch):
       ("b.tsv", 6): empty, ("c.jsonl", 2): "its 'text' is not a string",
       ("c.jsonl", 3): "not a JSON object", ("c.jsonl", 4): "no 'text' in it",
       ("c.jsonl", 5): "not JSON", ("c.jsonl", 6): "not JSON",
-      ("c.jsonl", 8): empty, ("d.csv", 5): no_utf8, ("d.csv", 6): empty}
+      ("c.jsonl", 8): empty, ("d.csv", 4): "too few columns: 1 for 2",
+      ("d.csv", 5): no_utf8, ("d.csv", 6): empty}
   assert good == [("a.txt", 1), ("a.txt", 9), ("b.tsv", 2), ("b.tsv", 7),
-                  ("c.jsonl", 1), ("c.jsonl", 7), ("d.csv", 2), ("d.csv", 4),
-                  ("d.csv", 7)]
+                  ("c.jsonl", 1), ("c.jsonl", 7), ("d.csv", 2), ("d.csv", 7)]
   assert counts["rows"] == len(good) + len(bad) == 28
   assert counts["bad_rows"] == len(bad)
   with open(tmp_path / "out" / "manifest.json", encoding="utf-8") as f:
