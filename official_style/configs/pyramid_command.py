@@ -3,6 +3,7 @@
 No TensorFlow.
 """
 
+import json
 from typing import Any, Sequence
 
 from official_style import command_words
@@ -59,13 +60,9 @@ def following(argv: Sequence[str], path: str, task: Any,
     # A dense encoder of nobody knows which file becomes one that selects.
     if experiment not in _PYRAMIDS and not hasattr(encoder, "token_schedule"):
       words.append(f"--gin_file={_own_file()}")
-  return [*words, f"--gin_params=TOKEN_SCHEDULE_FILE = {_quoted(path)}"]
-
-
-def _quoted(text: str) -> str:
-  """A string of Gin's, within double quotation marks where that can be."""
-  plain = '"' not in text and "\\" not in text and text.isprintable()
-  return f'"{text}"' if plain else repr(text)
+  # A string of JSON is one of Gin's.
+  quoted = json.dumps(path, ensure_ascii=False)
+  return [*words, f"--gin_params=TOKEN_SCHEDULE_FILE = {quoted}"]
 
 
 def _own_file() -> str:

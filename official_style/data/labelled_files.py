@@ -141,9 +141,7 @@ def _read_file(path, layout, report):
   columns = _resolve(path, layout, header, is_json)
   widths = len(header), len(header)
   if layout.has_header and not is_json:
-    # A separator at the end of the first row makes no column.
-    named = [i for i, name in enumerate(header, 1) if name.strip()]
-    widths, first = (max(named, default=0), len(header)), first[1:]
+    widths, first = (table_files.named_width(header), len(header)), first[1:]
   rows = []
   for number, record in itertools.chain(first, records):
     report.rows += 1
@@ -173,7 +171,7 @@ def _resolve(path, layout, header, is_json) -> Layout:
                   if set(names) <= set(header)), ())
     if not texts and not layout.choices:
       raise UserError(f"{path}: which column is the text? Give --text_columns "
-                      f"with one or two of {_listed(header)}")
+                      f"with one or two of {listed(header)}")
   if label is None:
     inputs = (*texts, *layout.choices)
     label = next((name for name in _USUAL_LABELS
@@ -206,14 +204,29 @@ def _check_there(path, layout, header, is_json):
   needed = [*layout.texts, *layout.choices]
   if layout.needs_label and layout.label is not None:
     needed.append(layout.label)
-  for column in needed:
+  check_columns(path, needed, header, is_json)
+
+
+def check_columns(path: str, columns, header, is_json: bool = False):
+  """Refuses columns that a file does not have.
+
+  Args:
+    path: of the file.
+    columns: names, or numbers from 0.
+    header: list of str, its first row; of JSONL the keys of its first rows.
+    is_json: whether it is JSONL.
+
+  Raises:
+    UserError: naming the first that isn't there.
+  """
+  for column in columns:
     if isinstance(column, int) and not is_json:
       if column >= len(header):
         raise UserError(f"{path}: no column {column}: its first row has "
                         f"{len(header)}, counted from 0")
     elif column not in header:
       raise UserError(f"{path}: no column {column!r} in its first row"
-                      f"{'s' * is_json}; it has {_listed(header)}")
+                      f"{'s' * is_json}; it has {listed(header)}")
 
 
 def _with_label_apart(path, layout):
@@ -225,7 +238,8 @@ def _with_label_apart(path, layout):
   return layout
 
 
-def _listed(names) -> str:
+def listed(names) -> str:
+  """The first names, as messages show them."""
   shown = ", ".join(repr(str(name)[:40]) for name in names[:12])
   return shown + (", ..." if len(names) > 12 else "")
 

@@ -101,6 +101,14 @@ def _loaded(line):
   return (json.loads(mended) if count else value), count > 0
 
 
+def named_width(header) -> int:
+  """Columns up to the last one with a name, of list of str.
+
+  A separator at the end of the first row makes no column that rows can lack.
+  """
+  return max((i for i, name in enumerate(header, 1) if name.strip()), default=0)
+
+
 def separator_of(lines) -> str:
   """What separates the columns of a CSV: a comma or a semicolon.
 

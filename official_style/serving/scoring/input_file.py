@@ -150,9 +150,8 @@ def open_at_rows(path: str, text_columns: str, digest=None):
     return InputFile(path, JSONL, _json_columns(path, layout.texts)), lines
   first = _first_fields(path, kind)
   width = len(first.fields)
-  # A separator at the end of the first row makes no column.
-  named = width if not layout.has_header else max(
-      (i for i, name in enumerate(first.fields, 1) if name.strip()), default=0)
+  named = (table_files.named_width(first.fields) if layout.has_header
+           else width)
   file = InputFile(path, kind, (0,), width, named, first.delimiter,
                    layout.has_header)
   file = dataclasses.replace(file, columns=_columns(
@@ -201,15 +200,8 @@ def _columns(path, layout, header) -> tuple:
     names = (header[0],)
   if not names:
     raise UserError(f"{path}: which column is the text? Give --text_columns "
-                    f"with one or two of {_listed(header)}")
-  for name in names:
-    if isinstance(name, int):
-      if name >= len(header):
-        raise UserError(f"{path}: no column {name}: its first row has "
-                        f"{len(header)}, counted from 0")
-    elif name not in header:
-      raise UserError(f"{path}: no column {name!r} in its first row; it has "
-                      f"{_listed(header)}")
+                    f"with one or two of {labelled_files.listed(header)}")
+  labelled_files.check_columns(path, names, header)
   return tuple(name if isinstance(name, int) else header.index(name)
                for name in names)
 
@@ -228,11 +220,7 @@ def _json_columns(path, names) -> tuple:
       for usual in labelled_files.USUAL_TEXTS:
         if set(usual) <= set(record):
           return usual
+      keys = labelled_files.listed(list(record))
       raise UserError(f"{path}: which key is the text? Give --text_columns "
-                      f"with one or two of {_listed(list(record))}")
+                      f"with one or two of {keys}")
   raise UserError(f"{path}: holds no JSON object: check the path")
-
-
-def _listed(names) -> str:
-  shown = ", ".join(repr(str(name)[:40]) for name in names[:12])
-  return shown + (", ..." if len(names) > 12 else "")
