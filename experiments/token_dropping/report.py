@@ -31,14 +31,10 @@ _COLORS = {"dense": "tab:blue", "token dropping, equal steps": "tab:orange",
            "token dropping, equal time": "tab:red"}
 
 
-def _jobs(ratio) -> list:
-  return jobs_lib.main_jobs(ratio) + jobs_lib.ablation_jobs()
-
-
-def collect(runs, seconds) -> list[dict]:
+def collect(jobs, runs, seconds) -> list[dict]:
   """What is known of every finished job."""
   found = []
-  for job in _jobs(seconds["token_dropping"] / seconds["dense"]):
+  for job in jobs:
     curve = [(row["step"], row["mlm_loss"], row["mlm_accuracy"])
              for row in run_results.evaluations(runs / job.name)]
     if not curve or curve[-1][0] < job.steps:
@@ -108,11 +104,12 @@ def main():
   # Round by round, as run.py has it.
   seconds["token_dropping"] = (
       seconds["dense"] * dropping["time_ratio"]["median"])
-  ratio = seconds["token_dropping"] / seconds["dense"]
+  jobs = jobs_lib.main_jobs(
+      seconds["token_dropping"] / seconds["dense"]) + jobs_lib.ablation_jobs()
   file = HERE / "results.json"
   results = run_results.with_known(
-      {(job.name, job.steps): None for job in _jobs(ratio)},
-      collect(args.runs, seconds), file, ("name", "steps"))
+      {(job.name, job.steps): None for job in jobs},
+      collect(jobs, args.runs, seconds), file, ("name", "steps"))
   if not results:
     raise SystemExit(f"--runs={args.runs}: no finished run of run.py is there")
   kinds = list(dict.fromkeys(r["kind"] for r in results))
