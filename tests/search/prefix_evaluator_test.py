@@ -68,7 +68,7 @@ def _said(model, batch):
 
 
 @pytest.mark.parametrize("name, place", slow_params.all_but(
-    [("coreset", "post_attention"), ("attention", "query_only")], PLACES))
+    [("coreset", "post_attention")], PLACES))
 def test_shared_layers_give_the_models_logits_to_the_last_bit(
     encoder, name, place):
   lists = _lists(6)
@@ -103,9 +103,10 @@ def test_graphs_and_cut_padding_change_rounding_only(encoder, name, place):
     np.testing.assert_allclose(logits, _said(model, whole), atol=2e-5)
 
 
-@pytest.mark.parametrize("attention", [
-    "softmax", dict(name="favor", favor_features=16),
-    dict(name="block_sparse", block_size=3)], ids=str)
+@pytest.mark.parametrize("attention", slow_params.all_but(
+    [dict(name="favor", favor_features=16)],
+    ["softmax", dict(name="favor", favor_features=16),
+     dict(name="block_sparse", block_size=3)]), ids=str)
 def test_every_attention_gives_the_models_logits(attention):
   encoder = tiny_models.bert(LAYERS, attention=attention)
   lists = _lists(3, seed=2)

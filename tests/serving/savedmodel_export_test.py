@@ -63,6 +63,7 @@ def test_the_first_version_is_1_and_holds_all_there_is(made):
       "serving_default", "ids", "kept_positions"}
 
 
+@pytest.mark.slow
 def test_attention_to_random_blocks_has_buckets_too(tmp_path):
   run = tiny.classifier(
       lengths=None, attention="block_sparse", attention_block_size=2,

@@ -219,6 +219,7 @@ def test_a_pretrained_model_gives_embeddings(pretrained):
       _call(model, "embeddings", text=text)["mean"][0], mean, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_text_of_byte_pairs_is_cut_as_in_training():
   run, model = _made(tiny.pretrainer(words=tiny.byte_pairs()))
   _assert_cases(run, model, is_pair=False)

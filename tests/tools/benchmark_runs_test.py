@@ -82,7 +82,7 @@ def test_shorter_batches_have_the_same_answers(folders):
 
 
 @pytest.mark.parametrize("runtime", slow_params.all_but(
-    ["onnx", "litert_int8"],
+    ["litert_int8"],
     ["tensorflow_bfloat16", "onnx", "litert", "litert_int8"]))
 def test_other_runtimes_answer_with_the_same_weights(folders, runtime):
   if runtime == "onnx":
@@ -117,8 +117,9 @@ def test_rows_without_labels_are_timed_only(folders, tmp_path, capsys):
   assert "accuracy" not in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("kind, known", [
-    ("class", "bad, good"), ("number", "numbers")])
+@pytest.mark.parametrize("kind, known", slow_params.all_but(
+    [("class", "bad, good")],
+    [("class", "bad, good"), ("number", "numbers")]))
 def test_labels_that_one_run_does_not_know_are_refused(
     folders, tmp_path, capsys, monkeypatch, kind, known):
   runs = {"a": tiny.classifier(), "b": tiny.classifier(kind=kind)}

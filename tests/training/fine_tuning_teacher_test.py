@@ -32,6 +32,7 @@ def _logits(run, rows=("odd ban", "bad kel odd", "good")):
   return finished_run.load(str(run)).predict([((row,),) for row in rows])
 
 
+@pytest.mark.slow
 def test_what_it_says_is_learnt_without_any_label(made, tmp_path):
   # Labels were dealt out anew: only the teacher knows the right ones.
   with open(made / "train.tsv", encoding="utf-8") as f:

@@ -56,6 +56,7 @@ def test_a_dry_run_says_attention_and_memory(experiment, tmp_path, capsys):
   assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_bytes_need_no_vocabulary_and_survive_what_is_no_text(
     tmp_path, capsys):
   path = tiny.classes(tmp_path)

@@ -98,6 +98,7 @@ def test_a_loss_that_is_no_number_ends_the_run_with_a_report(
     assert np.isfinite(value).all(), name
 
 
+@pytest.mark.slow
 def test_a_run_can_start_from_anothers_weights(
     trained, text, tmp_path, capsys):
   vocabulary = os.path.join(trained, "data", "vocab.txt")

@@ -12,6 +12,7 @@ import tensorflow as tf
 import tf_keras
 
 from official_style.training import eval_step
+from tests.reference import slow_params
 from tests.reference import tiny_training
 from tests.reference import token_importance_reference
 
@@ -31,7 +32,7 @@ def plain():
 # How the batch is cut.
 
 
-@pytest.mark.parametrize("micro_batches", [2, 4])
+@pytest.mark.parametrize("micro_batches", slow_params.all_but([2], [2, 4]))
 def test_micro_batches_take_the_step_of_the_whole(plain, micro_batches):
   run = tiny_training.Run(micro_batches=micro_batches)
   logs = run.train(BATCHES)

@@ -8,6 +8,7 @@ from official_style.search import latency_measuring
 from official_style.search.extraction import candidate_model
 from official_style.search.extraction import device_latency as lib
 from official_style.search.extraction.architecture import Architecture
+from tests.reference import slow_params
 
 TINY, TOP = Architecture(1, 2, 8, 8), Architecture(2, 2, 16, 16)
 
@@ -35,7 +36,8 @@ def test_a_candidate_has_its_own_sizes_and_the_rest_of_the_maximum_point():
   assert (config.vocab_size, config.max_position_embeddings) == (30, 16)
 
 
-@pytest.mark.parametrize("backend", lib.BACKENDS)
+@pytest.mark.parametrize("backend", slow_params.all_but(
+    ["tensorflow"], lib.BACKENDS))
 def test_times_are_told_in_those_of_the_maximum_point(backend):
   found = lib.measure([TINY], TOP, _encoder(), 8, backend,
                       latency_measuring.Timing(3, 1))

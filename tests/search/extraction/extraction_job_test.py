@@ -109,6 +109,7 @@ def test_what_is_found_trains(folder, tmp_path):
   assert tiny_runs.metrics(str(tmp_path / "run"), "train")
 
 
+@pytest.mark.slow
 def test_a_training_that_was_lost_comes_out_the_same(folder):
   """And no other is done again."""
   table = (folder / "candidates.csv").read_bytes()
