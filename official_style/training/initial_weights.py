@@ -28,6 +28,8 @@ from official_style.errors import first_line
 
 # A running statistic of token dropping, which no other project's files have.
 _TABLE = "encoder/_token_importance_embed/"
+# Of an array's name, what all of its layer have.
+_LAYER = re.compile(r".*?[./_-]\d+(?=[./])")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,11 +50,21 @@ class LoadReport:
   def describe(self) -> str:
     text = f"{len(self.loaded)} variables loaded"
     for title, names in (
-        ("not in the checkpoint, so random or empty", self.missing),
-        ("not used", self.unused), ("note", self.notes)):
+        ("not in the checkpoint, so random or empty", _by_layer(self.missing)),
+        ("not used", _by_layer(self.unused)), ("note", self.notes)):
       if names:
         text += f"; {title}: {', '.join(names)}"
     return text
+
+
+def _by_layer(names) -> list[str]:
+  """Names of arrays, what is of one layer as one: `encoder.layer.2 (16)`."""
+  layers = collections.defaultdict(list)
+  for name in names:
+    match = _LAYER.match(name)
+    layers[match[0] if match else name].append(name)
+  return [of[0] if len(of) == 1 else f"{layer} ({len(of)} arrays)"
+          for layer, of in layers.items()]
 
 
 def load(model, path: str, allow_missing: Sequence[str] = (),

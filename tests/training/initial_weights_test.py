@@ -139,6 +139,16 @@ def test_what_nothing_asked_for_is_told(tmp_path):
   assert "not used" in report.describe()
 
 
+def test_what_is_left_of_a_layer_is_told_in_a_word():
+  names = [f"encoder.layer.{i}.output.dense.{kind}"
+           for i in (2, 10) for kind in ("bias", "weight")]
+  report = initial_weights.LoadReport(
+      ("a", "b"), (), (*names, "pooler.dense.bias", "heads/1/kernel"))
+  assert report.describe() == (
+      "2 variables loaded; not used: encoder.layer.2 (2 arrays), "
+      "encoder.layer.10 (2 arrays), pooler.dense.bias, heads/1/kernel")
+
+
 @pytest.mark.parametrize("changes", [
     dict(hidden_size=8), dict(vocab_size=41), dict(inner_dim=16)])
 def test_another_shape_is_refused_and_nothing_is_half_loaded(
