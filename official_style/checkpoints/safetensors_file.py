@@ -22,6 +22,10 @@ _MAX_TENSORS = 100_000
 _ITEM_BYTES = {"F16": 2, "BF16": 2, "F32": 4, "F64": 8}
 # Buffers, such as position ids, which are no weights.
 _OTHERS = {"I64": 8, "I32": 4, "I16": 2, "I8": 1, "U8": 1, "BOOL": 1}
+# First bytes -> what a file of no possible length is instead.
+_OTHER_FORMATS = {
+    b"PK": "it is a zip archive, as PyTorch's pickles are",
+    b"\x80": "it is a pickle, which may run code"}
 
 
 class SafetensorsFile:
@@ -84,13 +88,12 @@ def _read_header(path: str) -> dict:
     with open(path, "rb") as f:
       start = f.read(8)
       length = struct.unpack("<Q", start)[0] if len(start) == 8 else 0
-      if start[:2] == b"PK":
-        raise _refuse(path, "it is a zip archive, as PyTorch's pickles are")
-      if start[:1] == b"\x80":
-        raise _refuse(path, "it is a pickle, which may run code")
+      # What is of a possible length may begin with any bytes.
       if not 2 <= length <= min(_MAX_HEADER, size - 8):
-        raise _refuse(path, f"its header claims {length:,} bytes of a file of "
-                            f"{size:,}")
+        raise _refuse(path, next(
+            (what for first, what in _OTHER_FORMATS.items()
+             if start.startswith(first)),
+            f"its header claims {length:,} bytes of a file of {size:,}"))
       header = json.loads(f.read(length).decode("utf-8"),
                           object_pairs_hook=_no_repeats)
   except OSError as error:

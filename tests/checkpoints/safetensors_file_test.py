@@ -58,6 +58,14 @@ def test_what_the_library_writes_is_read(tmp_path):
     np.testing.assert_array_equal(value, arrays[name])
 
 
+@pytest.mark.parametrize("length", [128, 384, 0x4B50])
+def test_a_header_may_be_as_long_as_it_likes(tmp_path, length):
+  """Its length comes first, and may be the first bytes of another format."""
+  header = json.dumps({"a": _entry()}).encode().ljust(length)
+  file = safetensors_file.SafetensorsFile(_file(tmp_path, header, bytes(8)))
+  assert file.read(["a"])["a"].tolist() == [0, 0]
+
+
 @pytest.mark.parametrize("header, data, word", [
     ({"a": _entry(last=9)}, bytes(9), "in 9 bytes"),
     ({"a": _entry(), "b": _entry(first=4, last=12)}, bytes(12), "b begins"),
