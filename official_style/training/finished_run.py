@@ -160,14 +160,14 @@ def load(model_dir: str, step: Optional[int] = None,
         f"{os.path.join(model_dir, 'data', 'vocab.txt')}: not the vocabulary "
         "that run.json says it was trained with: bring that one back")
   encoder_vocabulary.fill(config.task.model.encoder.get(), vocabulary)
+  absent = description.get("converted", {}).get("absent", ())
+  if named_weights.POOLER in absent:
+    config.task.model.encoder.get().use_pooler = False
   _check_sizes(model_dir, config.task, vocabulary)
   task, labels = task_factory.get_task(config.task), None
   if resolve.is_fine_tuning(config):
     labels = _labels(model_dir, recorded)
     task.set_labels(labels)
-  absent = description.get("converted", {}).get("absent", ())
-  if named_weights.POOLER in absent:
-    config.task.model.encoder.get().use_pooler = False
   model = task.build_model()
   model(task.example(), training=False)
   if "converted" in description:

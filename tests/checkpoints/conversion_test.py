@@ -215,7 +215,9 @@ def test_what_was_converted_can_be_exported(tmp_path):
 
 
 def test_what_was_converted_without_a_part_is_exported_without(tmp_path):
-  folder, _ = _trained(tmp_path, pooler=False)
+  # So wide that the pooler would weigh more than an index file.
+  folder, _ = _trained(tmp_path, pooler=False, config=dict(
+      hidden_size=96, num_hidden_layers=1))
   _convert(folder, tmp_path / "run", "run", without_head=True)
   run = finished_run.load(str(tmp_path / "run"))
   assert not run.says_words and run.encoder.pooler_layer is None
