@@ -130,6 +130,10 @@ def _refuse_target(target, weights, vocabulary):
   elif vocabulary.is_byte_bpe and target == "kerashub":
     raise UserError("--to=kerashub: KerasHub's BERT has WordPieces, and these "
                     "weights are of a byte-level BPE: choose --to=huggingface")
+  elif vocabulary.is_bytes and target in ("huggingface", "kerashub"):
+    raise UserError(f"--to={target}: its tokenizers of BERT know no bytes, and "
+                    "these weights are of the 256 bytes: choose --to=run or "
+                    "--to=model_garden")
   if target != "kerashub":
     return
   for name, value in (("type_vocab_size", 2), ("norm_epsilon", 1e-12),

@@ -28,6 +28,8 @@ def write(folder: str, arrays, sizes, vocabulary, source: str):
   task = pretraining.PretrainingTaskConfig(lower_case=vocabulary.lower_case)
   if vocabulary.is_byte_bpe:
     task.tokenizer = "byte_bpe"
+  elif vocabulary.is_bytes:
+    task.tokenizer = "bytes"
   task.model.mlm_activation = fields.pop("mlm_activation")
   task.model.mlm_norm_epsilon = fields.pop("mlm_norm_epsilon") or 0.0
   task.model.encoder.any = encoders.FastBertEncoderConfig(**fields)

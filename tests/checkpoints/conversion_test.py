@@ -25,6 +25,8 @@ from official_style.checkpoints import huggingface_names
 from official_style.checkpoints import huggingface_reader
 from official_style.checkpoints import named_weights
 from official_style.checkpoints import tensorflow2_writer
+from official_style.configs import checkpoint_sizes
+from official_style.data import vocabulary as vocabulary_lib
 from official_style.errors import UserError
 from official_style.serving import sentence_embeddings
 from official_style.serving import serving_model
@@ -332,6 +334,22 @@ def test_byte_level_models_become_berts_of_the_same_numbers(tmp_path, kind):
     np.testing.assert_allclose(said_logits, logits, atol=1e-6)
   else:
     assert said_logits is None
+
+
+def test_weights_of_bytes_go_where_bytes_are_read(tmp_path):
+  """Others would cut text into WordPieces, all of which are [UNK]."""
+  vocabulary = vocabulary_lib.of_bytes()
+  folder, _ = _trained(tmp_path, vocab=vocabulary.tokens,
+                       config=dict(vocab_size=vocabulary.size))
+  _convert(folder, tmp_path / "run", "run", allow_untrained=True)
+  source = checkpoint_sizes.source_of(str(tmp_path / "run"))
+  assert source.tokenizer == "bytes"
+  for target in ("huggingface", "kerashub"):
+    with pytest.raises(UserError, match="know no bytes.*choose --to=run"):
+      _convert(tmp_path / "run", tmp_path / "out", target,
+               allow_untrained=True)
+  _convert(tmp_path / "run", tmp_path / "out", "model_garden",
+           allow_untrained=True)
 
 
 def test_random_weights_are_refused(tmp_path):
