@@ -141,6 +141,9 @@ def _refuse_target(target, weights, vocabulary):
     if getattr(weights.sizes, name) != value:
       raise UserError(f"--to=kerashub: KerasHub's BERT has {name}={value}, and "
                       f"these weights {getattr(weights.sizes, name)}")
+  if weights.sizes.hidden_activation == "relu":
+    raise UserError("--to=kerashub: KerasHub's BERT computes a GELU, and these "
+                    "weights were trained with a ReLU: choose another layout")
   if not weights.has(named_weights.POOLER):
     raise UserError("--to=kerashub: KerasHub's BERT has a pooler, and these "
                     "weights have none")

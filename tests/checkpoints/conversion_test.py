@@ -377,6 +377,7 @@ def test_kerashub_gets_what_its_bert_can_hold(tmp_path):
       (dict(type_vocab_size=1), {}, "type_vocab_size"),
       (dict(max_position_embeddings=128), {}, "max_position_embeddings=512"),
       (dict(layer_norm_eps=1e-5), {}, "norm_epsilon"),
+      (dict(hidden_act="relu"), {}, "a ReLU"),
       ({}, dict(pooler=False), "pooler"))):
     config = dict(max_position_embeddings=512) | config
     folder, _ = _trained(tmp_path, f"hf{i}", config=config, **options)
