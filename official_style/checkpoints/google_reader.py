@@ -65,6 +65,10 @@ def read(folder: str) -> named_weights.NamedWeights:
   unused = tuple(sorted(
       name for name in present if name not in used and name != "global_step"
       and not name.endswith(("/adam_m", "/adam_v"))))
+  named_weights.refuse_more(prefix, CONFIG, [
+      name for name in unused
+      if name.startswith(("bert/encoder/", "bert/embeddings/"))
+      and os.path.dirname(name) not in used])
 
   def values(ours):
     arrays = object_graph.values(

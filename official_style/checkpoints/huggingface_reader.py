@@ -55,7 +55,9 @@ def read(folder: str) -> named_weights.NamedWeights:
   copies |= _without_bias(original, copies, present)
   used = {*original.values(), *copies, *copies.values(), *blank}
   unused = tuple(sorted(theirs for theirs in present if theirs not in used))
-  _refuse_more(file, prefix, unused)
+  named_weights.refuse_more(file.path, "config.json", [
+      name for name in unused
+      if name.startswith((f"{prefix}encoder.", f"{prefix}embeddings."))])
   vocab_file, lower_case, bpe_folder = None, None, None
   if has_byte_pairs(folder) or config.model_type != "bert":
     bpe_folder = folder
@@ -144,16 +146,6 @@ def _check_shapes(file, config, names, original, present):
       shape = (config.position_rows, shape[1])
     pairs[present[theirs]] = (file.shapes[present[theirs]], shape)
   named_weights.check_shapes(file.path, "config.json", pairs)
-
-
-def _refuse_more(file, prefix, unused):
-  """An encoder with more than ours has computes something else."""
-  more = [name for name in unused
-          if name.startswith((f"{prefix}encoder.", f"{prefix}embeddings."))]
-  if more:
-    raise UserError(f"{file.path}: its encoder has {len(more)} tensors that "
-                    f"config.json doesn't tell of, as {more[0]:.80}: not of "
-                    "the model that config.json describes")
 
 
 def _without_bias(original, copies, present) -> dict:

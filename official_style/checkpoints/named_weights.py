@@ -97,6 +97,22 @@ def check_shapes(place: str, said_by: str, pairs: dict):
                     f"the model that {said_by} describes")
 
 
+def refuse_more(place: str, said_by: str, more: list):
+  """Refuses an encoder with more than ours, which computes something else.
+
+  Args:
+    place: the file. said_by: what says how many layers there are.
+    more: names there of an encoder's arrays that nothing of ours has.
+
+  Raises:
+    UserError: that names one of them.
+  """
+  if more:
+    raise UserError(f"{place}: its encoder has {len(more)} tensors that "
+                    f"{said_by} doesn't tell of, as {more[0]:.80}: not of "
+                    f"the model that {said_by} describes")
+
+
 @dataclasses.dataclass(frozen=True)
 class NamedWeights:
   """What a reader found.

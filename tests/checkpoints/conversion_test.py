@@ -189,6 +189,20 @@ def test_googles_files_become_a_run_of_the_same_numbers(tmp_path):
       theirs["bert.encoder.layer.1.attention.output.dense.weight"].T)
 
 
+def test_googles_config_tells_of_every_layer(tmp_path):
+  arrays, _ = _weights(_trained(tmp_path)[0])
+  # The slot of any optimizer is named after a variable.
+  google = _google(tmp_path / "google", arrays, **{
+      "bert/encoder/layer_0/output/dense/bias/lamb_m":
+          np.zeros(12, np.float32)})
+  conversion.read(str(google))
+  path = google / "bert_config.json"
+  path.write_text(json.dumps(
+      json.loads(path.read_text()) | dict(num_hidden_layers=1)))
+  with pytest.raises(UserError, match="16 tensors that bert_config.json"):
+    conversion.read(str(google))
+
+
 def _signatures(run):
   return set(serving_model.ServingModel(run, (run.seq_length,)).concrete)
 
