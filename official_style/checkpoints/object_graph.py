@@ -11,12 +11,14 @@ from typing import Optional
 
 import numpy as np
 import tensorflow as tf
+from google.protobuf import message
 from tensorflow.core.protobuf import trackable_object_graph_pb2
 
 from official_style.errors import UserError
 from official_style.errors import first_line
 
 KEY = "_CHECKPOINTABLE_OBJECT_GRAPH"
+_VARIABLE = "VARIABLE_VALUE"
 # Where an encoder, or a head, lies in checkpoints of several trainers.
 PATHS = {"encoder": (("encoder",), ("model", "encoder_network"),
                      ("model", "encoder")),
@@ -73,12 +75,36 @@ def read(path: str):
   try:
     reader = tf.train.load_checkpoint(path)
     shapes = reader.get_variable_to_shape_map()
+    if KEY not in shapes:
+      raise UserError(f"{path}: a checkpoint of TensorFlow 1: if it is of "
+                      "Google's first BERT, convert the folder that has "
+                      "bert_config.json too with tools/convert_checkpoint.py")
     graph = trackable_object_graph_pb2.TrackableObjectGraph.FromString(
         reader.get_tensor(KEY))
-  except (tf.errors.OpError, ValueError, RuntimeError, IndexError) as error:
+    _check(graph, shapes)
+  except (tf.errors.OpError, ValueError, RuntimeError, IndexError, TypeError,
+          message.DecodeError) as error:
     raise UserError(f"{path}: can't be read as a checkpoint of TensorFlow 2 "
                     f"({first_line(error)})") from error
   return reader, shapes, graph
+
+
+def _check(graph, shapes):
+  """Nothing in the graph leads out of it, or to a variable that is not there.
+
+  Raises:
+    ValueError: otherwise.
+  """
+  if not graph.nodes:
+    raise ValueError("its graph of objects is empty")
+  for one in graph.nodes:
+    outside = [child for child in one.children
+               if not 0 <= child.node_id < len(graph.nodes)]
+    gone = [attribute for attribute in one.attributes
+            if attribute.name == _VARIABLE
+            and attribute.checkpoint_key not in shapes]
+    if outside or gone:
+      raise ValueError("its graph of objects is damaged")
 
 
 def values(reader, path: str, keys: dict) -> dict:
@@ -132,7 +158,7 @@ def key(graph, at) -> Optional[str]:
   if at is None:
     return None
   return next((a.checkpoint_key for a in graph.nodes[at].attributes
-               if a.name == "VARIABLE_VALUE"), None)
+               if a.name == _VARIABLE), None)
 
 
 def keys_below(graph, start) -> set:
