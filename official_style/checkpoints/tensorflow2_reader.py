@@ -7,7 +7,6 @@ in `params.yaml` of a run of ours; of others it is what Model Garden's
 
 import dataclasses
 import os
-from typing import Optional
 
 from official_style import vocabulary_files
 from official_style import yaml_files
@@ -39,7 +38,7 @@ def read(path: str) -> named_weights.NamedWeights:
   Raises:
     UserError: for anything that is not as it has to be.
   """
-  run = _run_folder(path)
+  run = weight_files.run_folder_of(path, "params.yaml")
   prefix = weight_files.checkpoint_of(path, "--input")
   reader, shapes, graph = object_graph.read(prefix)
   sizes = _sizes(prefix, graph, shapes)
@@ -79,18 +78,6 @@ def read(path: str) -> named_weights.NamedWeights:
       unused=unused, vocab_file=vocab_file, lower_case=lower_case, notes=notes,
       bpe_folder=os.path.dirname(vocab_file) if vocab_file and (
           vocabulary_files.is_byte_bpe(vocab_file)) else None)
-
-
-def _run_folder(path: str) -> Optional[str]:
-  """The run folder a checkpoint is in, at most three levels up."""
-  folder = os.path.normpath(path)
-  for _ in range(4):
-    if os.path.lexists(os.path.join(folder, "params.yaml")):
-      return folder
-    folder = os.path.dirname(folder)
-    if not folder:
-      break
-  return None
 
 
 def _settings(run: str):

@@ -7,6 +7,7 @@ import glob
 import hashlib
 import json
 import os
+from typing import Optional
 
 from official_style import files
 from official_style.checkpoints import huggingface_reader
@@ -40,6 +41,23 @@ def checkpoint_of(path: str, flag: str) -> str:
     if os.path.exists(prefix + ".index"):
       return prefix
   return object_graph.find_checkpoint(path, flag)
+
+
+def run_folder_of(path: str, *names: str) -> Optional[str]:
+  """The run folder that a checkpoint is in, at most three levels up.
+
+  Args:
+    path: of the checkpoint, or of a folder it is in.
+    names: of files that tell a run folder.
+  """
+  if not path:
+    return None
+  for levels in range(4):
+    # Not dirname(): a relative path has folders above its first, too.
+    folder = os.path.normpath(os.path.join(path, *[os.pardir] * levels))
+    if all(os.path.lexists(os.path.join(folder, name)) for name in names):
+      return folder
+  return None
 
 
 def digest(path: str, flag: str) -> str:

@@ -14,6 +14,7 @@ from typing import Optional
 from official_style import vocabulary_files
 from official_style import yaml_files
 from official_style.checkpoints import huggingface_reader
+from official_style.checkpoints import weight_files
 from official_style.configs import encoders
 from official_style.configs import validation
 from official_style.errors import UserError
@@ -217,18 +218,9 @@ def _begun_from(model_dir: str, tokenizer: str) -> str:
 
 
 def run_folder_of(path: str) -> Optional[str]:
-  """The run folder that a checkpoint is in, at most three levels up."""
-  if not path:
-    return None
-  folder = os.path.normpath(path)
-  for _ in range(4):
-    if all(os.path.exists(os.path.join(folder, *name)) for name in (
-        ("params.yaml",), ("data", "vocab.txt"))):
-      return folder
-    folder = os.path.dirname(folder)
-    if not folder:
-      break
-  return None
+  """The run folder that a checkpoint is in, with its vocabulary."""
+  return weight_files.run_folder_of(
+      path, "params.yaml", os.path.join("data", "vocab.txt"))
 
 
 def _load(path: str) -> dict:

@@ -429,6 +429,18 @@ def test_a_run_of_ours_says_what_is_not_a_berts(tmp_path):
     _convert(tmp_path / "run", tmp_path / "hf3", "huggingface")
 
 
+@pytest.mark.parametrize("inside", [".", "checkpoints", "checkpoints/ckpt-0"])
+def test_a_path_within_a_run_is_of_that_run(tmp_path, monkeypatch, inside):
+  """Else its activation would be taken for Model Garden's."""
+  _convert(_trained(tmp_path)[0], tmp_path / "run", "run")
+  monkeypatch.chdir(tmp_path / "run" / inside)
+  for path in ("checkpoints/ckpt-0/ckpt", "checkpoints", "ckpt-0", "ckpt", "."):
+    if os.path.exists(path) or os.path.exists(f"{path}.index"):
+      assert conversion.read(path).sizes.hidden_activation == "gelu"
+      found = checkpoint_sizes.run_folder_of(path)
+      assert os.path.samefile(found, tmp_path / "run")
+
+
 def test_what_model_gardens_layout_can_not_say_is_measured(tmp_path):
   config = dict(layer_norm_eps=1e-3)
   arrays = {name: x * 0.5 for name, x in reference.tensors(
