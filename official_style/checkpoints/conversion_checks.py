@@ -12,6 +12,8 @@ from official_style.data import tokenizer as tokenizer_lib
 from official_style.errors import UserError
 
 _ROWS, _LENGTH = 8, 32
+# Of which so many have to be masked ones that the vocabulary has.
+_WORDS = 8
 _TOLERANCE = 1e-4
 
 
@@ -34,13 +36,19 @@ def trained(arrays, sizes, vocabulary) -> tuple[bool, list[str]]:
     shown = ", ".join(flat[:6]) + (", ..." if len(flat) > 6 else "")
     lines.append(f"              hardly told from random: {shown}")
   has_head = any(name.startswith(named_weights.HEAD) for name in arrays)
-  if not has_head or vocabulary is None:
+  problem = ("no masked-LM head" if not has_head else
+             "no vocabulary" if vocabulary is None else "")
+  if not problem:
+    ids, mask = _rows(vocabulary, sizes)
+    places = fingerprint.masked_places(ids, mask, vocabulary.unk_id)
+    if places.sum() < _WORDS:
+      problem = "the vocabulary has too few of English text"
+  if problem:
     return verdict, lines + [
-        "              masked words can't be tried: "
-        + ("no masked-LM head" if not has_head else "no vocabulary")]
-  ids, mask = _rows(vocabulary, sizes)
+        f"              masked words can't be tried: {problem}"]
   loss, *others = [
-      fingerprint.masked_lm_loss(x, sizes, ids, mask, vocabulary.mask_id)
+      fingerprint.masked_lm_loss(
+          x, sizes, ids, mask, places, vocabulary.mask_id)
       for x in (arrays, *(fingerprint.shuffled(arrays, i) for i in (1, 2)))]
   lines.append(f"              masked words: {loss:.2f} nats each, and "
                f"{min(others):.2f} with all weights shuffled")

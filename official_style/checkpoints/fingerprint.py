@@ -33,20 +33,31 @@ def shuffled(arrays, seed: int = 0) -> dict:
           for name, x in arrays.items()}
 
 
-def masked_lm_loss(arrays, sizes, ids, mask, mask_id: int) -> float:
-  """Nats a masked word.
+def masked_places(ids, mask, unk_id: int) -> np.ndarray:
+  """bool[b n], the tokens to mask: neither [CLS], [SEP] nor [UNK].
 
   Args:
-    arrays: by our names, head included.
-    sizes: `EncoderSizes`.
     ids, mask: int[b n]; mask is 1 for real tokens, which begin with [CLS] and
       end with [SEP].
-    mask_id: of [MASK].
+    unk_id: of [UNK], which a model of another script rightly never says.
   """
   places = np.zeros(ids.shape, bool)
   places[:, 2::_INTERVAL] = True
   # Not the [SEP] at the end.
   places &= np.arange(ids.shape[1]) < mask.sum(1, keepdims=True) - 1
+  return places & (ids != unk_id)
+
+
+def masked_lm_loss(arrays, sizes, ids, mask, places, mask_id: int) -> float:
+  """Nats a masked word.
+
+  Args:
+    arrays: by our names, head included.
+    sizes: `EncoderSizes`.
+    ids, mask: int[b n]; mask is 1 for real tokens.
+    places: of `masked_places`, at least one.
+    mask_id: of [MASK].
+  """
   states = numpy_encoder.hidden_states(
       arrays, sizes, np.where(places, mask_id, ids), mask,
       np.zeros_like(ids))[-1]

@@ -49,7 +49,7 @@ def _weights(folder):
 
 
 def _trained(tmp_path, name="hf", **options):
-  """A folder of a model that knows how frequent [UNK] is."""
+  """A folder of a model whose kernels are not of independent entries."""
   config = reference.CONFIG | options.pop("config", {})
   vocab = options.pop("vocab", reference.VOCAB)
   arrays = reference.tensors(config, **options)
@@ -57,8 +57,6 @@ def _trained(tmp_path, name="hf", **options):
     if key.endswith("weight") and x.ndim == 2 and "embeddings" not in key:
       # A direction that stands out.
       x += np.outer(*((-1) ** np.arange(size) for size in x.shape))
-  if "cls.predictions.bias" in arrays:
-    arrays["cls.predictions.bias"][1] = 60.0
   return reference.write(tmp_path / name, config, arrays, vocab)
 
 
@@ -348,6 +346,37 @@ def test_byte_level_models_become_berts_of_the_same_numbers(tmp_path, kind):
     np.testing.assert_allclose(said_logits, logits, atol=1e-6)
   else:
     assert said_logits is None
+
+
+def _with_bias(tmp_path, name, letters, bias):
+  """A model of an alphabet, whose head prefers some ids to others."""
+  vocab = reference.VOCAB[:5] + [f"{mark}{letter}" for mark in ("", "##")
+                                 for letter in letters]
+  folder, arrays = _trained(tmp_path, name, vocab=vocab,
+                            config=dict(vocab_size=len(vocab)))
+  arrays["cls.predictions.bias"][:] = [bias(token) for token in vocab]
+  reference.write(tmp_path / name, dict(vocab_size=len(vocab)), arrays, vocab)
+  return folder
+
+
+def test_a_model_of_another_script_is_not_asked_for_english(tmp_path):
+  """Of English it has [UNK] only, which it rightly never says."""
+  folder = _with_bias(tmp_path, "ru", "АБВГДЕЖЗИК",
+                      lambda token: -12.0 * (token == "[UNK]"))
+  said = _convert(folder, tmp_path / "run", "run")
+  assert "can't be tried: the vocabulary has too few of English text" in said
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_model_of_english_has_to_know_some(tmp_path, sign):
+  folder = _with_bias(
+      tmp_path, "en", "abcdefghijklmnopqrstuvwxyz",
+      lambda token: 60.0 * sign * (token.lstrip("#") in list("etaoinshr")))
+  if sign > 0:
+    assert "masked words: " in _convert(folder, tmp_path / "run", "run")
+  else:
+    with pytest.raises(UserError, match="no more than random"):
+      _convert(folder, tmp_path / "run", "run")
 
 
 def test_weights_of_bytes_go_where_bytes_are_read(tmp_path):

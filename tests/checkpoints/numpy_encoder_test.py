@@ -70,12 +70,15 @@ def test_a_head_that_knows_frequencies_beats_its_shuffle_only():
   rng = np.random.default_rng(0)
   ids = rng.choice(8, (8, 32), p=[0.3, 0.3, 0.1, 0.1, 0.05, 0.05, 0.05, 0.05])
   mask = np.ones_like(ids)
-  shuffle = lambda x: min(fingerprint.masked_lm_loss(  # noqa: E731
-      fingerprint.shuffled(x, i), sizes, ids, mask, 9) for i in (1, 2))
-  random = fingerprint.masked_lm_loss(arrays, sizes, ids, mask, 9)
+  places = fingerprint.masked_places(ids, mask, 10)
+  loss_of = lambda x: fingerprint.masked_lm_loss(  # noqa: E731
+      x, sizes, ids, mask, places, 9)
+  shuffle = lambda x: min(loss_of(  # noqa: E731
+      fingerprint.shuffled(x, i)) for i in (1, 2))
+  random = loss_of(arrays)
   assert random > shuffle(arrays) - fingerprint.MARGIN
   arrays["masked_lm/bias"][:2] = 4.0
-  loss = fingerprint.masked_lm_loss(arrays, sizes, ids, mask, 9)
+  loss = loss_of(arrays)
   assert loss < shuffle(arrays) - fingerprint.MARGIN
 
 
