@@ -107,21 +107,41 @@ def read_lower_case(folder: str) -> Optional[bool]:
   Raises:
     UserError: if it cuts text in a way ours doesn't.
   """
-  name = "tokenizer_config.json"
-  if not os.path.lexists(os.path.join(folder, name)):
-    return None
-  config = stranger_files.read_json(folder, name)
-  where = os.path.join(folder, name)
+  where, config = _tokenizer(folder)
   lower = config.get("do_lower_case")
   if lower not in (True, False, None):
     raise UserError(f"{where}: do_lower_case={lower!r:.40}: true or false")
   # Their default: accents go where case goes, and a CJK sign is a word.
-  ours = dict(strip_accents=(None, lower), tokenize_chinese_chars=(True,),
-              do_basic_tokenize=(True,))
+  _check_cuts(where, config, f" with do_lower_case={lower}", dict(
+      strip_accents=(None, lower), tokenize_chinese_chars=(True,),
+      do_basic_tokenize=(True,)))
+  return lower
+
+
+def check_byte_pairs(folder: str):
+  """Refuses a byte-level BPE that cuts text in a way ours doesn't.
+
+  Raises:
+    UserError: that names the key.
+  """
+  where, config = _tokenizer(folder)
+  # Whatever `do_lower_case` says, theirs doesn't.
+  _check_cuts(where, config, "", dict(add_prefix_space=(False, None)))
+
+
+def _tokenizer(folder: str) -> tuple[str, dict]:
+  """The path of `tokenizer_config.json`, and what it says, if it is there."""
+  name = "tokenizer_config.json"
+  where = os.path.join(folder, name)
+  return where, (stranger_files.read_json(folder, name)
+                 if os.path.lexists(where) else {})
+
+
+def _check_cuts(where, config, more, ours):
+  """Refuses another value than ours; the first is theirs where none is said."""
   for key, values in ours.items():
     value = config.get(key, values[0])
     if value not in values:
-      raise UserError(f"{where}: {key}={value!r:.40} with do_lower_case="
-                      f"{lower}: our tokenizer would cut text otherwise, so "
-                      "the weights would see ids they don't know")
-  return lower
+      raise UserError(f"{where}: {key}={value!r:.40}{more}: our tokenizer "
+                      "would cut text otherwise, so the weights would see ids "
+                      "they don't know")

@@ -61,6 +61,7 @@ def read(folder: str) -> named_weights.NamedWeights:
   vocab_file, lower_case, bpe_folder = None, None, None
   if has_byte_pairs(folder) or config.model_type != "bert":
     bpe_folder = folder
+    huggingface_config.check_byte_pairs(folder)
     vocab_file = _byte_pairs(folder, config.sizes.vocab_size)
   else:
     vocab_file = vocabulary(folder, config.sizes.vocab_size, "config.json")

@@ -167,6 +167,20 @@ def test_a_tokenizer_that_is_not_ours_is_refused(tmp_path, tokenizer, word):
   _refused(folder, word)
 
 
+@pytest.mark.parametrize("tokenizer, word", [
+    (dict(add_prefix_space=True), "add_prefix_space=True: our tokenizer"),
+    ([], "not an object"), (dict(add_prefix_space=False), None),
+    (dict(do_lower_case=True), None)])
+def test_byte_pairs_are_cut_as_ours_or_refused(tmp_path, tokenizer, word):
+  config = dict(model_type="roberta", max_position_embeddings=18)
+  folder, _ = reference.write(tmp_path, config, vocab=None,
+                              prefix="roberta.", tokenizer=tokenizer)
+  if word:
+    _refused(folder, word)
+  else:
+    huggingface_reader.read(folder)
+
+
 def test_what_is_untrained_in_bort_is_not_taken(tmp_path):
   config = dict(model_type="bort", type_vocab_size=1, layer_norm_eps=1e-5)
   folder, arrays = reference.write(tmp_path, config, vocab=None)
