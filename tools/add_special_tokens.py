@@ -10,6 +10,7 @@ models that are trained from the start: its weights, and Bort's, need its files.
 """
 
 import os
+import shutil
 import sys
 
 from absl import app
@@ -32,6 +33,9 @@ def add():
   from official_style.data import vocabulary as vocabulary_lib
   from official_style.errors import UserError
 
+  if not os.path.exists(_VOCAB_FILE.value):
+    raise UserError(f"--vocab_file={_VOCAB_FILE.value}: no such folder: give "
+                    "that of vocab.json and merges.txt")
   path, merges_path = vocabulary_files.find(_VOCAB_FILE.value)
   if merges_path is None:
     raise UserError(f"--vocab_file={_VOCAB_FILE.value}: of WordPieces, which "
@@ -41,13 +45,17 @@ def add():
                     "choose another name")
   vocabulary = vocabulary_lib.with_special_tokens(
       *vocabulary_files.read_byte_pairs(path, merges_path), path)
+  unfinished = f"{_OUTPUT.value.rstrip('/')}.tmp-{os.getpid()}"
   try:
-    os.makedirs(_OUTPUT.value)
+    os.makedirs(unfinished)
     vocabulary_files.write_byte_pairs(
-        _OUTPUT.value, vocabulary.tokens, vocabulary.merges)
+        unfinished, vocabulary.tokens, vocabulary.merges)
+    os.replace(unfinished, _OUTPUT.value)
   except OSError as error:
     raise UserError(f"--output={_OUTPUT.value}: cannot write "
                     f"({error.strerror}): check the folder") from error
+  finally:
+    shutil.rmtree(unfinished, ignore_errors=True)
   return vocabulary
 
 

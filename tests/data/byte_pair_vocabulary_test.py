@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import resource
 import subprocess
 import sys
 
@@ -57,13 +58,22 @@ def test_all_layouts_are_the_same_vocabulary(tmp_path):
   assert other.sha256 != vocabulary.sha256
 
 
-def _tool(folder, output):
+def _tool(folder, output, before=None):
   """Exit code and standard error of the command."""
   done = subprocess.run(
       [sys.executable, ROOT / "tools" / "add_special_tokens.py",
        f"--vocab_file={folder}", f"--output={output}"],
-      capture_output=True, text=True, check=False)
+      capture_output=True, text=True, check=False, preexec_fn=before)
   return done.returncode, done.stderr
+
+
+def test_a_disk_that_is_full_leaves_no_half_of_them(tmp_path):
+  folder = byte_pairs.write(tmp_path / "gpt2", BARE, MERGES)
+  full = lambda: resource.setrlimit(  # noqa: E731
+      resource.RLIMIT_FSIZE, (1000, 1000))
+  code, said = _tool(folder, tmp_path / "new", full)
+  assert code == 2 and "cannot write (File too large)" in said
+  assert [path.name for path in tmp_path.iterdir()] == ["gpt2"]
 
 
 def test_gpt2s_files_get_special_tokens_by_a_command(tmp_path):
@@ -76,7 +86,8 @@ def test_gpt2s_files_get_special_tokens_by_a_command(tmp_path):
   assert code == 0 and f"<mask> {len(TOKENS) - 1}" in said
   assert vocabulary_lib.Vocabulary.load(new).tokens == TOKENS
   for arguments, words in (((folder, new), "exists already"),
-                           ((new, newer), "<mask> already")):
+                           ((new, newer), "<mask> already"),
+                           ((tmp_path / "gone", newer), "no such folder")):
     code, said = _tool(*arguments)
     assert code == 2 and words in said and said.count("\n") == 1
 
