@@ -12,6 +12,7 @@ from typing import Callable
 import safetensors
 import tensorflow as tf
 
+from official_style import files
 from official_style.checkpoints import conversion_checks
 from official_style.checkpoints import google_reader
 from official_style.checkpoints import huggingface_reader
@@ -156,6 +157,7 @@ def _write_checked(output, target, arrays, weights, vocabulary, say):
     What was read back.
   """
   unfinished = f"{output.rstrip('/')}.tmp-{os.getpid()}"
+  files.remove_leftovers(output)
   shutil.rmtree(unfinished, ignore_errors=True)
   try:
     os.makedirs(unfinished)
@@ -168,7 +170,10 @@ def _write_checked(output, target, arrays, weights, vocabulary, say):
     return back
   except (OSError, tf.errors.OpError, safetensors.SafetensorError) as error:
     if not checkpoints.is_disk_full(error):
-      raise
+      if not isinstance(error, OSError):
+        raise
+      raise UserError(f"--output={output}: can't be written "
+                      f"({error.strerror}): choose another") from error
     raise UserError(f"--output={output}: no space left on the disk: make room, "
                     "and run the same command again") from error
   finally:

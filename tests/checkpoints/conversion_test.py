@@ -569,3 +569,21 @@ def test_a_full_disk_is_one_line(target, error, tmp_path, monkeypatch):
     conversion.convert(str(source), str(tmp_path / "out"), target, False, True,
                        lambda line: None)
   assert [path.name for path in tmp_path.iterdir()] == ["hf"]
+
+
+def test_a_folder_that_can_not_be_is_one_line(tmp_path):
+  source, _ = _trained(tmp_path)
+  (tmp_path / "file").touch()
+  with pytest.raises(UserError, match="--output=.*can't be written .Not a di"):
+    _convert(source, tmp_path / "file" / "out", "run")
+
+
+def test_what_a_killed_command_left_goes_with_the_next(tmp_path):
+  source, _ = _trained(tmp_path)
+  gone = subprocess.Popen(["true"])
+  gone.wait()
+  for pid in (gone.pid, os.getppid()):
+    (tmp_path / f"out.tmp-{pid}").mkdir()
+  _convert(source, tmp_path / "out", "run")
+  assert {path.name for path in tmp_path.iterdir()} == {
+      "hf", "out", f"out.tmp-{os.getppid()}"}
