@@ -133,6 +133,8 @@ def _check(path: str, header, size: int):
 
 
 def _span(path, name, entry):
+  if not name.isprintable():  # Names are shown.
+    raise _refuse(path, f"the name {name!r:.80}")
   try:
     dtype, shape = entry["dtype"], entry["shape"]
     first, last = entry["data_offsets"]

@@ -58,6 +58,8 @@ class TorchZipFile:
       raise _refuse(path, f"its list holds {error}") from error
     self._tensors, self.shapes, self.others = {}, {}, []
     for name, tensor in found.items():
+      if not name.isprintable():  # Names are shown.
+        raise _refuse(path, f"the name {name!r:.80}")
       if tensor.dtype not in _ITEM_BYTES:
         self.others.append(name)
         continue

@@ -85,6 +85,7 @@ def test_a_header_may_be_as_long_as_it_likes(tmp_path, length):
     ([1, 2], b"", "no table"),
     ({"__metadata__": [], "a": _entry()}, bytes(8), "metadata"),
     (b'{"a": 1, "a": 2}', b"", "twice"),
+    ({"a\x1b[31m": _entry()}, bytes(8), r"the name 'a\x1b[31m'"),
     (b"{" * 50_000, b"", "JSON"),
     (b"[" * 50_000, b"", "JSON"),
     (b"\xff\xfe\x00\x01", b"", "JSON"),

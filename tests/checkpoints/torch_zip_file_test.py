@@ -48,6 +48,16 @@ def test_bfloat16_is_the_upper_half_of_float32(tmp_path):
       TorchZipFile(str(tmp_path / "a.bin")).read(["w"])["w"], array)
 
 
+@pytest.mark.parametrize("name", ["a\ud800", "a\nb", "a\x1b[31m"])
+def test_a_name_that_can_not_be_shown_is_refused(tmp_path, name):
+  array = _array(2)
+  torch_zip.write(tmp_path / "a.bin", {
+      name: torch_zip.tensor(torch_zip.storage("0", array), [2])})
+  with pytest.raises(UserError, match="the name 'a") as error:
+    TorchZipFile(str(tmp_path / "a.bin"))
+  assert str(error.value).isprintable()
+
+
 def test_views_and_shared_storages_are_what_they_are(tmp_path):
   array = _array(24)
   held = torch_zip.storage("7", array)
