@@ -11,6 +11,8 @@ import yaml
 from official_style.errors import UserError
 from official_style.errors import first_line
 
+# What PyYAML raises besides errors of its own where a value is not of its tag.
+NO_VALUE = (ValueError, TypeError, AttributeError, LookupError)
 MAX_BYTES = 4 << 20
 _MAX_NODES = 100_000
 
@@ -41,8 +43,7 @@ def load_object(path: str, mend: str) -> dict:
     problem = "is no configuration (no mapping)"
   except OSError as error:
     problem = f"can't be read ({error.strerror})"
-  except (yaml.YAMLError, ValueError, RecursionError, TypeError,
-          AttributeError) as error:
+  except (yaml.YAMLError, RecursionError, *NO_VALUE) as error:
     problem = f"is no configuration ({first_line(error)})"
   raise UserError(f"{path}: {problem}: {mend}")
 

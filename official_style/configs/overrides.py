@@ -13,6 +13,7 @@ import yaml
 
 from official_style import yaml_files
 from official_style.errors import UserError
+from official_style.errors import first_line
 
 _KEY = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 
@@ -92,8 +93,7 @@ def _leaves(loader: _Loader, node: yaml.Node, prefix: str,
   where = f"{path}:{node.start_mark.line + 1}"
   if not isinstance(node, yaml.MappingNode):
     if prefix:
-      value = loader.construct_object(node, deep=True)
-      yield Override(prefix, value, where)
+      yield Override(prefix, _constructed(loader, node, prefix, where), where)
       return
     raise UserError(f"{where}: expected `key: value` lines")
   if node.tag != "tag:yaml.org,2002:map":
@@ -112,6 +112,14 @@ def _leaves(loader: _Loader, node: yaml.Node, prefix: str,
       raise UserError(f"{line}: {key} is given twice: keep one")
     seen.add(key)
     yield from _leaves(loader, value_node, key, path)
+
+
+def _constructed(loader, node, key, where):
+  try:
+    return loader.construct_object(node, deep=True)
+  except yaml_files.NO_VALUE as error:
+    raise UserError(f"{where}: {key}: not a value "
+                    f"({first_line(error)})") from error
 
 
 def read_params_override(text: str) -> list[Override]:
@@ -164,17 +172,15 @@ def _value(text: str, key: str) -> Any:
     return ""
   if text.startswith("(") and text.endswith(")"):
     text = f"[{text[1:-1]}]"
-  loader = _Loader(text if text[0] in "['\"" else "")
   try:
+    loader = _Loader(text if text[0] in "['\"" else "")
     if text[0] in "['\"":
       return loader.get_single_data()
     # A bare word is not parsed as YAML: `*.txt` or `a: b` mean themselves.
     tag = loader.resolve(yaml.ScalarNode, text, (True, False))
     return loader.construct_object(yaml.ScalarNode(tag, text))
-  except (yaml.YAMLError, ValueError, RecursionError) as error:
+  except (yaml.YAMLError, RecursionError, *yaml_files.NO_VALUE) as error:
     raise UserError(f"--params_override: {key}={text}: not a value") from error
-  finally:
-    loader.dispose()
 
 
 def read_all(config_files: Sequence[str],

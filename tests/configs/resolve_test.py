@@ -298,6 +298,8 @@ def test_a_list_from_the_command_line_becomes_a_tuple():
     ("trainer.train_steps", ["is not key=value"]),
     ("task.train_data.input_path=a,b", ["'b' is not key=value", "quote"]),
     ("trainer.seed=1,trainer.seed=2", ["given twice"]),
+    ("task.vocab_file='a\x01'", ["task.vocab_file", "not a value"]),
+    ("task.vocab_file=[!!bool maybe]", ["task.vocab_file", "not a value"]),
     ("trainer._locked=true", ["no such key"])])
 def test_a_bad_override_is_told_with_its_key(text, parts):
   message = _refused(f"--params_override={text}")
@@ -313,6 +315,10 @@ def test_a_bad_override_is_told_with_its_key(text, parts):
     ("trainer:\n - 1", ["mine.yaml:2", "trainer is a section"]),
     ("- 1", ["mine.yaml:1", "key: value"]),
     ("trainer: [", ["mine.yaml", "not YAML"]),
+    ("trainer:\n  seed: !!bool x", ["mine.yaml:2", "trainer.seed", "value"]),
+    ("trainer:\n  seed: !!int ''", ["mine.yaml:2", "trainer.seed", "value"]),
+    ("trainer:\n  seed: !!timestamp x", ["mine.yaml:2", "trainer.seed"]),
+    ("trainer:\n  seed: [2001-99-99]", ["mine.yaml:2", "trainer.seed"]),
     ("3: 4\n", ["mine.yaml:1", "a key must be a name"]),
     ("? [1]\n: 4\n", ["mine.yaml:1", "a key must be a name"])])
 def test_a_bad_file_is_told_with_its_line(text, parts, yaml_file):

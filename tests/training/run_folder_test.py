@@ -99,7 +99,8 @@ def test_what_changes_no_number_may_change(folder, key, value):
 
 
 @pytest.mark.parametrize("content", [
-    b"", b"[1, 2]", b"a: [", b"\xff\xfe", b"just text"])
+    b"", b"[1, 2]", b"a: [", b"\xff\xfe", b"just text", b"a: !!bool x",
+    b"a: !!int ''"])
 def test_a_damaged_params_yaml_is_one_line(folder, content):
   with open(folder.file("params.yaml"), "wb") as f:
     f.write(content)
