@@ -135,12 +135,18 @@ def validate_optimizer(trainer: pretraining.PretrainingTrainerConfig):
   key = f"{prefix}.optimizer.{config.optimizer.type}"
   for name in ("beta_1", "beta_2"):
     within(f"{key}.{name}", getattr(optimizer, name), 0, 1, "[)")
-  at_least(f"{key}.weight_decay_rate", optimizer.weight_decay_rate, 0)
+  _at_least_0(key, optimizer, ("weight_decay_rate", "gradient_clip_norm"))
   if optimizer.epsilon <= 0:
     raise UserError(f"{key}.epsilon={optimizer.epsilon}: must be above 0")
   if config.ema is not None:
     raise UserError(f"{prefix}.ema is not supported: remove it")
   _validate_schedule(trainer)
+
+
+def _at_least_0(key: str, section: Any, names: tuple):
+  """Refuses what is negative of those of these fields that there are."""
+  for name in names:
+    at_least(f"{key}.{name}", getattr(section, name, 0), 0)
 
 
 def _validate_schedule(trainer: pretraining.PretrainingTrainerConfig):
@@ -155,7 +161,10 @@ def _validate_schedule(trainer: pretraining.PretrainingTrainerConfig):
     raise UserError(f"{key}.{name}={value}: must be above 0, as 1e-4")
   if kind != "constant" and not by_epochs:
     at_least(f"{key}.decay_steps", rate.decay_steps, 1)
+  _at_least_0(key, rate, ("end_learning_rate", "power", "alpha"))
   warmup = trainer.optimizer_config.warmup
+  _at_least_0(f"{prefix}.warmup.{warmup.type}", warmup.get(),
+              ("warmup_learning_rate", "power"))
   if warmup.type and not by_epochs:
     key = f"{prefix}.warmup.{warmup.type}.warmup_steps"
     steps = warmup.get().warmup_steps

@@ -69,6 +69,18 @@ def _resolve(override, experiment="token_drop_bert"):
     (f"{_OPTIMIZER}.learning_rate.polynomial.initial_learning_rate=0",
      ["initial_learning_rate=0"]),
     (f"{_OPTIMIZER}.optimizer.adamw.beta_2=1", ["beta_2=1.0"]),
+    # Each of these would climb the loss, or run away, for some steps.
+    (f"{_OPTIMIZER}.optimizer.adamw.gradient_clip_norm=-1",
+     ["gradient_clip_norm=-1"]),
+    (f"{_OPTIMIZER}.learning_rate.polynomial.end_learning_rate=-1e-4",
+     ["end_learning_rate=-0.0001"]),
+    (f"{_OPTIMIZER}.learning_rate.polynomial.power=-1", ["power=-1"]),
+    (f"{_OPTIMIZER}.learning_rate.type=cosine,"
+     f"{_OPTIMIZER}.learning_rate.cosine.initial_learning_rate=1e-4,"
+     f"{_OPTIMIZER}.learning_rate.cosine.alpha=-1", ["alpha=-1"]),
+    (f"{_OPTIMIZER}.warmup.type=linear,"
+     f"{_OPTIMIZER}.warmup.linear.warmup_learning_rate=-1",
+     ["warmup_learning_rate=-1"]),
     ("runtime.accelerator=cuda", ["accelerator=cuda"]),
     ("runtime.mixed_precision_dtype=mixed_bfloat16", ["did you mean bfloat16"]),
 ])
