@@ -166,7 +166,8 @@ def test_a_missing_include_is_told_with_a_guess(gin_file):
 
 @pytest.mark.parametrize("content", [
     b"\xff\xfe\x00", b"A = (" * 5000, b"A = " + b"(" * 3000, b"\x00" * 10,
-    b"A = " + b"9" * 6000, b"A = 1 " + b"\\", b"'''", b"a/b/c/d = @", b":"])
+    b"A = " + b"9" * 6000, b"A = 1 " + b"\\", b"'''", b"a/b/c/d = @", b":",
+    b"include 'a\\0'"])
 def test_nonsense_is_an_error_in_one_line(content, tmp_path):
   path = tmp_path / "mine.gin"
   path.write_bytes(content)

@@ -204,6 +204,9 @@ def _check_import(module: str, where: str):
 
 def _include_path(name: str, path: Optional[str], where: str) -> str:
   """Beside the including file or below, else in our Gin folder."""
+  if "\0" in name:
+    raise UserError(f"{where}: include of {name!r} refused: no file is called "
+                    "so")
   roots = ([os.path.dirname(path)] if path else []) + [gin_root()]
   targets = [os.path.realpath(os.path.join(root, name)) for root in roots]
   inside = [any(os.path.commonpath([root, target]) == root for root in roots)
