@@ -37,7 +37,8 @@ def cluster() -> tuple[list[str], int]:
     if not 0 <= index < len(workers):
       raise UserError(f"TF_CONFIG: task index {index} of {len(workers)} "
                       "workers: they count from 0")
-  except (ValueError, KeyError, TypeError, AttributeError) as error:
+  except (ValueError, KeyError, TypeError, AttributeError,
+          OverflowError) as error:
     raise UserError(
         'TF_CONFIG: must look like {"cluster": {"worker": ["host:port", '
         '...]}, "task": {"type": "worker", "index": 0}}') from error
@@ -83,8 +84,9 @@ def wait_for_workers(workers: list[str], index: int, timeout: float):
 
 def _split(address: str) -> tuple[str, int]:
   host, _, port = address.rpartition(":")
-  if not host or not port.isdigit():
-    raise UserError(f"TF_CONFIG: {address!r} is not host:port")
+  if not host or not port.isdecimal() or int(port) > 65535:
+    raise UserError(f"TF_CONFIG: {address!r} is not host:port, with a port up "
+                    "to 65535")
   return host, int(port)
 
 

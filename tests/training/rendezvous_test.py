@@ -46,6 +46,8 @@ def test_workers_and_index_are_read(monkeypatch):
     '{"cluster": {"worker": [1, 2]}, "task": {"index": 0}}',
     '{"cluster": {"worker": ["a", "b"]}, "task": {"index": 0}}',
     '{"cluster": {"worker": ["a:x", "b:2"]}, "task": {"index": 0}}',
+    '{"cluster": {"worker": ["a:65536", "b:2"]}, "task": {"index": 0}}',
+    '{"cluster": {"worker": ["a:1", "b:2"]}, "task": {"index": 1e400}}',
     _config(index=2), _config(index=-1), _config(index="one"),
     _config(workers=()), _config(workers=("a:1", "a:1")),
     _config(type="chief"),
