@@ -25,6 +25,7 @@ from absl import logging
 
 from official_style import files
 from official_style.errors import UserError
+from official_style.errors import first_line
 
 _FOLDER = re.compile(r"^ckpt-(\d+)$")
 _UNFINISHED = ".tmp-"
@@ -179,7 +180,8 @@ class CheckpointFolder:
       None if nothing was ever saved here.
 
     Raises:
-      UserError: if there were checkpoints and none is whole.
+      UserError: if there were checkpoints and none is whole, or the newest of
+        those is of another model.
     """
     rejected = []
     expected = self._last_saved()
@@ -191,8 +193,7 @@ class CheckpointFolder:
       if problem is None:
         for line in rejected:
           say(f"{self._folder}: {line}; falling back to checkpoint {step}")
-        status = self._checkpoint.read(self.path(step))
-        status.assert_existing_objects_matched()
+        self._take(step)
         return Restored(step, self.read_state(step), tuple(rejected))
       rejected.append(f"checkpoint {step}: {problem}")
     if rejected:
@@ -205,13 +206,23 @@ class CheckpointFolder:
     """Sets everything to what it was at a step whose checkpoint is whole.
 
     Raises:
-      UserError: if it isn't.
+      UserError: if it isn't, or is of another model.
     """
     problem = self.check(step)
     if problem is not None:
       raise UserError(f"{self._folder}: checkpoint {step}: {problem}: bring it "
                       "back, or start over with --restart")
-    self._checkpoint.read(self.path(step)).assert_existing_objects_matched()
+    self._take(step)
+
+  def _take(self, step: int):
+    try:
+      status = self._checkpoint.read(self.path(step))
+      status.assert_existing_objects_matched()
+    except (AssertionError, ValueError) as error:
+      raise UserError(
+          f"{self._folder}: checkpoint {step} does not fit this model "
+          f"({first_line(error)}): undo what was changed (a size is no "
+          "--allow_config_change), or start over with --restart") from error
 
   def _last_saved(self) -> Optional[int]:
     """The step TensorFlow's pointer names, if it can be read."""

@@ -133,7 +133,9 @@ def execute(job, config, options, interruption, placement):
 def _make_ready(job, config, options, folder, placement):
   """Data, model and weights: a `Run`, and the state that it begins with."""
   progress = progress_lib.Progress(1, quiet=not placement.is_chief)
-  data = open_run(job, config, options, folder, placement, progress)
+  changed = _may_run(config, options, folder)
+  data = _data_of(job, config, folder, placement, progress)
+  params = resolve.params_text(config)  # Before the data fill in the rest.
   job.complete(config, data)
   machinery = machinery_lib.build(
       config, data.vocabulary, placement, getattr(job, "labels", None))
@@ -143,34 +145,44 @@ def _make_ready(job, config, options, folder, placement):
   checkpoints.remove_unfinished()
   run = Run(config, options, placement, folder, progress, data, machinery,
             checkpoints)
-  return run, _restore(run, getattr(job, "labels", None))
+  state = _restore(run, getattr(job, "labels", None))
+  # Not before the checkpoint is known to fit: what is written down is what it
+  # is of.
+  if changed and options.mode != "eval":
+    folder.write_config(params, options.gin_text, dict(
+        command=list(options.argv), devices=placement.describe(),
+        data=data.manifest()))
+  return run, state
 
 
-def open_run(job, config, options, folder, placement, progress):
-  """The run's data, after checking that the run may begin or go on here."""
-  changed = not folder.holds_run
+def _may_run(config, options, folder) -> bool:
+  """Checks that the run may begin or go on here.
+
+  Returns:
+    Whether its configuration is to be written down.
+  """
   if folder.holds_run:
-    changed = folder.check_config(
+    return folder.check_config(
         config.as_dict(), options.allow_config_change,
         resolve.defaults(config))
-  elif folder.holds_checkpoints:
+  if folder.holds_checkpoints:
     raise UserError(f"{folder.file('params.yaml')}: is missing, so nobody "
                     "knows what the checkpoints there are of: bring it back, "
                     "or start over with --restart")
-  elif options.mode == "eval":
+  if options.mode == "eval":
     raise UserError(f"--model_dir={options.model_dir}: no run to evaluate "
                     "there: train first, or give its folder")
+  return True
+
+
+def _data_of(job, config, folder, placement, progress):
+  """The run's data, which the chief makes if they aren't there."""
   if not placement.is_chief:
     _wait_for_data(folder)
   data = job.prepare(config, folder.file("data"), progress.say,
                      functools.partial(progress.show, None))
   for line in data.lines:
     progress.say(line)
-  if changed and options.mode != "eval":
-    folder.write_config(
-        resolve.params_text(config), options.gin_text,
-        dict(command=list(options.argv), devices=placement.describe(),
-             data=data.manifest()))
   return data
 
 

@@ -135,6 +135,16 @@ def test_an_allowed_change_goes_on_and_is_written_down(copied, capsys):
   assert b'"before"' in tiny_runs.read(copied[0], "run.json")
 
 
+@pytest.mark.parametrize("change", [dict(HIDDEN_SIZE=32), dict(NUM_LAYERS=4)])
+def test_a_change_that_the_weights_do_not_fit_is_told_and_not_written_down(
+    copied, capsys, change):
+  before = _tree(copied[0])
+  assert _go_on(copied, "--allow_config_change=task.model", **change) == 2
+  assert "checkpoint 8 does not fit this model" in (
+      capsys.readouterr().err.splitlines()[-1])
+  assert _tree(copied[0]) == before
+
+
 def test_a_run_of_an_earlier_version_is_known_by_its_defaults(
     copied, capsys):
   path = os.path.join(copied[0], "params.yaml")
