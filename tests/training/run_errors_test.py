@@ -2,6 +2,7 @@
 
 import errno
 import json
+import os
 import types
 
 import pytest
@@ -34,6 +35,39 @@ def test_a_full_disk_is_called_so(error):
     tf.errors.InvalidArgumentError(None, None, "shapes must match")])
 def test_a_defect_of_ours_is_not_explained_away(error):
   assert run_errors.explain(error, "runs/mine") is None
+
+
+@pytest.mark.parametrize("error, words", [
+    (NotADirectoryError(
+        errno.ENOTDIR, "Not a directory", "runs/mine/data.tmp-1", None,
+        "runs/mine/data"), "data: Not a directory"),
+    (OSError(errno.EROFS, "Read-only file system",
+             os.path.abspath("runs/mine/checkpoints/ckpt-4.tmp-1")),
+     "checkpoints/ckpt-4.tmp-1: Read-only"),
+    (tf.errors.FailedPreconditionError(
+        None, None, "{{function_node __x}} runs/mine/tensorboard is not a "
+        "directory [Op:CreateSummaryFileWriter] name: "),
+     "runs/mine/tensorboard is not a directory: mend")])
+def test_a_file_of_the_run_that_can_not_be_used_is_named(error, words):
+  explained = str(run_errors.explain(error, "runs/mine"))
+  assert "--model_dir=runs/mine: " in explained and words in explained
+
+
+def test_a_file_elsewhere_is_not_of_the_run():
+  error = PermissionError(errno.EACCES, "Permission denied", "runs/mine2/x")
+  assert run_errors.explain(error, "runs/mine") is None
+
+
+def test_too_little_memory_is_called_so_with_the_mend():
+  error = tf.errors.ResourceExhaustedError(None, None, (
+      "Exception encountered when calling layer 'self_attention'.\n\n"
+      "{{function_node __x}} OOM when allocating tensor with shape[8,9] and "
+      "type float [Op:BatchMatMulV2]\n\nCall arguments"))
+  explained = str(run_errors.explain(error, "runs/mine"))
+  assert explained.startswith(
+      "out of memory (OOM when allocating tensor with shape[8,9] and type "
+      "float): ")
+  assert "gradient_accumulation_steps" in explained
 
 
 def test_a_users_error_stays_itself():
