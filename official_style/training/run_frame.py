@@ -31,9 +31,9 @@ from official_style.training import metrics_log as metrics_log_lib
 from official_style.training import nonfinite_report
 from official_style.training import optimizers
 from official_style.training import progress as progress_lib
-from official_style.training import rendezvous
 from official_style.training import run_errors
 from official_style.training import run_folder as run_folder_lib
+from official_style.training import shared_folder
 from official_style.training import strategies
 from official_style.training import trainer as trainer_lib
 
@@ -143,9 +143,11 @@ def _make_ready(job, config, options, folder, placement):
       folder.file("checkpoints"), machinery.checkpoint,
       config.trainer.max_to_keep, placement.is_chief)
   checkpoints.remove_unfinished()
+  placement.wait_for_all()  # It may have given a checkpoint its name back.
   run = Run(config, options, placement, folder, progress, data, machinery,
             checkpoints)
   state = _restore(run, getattr(job, "labels", None))
+  shared_folder.check_step(folder, placement, state.step)
   # Not before the checkpoint is known to fit: what is written down is what it
   # is of.
   if changed and options.mode != "eval":
@@ -178,21 +180,12 @@ def _may_run(config, options, folder) -> bool:
 def _data_of(job, config, folder, placement, progress):
   """The run's data, which the chief makes if they aren't there."""
   if not placement.is_chief:
-    _wait_for_data(folder)
+    shared_folder.wait_for_data(folder, config.trainer.rendezvous_timeout)
   data = job.prepare(config, folder.file("data"), progress.say,
                      functools.partial(progress.show, None))
   for line in data.lines:
     progress.say(line)
   return data
-
-
-def _wait_for_data(folder):
-  """Workers read what the chief makes, on a file system they share."""
-  workers, _ = rendezvous.cluster()
-  while not tf.io.gfile.exists(folder.file("data", "source.json")):
-    if not rendezvous.answers(workers[0]):
-      raise TryAgain(f"worker 0 at {workers[0]} is gone: see its own output")
-    time.sleep(0.5)
 
 
 def _restore(run: Run, labels) -> trainer_lib.RunState:

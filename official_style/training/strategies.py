@@ -42,12 +42,20 @@ class Placement:
     """Whether it holds on any worker. All have to ask at the same point."""
     if self.num_workers == 1:
       return mine
-    total = self._sum(tf.constant(float(mine)))
-    return float(self.strategy.experimental_local_results(total)[0]) > 0
+    return self._total(float(mine)) > 0
+
+  def all_have(self, mine: int) -> bool:
+    """Whether all workers have one number; if not, one of them hears so."""
+    return self.num_workers == 1 or (
+        self._total(mine) == mine * self.strategy.num_replicas_in_sync)
+
+  def _total(self, mine: float) -> float:
+    total = self._sum(tf.constant(mine, tf.float64))
+    return float(self.strategy.experimental_local_results(total)[0])
 
   @functools.cached_property
   def _sum(self):
-    """A function of a number: its sum over all replicas."""
+    """A function of a float64: its sum over all replicas."""
     def add(number):
       return tf.distribute.get_replica_context().all_reduce(
           tf.distribute.ReduceOp.SUM, tf.identity(number))
@@ -77,6 +85,7 @@ def place(runtime, rendezvous_timeout: float) -> Placement:
   devices = _devices(accelerator, runtime)
   workers, index = rendezvous.cluster()
   if len(workers) > 1 and name in ("auto", "multi_worker_mirrored"):
+    _check_all_used(devices, accelerator)
     rendezvous.wait_for_workers(workers, index, rendezvous_timeout)
     strategy = tf.distribute.MultiWorkerMirroredStrategy(
         communication_options=tf.distribute.experimental.CommunicationOptions(
@@ -126,6 +135,18 @@ def _devices(accelerator: str, runtime) -> list[str]:
     tf.config.set_logical_device_configuration(
         cpu, [tf.config.LogicalDeviceConfiguration()] * wanted)
   return [f"CPU:{i}" for i in range(wanted)]
+
+
+def _check_all_used(devices: list[str], accelerator: str):
+  """Refuses a number of replicas that a worker among others would not have."""
+  there = (len(tf.config.list_physical_devices("GPU"))
+           if accelerator == "gpu" else 1)
+  if len(devices) != there:
+    mend = ("hide the other GPUs from it with CUDA_VISIBLE_DEVICES"
+            if accelerator == "gpu" else "start more workers")
+    raise UserError(
+        f"--num_replicas={len(devices)}: a worker beside others has {there}, "
+        f"all of its devices: leave it out, and {mend}")
 
 
 def _collectives(accelerator: str):

@@ -118,6 +118,22 @@ def test_sigterm_to_a_worker_saves_and_ends_all_with_75(tmp_path):
 
 
 @pytest.mark.slow
+def test_workers_that_would_begin_at_other_steps_do_not(tmp_path):
+  """Their folders are two, which hold the run at two of its steps."""
+  data = tiny_runs.corpus(tmp_path)
+  assert tiny_runs.run(tmp_path / "0", data) == 0
+  shutil.copytree(tmp_path / "0", tmp_path / "1")
+  shutil.rmtree(tmp_path / "1" / "checkpoints" / "ckpt-8")
+  before = tiny_runs.read(tmp_path / "0", "metrics.jsonl")
+  processes = [tiny_runs.start(tmp_path / str(i), data, env=env)
+               for i, env in enumerate(local_workers.environments(2))]
+  results = [tiny_runs.finish(process, timeout=180) for process in processes]
+  assert [code for code, _ in results] == [75, 75], results
+  assert any("of another on another worker" in said for _, said in results)
+  assert tiny_runs.read(tmp_path / "0", "metrics.jsonl") == before
+
+
+@pytest.mark.slow
 def test_an_error_of_the_chief_alone_ends_the_other_too(tmp_path):
   """Its disk is full, say: here a checkpoint can't be put in its place."""
   processes = _two_workers(str(tmp_path), 100_000)

@@ -61,6 +61,17 @@ def test_a_peer_that_never_comes_up_is_a_time_out(monkeypatch):
     _place(accelerator="cpu")
 
 
+def test_replicas_that_a_worker_would_not_have_are_refused(monkeypatch):
+  monkeypatch.setenv("TF_CONFIG", (
+      '{"cluster": {"worker": ["localhost:1", "localhost:2"]},'
+      ' "task": {"index": 0}}'))
+  monkeypatch.setattr(  # Nothing can be changed once a device was used.
+      tf.config, "set_logical_device_configuration", lambda *_: None)
+  with pytest.raises(UserError, match="--num_replicas=2: a worker beside "
+                     "others has 1.*start more workers"):
+    _place(accelerator="cpu", num_replicas=2)
+
+
 class _Deaf:
 
   def accept(self):
