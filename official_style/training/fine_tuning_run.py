@@ -134,12 +134,14 @@ class FineTuningJob:
         run.config.trainer.best_checkpoint_eval_metric, "",
         run.data.source.eval, self.labels, logits, run.data.source.baseline)
     if run.placement.is_chief:
+      source = run.data.source
       for name, rows, said in (
-          ("predictions.tsv", run.data.source.eval, logits),
-          ("predictions_test.tsv", run.data.source.test, test_logits)):
+          ("predictions.tsv", source.eval, logits),
+          ("predictions_test.tsv", source.test, test_logits)):
         if said is not None:
-          predictions.write(run.folder.file(name), self.labels,
-                            predictions.lines(rows, self.labels, said))
+          predictions.write(
+              run.folder.file(name), self.labels, predictions.lines(
+                  rows, self.labels, said, source.train))
       if test_metrics:
         metrics_log.append(run.folder.path, step, "test", test_metrics)
     return dataclasses.replace(

@@ -15,21 +15,24 @@ def header(labels) -> str:
   return "\t".join(names + ["probability"] * (labels.kind != "number"))
 
 
-def lines(rows, labels, logits) -> list[str]:
+def lines(rows, labels, logits, held_out_of=()) -> list[str]:
   """A line a row, in the order of the rows.
 
   Args:
     rows: r `LabelledRow`s.
     labels: their `LabelSet`.
     logits: float64[r k]; of numbers [r 1].
+    held_out_of: `LabelledRow`s they were among; their files count too.
 
   Returns:
     Number of the row in its file (with the file, where there are several),
     its label (empty where it has none), the prediction, and the probability of
     that; a predicted number has none.
   """
-  many = len({row.path for row in rows}) > 1
-  names = [_plain(f"{row.path}:{row.place}" if many else row.place)
+  paths, theirs = ({row.path for row in some} for some in (rows, held_out_of))
+  if paths & theirs:
+    paths |= theirs
+  names = [_plain(f"{row.path}:{row.place}" if len(paths) > 1 else row.place)
            for row in rows]
   given = [_plain(row.label or "") for row in rows]
   if labels.kind == "number":

@@ -103,10 +103,10 @@ def _summary(values) -> dict:
 
 def _pooled(folder: str, results) -> str:
   """Writes the predictions of all folds as one file; returns its path."""
-  table = []
+  table, rows = [], [row for result in results for row in result.rows]
   for result in results:
     table += zip(result.rows, predictions.lines(
-        result.rows, result.labels, result.logits))
+        result.rows, result.labels, result.logits, rows))
   table.sort(key=lambda entry: (entry[0].path, [
       int(part) for part in entry[0].place.split(".")]))
   path = os.path.join(folder, "predictions.tsv")

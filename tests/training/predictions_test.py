@@ -38,6 +38,16 @@ def test_rows_of_several_files_are_told_apart():
   assert [line.split("\t")[0] for line in table] == ["a.tsv:2", "b.tsv:2"]
 
 
+def test_rows_held_out_of_several_files_say_of_which():
+  """Even where all of them happen to be of one."""
+  labels, rows = LabelSet("class", ("0", "1")), [_row("2", "0")]
+  for others, name in (((_row("3", "1", "b.tsv"), _row("4", "1")), "a.tsv:2"),
+                       ((_row("3", "1", "b.tsv"),), "2"),  # Another file.
+                       ((_row("3", "1"),), "2")):
+    (line,) = predictions.lines(rows, labels, np.zeros((1, 2)), others)
+    assert line.split("\t")[0] == name
+
+
 def test_huge_logits_are_no_trouble():
   labels = LabelSet("class", ("0", "1"))
   (line,) = predictions.lines(
