@@ -2,6 +2,7 @@
 
 import math
 
+from official_style import command_words
 from official_style.training import progress
 
 
@@ -36,20 +37,23 @@ def of(config, options, folder, data, state, seconds) -> str:
       f"  {folder.file('params.yaml')}  the configuration",
       f"  {folder.file('metrics.jsonl')}  loss and accuracy by step",
       "", "What to run next:",
-      f"  tensorboard --logdir={folder.path}/tensorboard",
-      "  python train.py --experiment=bert/sentence_prediction "
-      f"--init_checkpoint={folder.path}",
+      _command("tensorboard", f"--logdir={folder.path}/tensorboard"),
+      _command("python train.py", "--experiment=bert/sentence_prediction",
+               f"--init_checkpoint={folder.path}"),
       "                    fine-tune it, on rows of your own with "
       "--train_data"]
   if not task.train_data.input_path:
-    name = options.experiment or "token_drop_bert"
-    teacher = getattr(getattr(task, "distillation", None), "teacher", "")
-    if teacher:
-      name += f" --teacher={teacher}"
+    same = command_words.repeated(
+        options.argv, ("model_dir", "restart", "allow_config_change"))
     lines += [
-        f"  python train.py --experiment={name} --train_data='your/*.txt' "
-        "--model_dir=runs/mine",
-        "                    the same on your own text",
-        "  python train.py --experiment=bert",
-        "                    the dense model, to compare"]
+        _command("python train.py", *same, "--train_data=your/*.txt",
+                 "--model_dir=runs/mine"),
+        "                    the same on your own text"]
+    if hasattr(task.model.encoder.get(), "token_strategy"):
+      lines += [_command("python train.py", "--experiment=bert"),
+                "                    the dense model, to compare"]
   return "\n".join(lines)
+
+
+def _command(*words) -> str:
+  return f"  {command_words.line(words)}"

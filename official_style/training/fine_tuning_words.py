@@ -90,10 +90,11 @@ def _next(run) -> list[str]:
     lines = [f"{command} --train_data=my.tsv --text_columns=text "
              "--label_column=label --model_dir=runs/mine"]
   else:
-    words = command_words.line(command_words.repeated(
-        options.argv, ("model_dir", "seeds", "restart")))
     folder = os.path.normpath(options.model_dir) + "-seeds"
-    lines = [f"  python train.py {words} --seeds=3 --model_dir={folder}"]
+    words = command_words.line([*command_words.repeated(
+        options.argv, ("model_dir", "seeds", "restart")), "--seeds=3",
+                                f"--model_dir={folder}"])
+    lines = [f"  python train.py {words}"]
   if not config.task.init_checkpoint:
     lines.append("  python train.py --experiment=token_drop_bert"
                  "   weights to start from; they are found where they are")
