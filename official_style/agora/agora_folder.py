@@ -24,6 +24,7 @@ _OURS = (STATE, "points/round-[0-9]*.jsonl", "data/agora_dev.jsonl",
          "data/train-[0-9]*.jsonl", "data/vocab.txt", "data/vocab.merges.txt",
          "round-[0-9]*", "report.md", "predictions.tsv")
 _FOLDERS = ("points", "data")  # others may use them too
+_GOING = ".agora.json"  # that of what is being removed
 _BEGUN: dict = dict(rounds=[])
 _SHOWN = 3
 _DAMAGED = (OSError, ValueError, KeyError, TypeError)
@@ -31,6 +32,8 @@ _DAMAGED = (OSError, ValueError, KeyError, TypeError)
 
 class AgoraFolder:
   """A folder, open for this process only.
+
+  Opening it ends a `clear` that a kill has cut short.
 
   Args:
     path: of it; made if it isn't there.
@@ -53,6 +56,8 @@ class AgoraFolder:
     if not files.lock(self._lock):
       raise UserError(f"--model_dir={path}: another process is at work there: "
                       "wait for it, or choose another folder")
+    if os.path.exists(self.file(_GOING)):
+      self._remove()
 
   def file(self, *names: str) -> str:
     return os.path.join(self.path, *names)
@@ -61,7 +66,7 @@ class AgoraFolder:
     self._lock.close()
 
   def clear(self, read: Iterable[tuple[str, str]] = ()):
-    """Forgets everything; agora.json goes first, without it nothing goes.
+    """Forgets everything; without agora.json nothing goes.
 
     Args:
       read: what will be read, as (key, paths).
@@ -71,10 +76,17 @@ class AgoraFolder:
     """
     if not os.path.exists(self.file(STATE)):
       return
-    ours = [path for pattern in _OURS for path in glob.glob(
+    former_run.refuse_to_lose(self._ours(), (), read)
+    # What is left of it after a kill is nobody's: no vocabulary for other rows.
+    os.replace(self.file(STATE), self.file(_GOING))
+    self._remove()
+
+  def _ours(self) -> list[str]:
+    return [path for pattern in _OURS for path in glob.glob(
         os.path.join(glob.escape(self.path), pattern))]
-    former_run.refuse_to_lose(ours, (), read)
-    for path in ours:
+
+  def _remove(self):
+    for path in self._ours():
       if os.path.isdir(path):
         shutil.rmtree(path)
       else:
@@ -82,6 +94,7 @@ class AgoraFolder:
     for name in _FOLDERS:
       if os.path.isdir(self.file(name)) and not os.listdir(self.file(name)):
         os.rmdir(self.file(name))
+    os.remove(self.file(_GOING))
 
   def load(self) -> Optional[dict]:
     """The state that was saved last; None before the first round.

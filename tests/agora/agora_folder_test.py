@@ -131,6 +131,30 @@ def test_of_a_folder_that_is_no_agoras_nothing_is_cleared(open_folder):
   assert _left(folder) == mine | {".lock"}
 
 
+@pytest.mark.parametrize("last", ["predictions.tsv", "data/vocab.txt"])
+def test_a_clear_that_is_killed_is_ended_by_the_next(
+    open_folder, monkeypatch, last):
+  # Or the vocabulary of other rows would serve the new ones.
+  folder = open_folder()
+  folder.save(STATE)
+  _fill(folder, "data/vocab.txt", "round-00/set-000/params.yaml", "data/my.tsv",
+        "predictions.tsv")
+  remove = os.remove
+
+  def killed(path):
+    if path.endswith(last):
+      raise KeyboardInterrupt
+    remove(path)
+
+  monkeypatch.setattr(os, "remove", killed)
+  with pytest.raises(KeyboardInterrupt):
+    folder.clear()
+  monkeypatch.undo()
+  folder = open_folder({"a": 3})
+  assert folder.load() is None
+  assert _left(folder) == {".lock", "agora.json", "data/my.tsv"}
+
+
 def test_what_is_read_is_not_cleared(open_folder):
   folder = open_folder()
   folder.save(STATE)
