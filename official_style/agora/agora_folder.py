@@ -76,7 +76,7 @@ class AgoraFolder:
     """
     if not os.path.exists(self.file(STATE)):
       return
-    former_run.refuse_to_lose(self._ours(), (), read)
+    former_run.refuse_to_lose(self._ours(), [self.path], read)
     # What is left of it after a kill is nobody's: no vocabulary for other rows.
     os.replace(self.file(STATE), self.file(_GOING))
     self._remove()

@@ -163,6 +163,10 @@ def test_what_is_read_is_not_cleared(open_folder):
   with pytest.raises(UserError, match="--restart: a_path=.*train-0.* copy it"):
     folder.clear([("a_path", folder.file("data", "train-0*.jsonl"))])
   assert _left(folder) == before
+  # An Agora whose first runs are to be taken over is all of its folder.
+  with pytest.raises(UserError, match="--restart: --first_round=.* copy it"):
+    folder.clear([("--first_round", folder.path + "/")])
+  assert _left(folder) == before
   folder.clear([("a_path", folder.file("data", "my.tsv"))])
   assert _left(folder) == {".lock", "data/my.tsv"}
 
