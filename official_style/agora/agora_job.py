@@ -84,14 +84,8 @@ def _work(config, options, interruption, asked) -> int:
   folder = agora_folder.AgoraFolder(
       options.model_dir, _settings(config, rows, asked))
   try:
-    if options.restart:
-      folder.clear(resolve.paths(config) + [
-          (f"--{name}", getattr(asked, name)) for name in (
-              "helper", "masked_lm", "first_round") if getattr(asked, name)])
-      interruption.restarted = True
-    job = _Job(config, options, interruption, asked, rows, sets, folder,
-               progress)
-    print(job.run())
+    print(_Job(config, options, interruption, asked, rows, sets, folder,
+               progress).run())
     return 0
   finally:
     folder.close()
@@ -129,6 +123,9 @@ class _Job:
     if not self._placement.is_chief:
       raise UserError("several workers: Agora runs on one; it may have several "
                       "replicas")
+    self._helper = None
+    if options.restart:
+      self._restart(config, interruption)
     self._state = folder.load()
     self._known = agora_loop.num_trainings(self._state) if self._state else 0
     self._start = time.monotonic()
@@ -141,6 +138,17 @@ class _Job:
     if asked.first_round and len((self._state or {}).get("rounds", ())) < 2:
       self._learn = first_round.FirstRound(
           self._learner, asked.first_round, folder.settings, progress.say)
+
+  def _restart(self, config, interruption):
+    """Clears the folder, once nothing that is given is refused any more."""
+    asked = self._asked
+    if asked.first_round:
+      first_round.trainings_of(asked.first_round, self._folder.settings)
+    self._helper = self._check_helper()
+    self._folder.clear(resolve.paths(config) + [
+        (f"--{name}", getattr(asked, name)) for name in (
+            "helper", "masked_lm", "first_round") if getattr(asked, name)])
+    interruption.restarted = True
 
   def _vocabulary(self, task) -> str:
     """One for all fine-tunings, which learn from different rows."""
@@ -158,7 +166,7 @@ class _Job:
 
   def run(self) -> str:
     state = self._state or {}
-    helper = state.get("helper") or self._check_helper()
+    helper = state.get("helper") or self._helper or self._check_helper()
     if helper:
       for line in helper["warnings"]:
         self._progress.say(f"warning: {line}")

@@ -28,23 +28,12 @@ class FirstRound:
     say: called with a line for a human.
 
   Raises:
-    UserError: if there is no such folder, or it is of other rows, of another
-      configuration, or a random search, whose sets are its own.
+    UserError: see `trainings_of`.
   """
 
   def __init__(self, learner, path: str, settings, say=lambda line: None):
     self._learner, self._path, self._say = learner, path, say
-    theirs, state = agora_folder.read(path, _FLAG)
-    if theirs.get("agora.random_search"):
-      raise UserError(f"{_FLAG}={path}: is a random search, whose sets are its "
-                      "own: give an Agora, one with --points=none too")
-    changed = agora_folder.difference(_of_rows(theirs), _of_rows(settings))
-    if changed:
-      raise UserError(f"{_FLAG}={path}: is of other settings: {changed}: undo "
-                      "the change, or leave it out")
-    self._known = {
-        tuple(theirs["agora.sets"][one["set"]]): one
-        for one in state["rounds"][0]["trainings"]}
+    self._known = trainings_of(path, settings)
 
   def __call__(self, one, name: str, examples) -> Learnt:
     known = self._known.get(tuple(one)) if name.startswith(_FIRST) else None
@@ -60,6 +49,28 @@ class FirstRound:
     _copy(source, self._learner.folder_of(name))
     return Learnt(known["score"], tuple(known["wrong"]),
                   known["details"] | dict(taken_from=source))
+
+
+def trainings_of(path: str, settings) -> dict:
+  """The trainings of another Agora's first round, by their sets.
+
+  Args:
+    path, settings: see `FirstRound`.
+
+  Raises:
+    UserError: if there is no such folder, or it is of other rows, of another
+      configuration, or a random search, whose sets are its own.
+  """
+  theirs, state = agora_folder.read(path, _FLAG)
+  if theirs.get("agora.random_search"):
+    raise UserError(f"{_FLAG}={path}: is a random search, whose sets are its "
+                    "own: give an Agora, one with --points=none too")
+  changed = agora_folder.difference(_of_rows(theirs), _of_rows(settings))
+  if changed:
+    raise UserError(f"{_FLAG}={path}: is of other settings: {changed}: undo "
+                    "the change, or leave it out")
+  return {tuple(theirs["agora.sets"][one["set"]]): one
+          for one in state["rounds"][0]["trainings"]}
 
 
 def _of_rows(settings) -> dict:

@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import re
 import signal
 import subprocess
 import sys
@@ -138,6 +139,20 @@ def test_started_again_it_trains_nothing(whole, world, capsys):
   said = capsys.readouterr()
   assert _kept(whole) == before
   assert "fine-tuning" not in said.err and "# Agora" in said.out
+
+
+@pytest.mark.parametrize("flag, said", [
+    ("--helper={masked_lm}", "--helper=.*is no fine-tuned run"),
+    ("--masked_lm={helper}", "--masked_lm=.*is a fine-tuned run"),
+    ("--first_round={folder}", "--first_round=.*holds no agora.json")])
+def test_a_restart_that_is_refused_costs_nothing(
+    whole, world, capsys, flag, said):
+  before = _kept(whole)
+  assert tool.main(_arguments(
+      world, "whole", f"--masked_lm={world['masked_lm']}", *_WHOLE,
+      flag.format_map(world), "--restart")) == 2
+  assert re.search(f"^error: {said}", capsys.readouterr().err, re.MULTILINE)
+  assert _kept(whole) == before
 
 
 @pytest.mark.slow
