@@ -12,6 +12,8 @@ from official_style.agora import agora_rows
 from official_style.agora.example import Learnt
 from official_style.agora.hyperparameter_sets import HyperparameterSet
 from official_style.configs import fine_tuning_validation
+from official_style.configs import resolve
+from official_style.configs import validation
 from official_style.errors import UserError
 from official_style.tasks import sentence_metrics
 from official_style.tasks import sentence_prediction
@@ -32,7 +34,7 @@ def with_set(config, one: HyperparameterSet, num_rows: int):
     num_rows: training rows, which tell how many steps a share of them is.
 
   Raises:
-    UserError: if the configuration has no place for them.
+    UserError: if the configuration has no place for them, or can't train.
   """
   config = copy.deepcopy(config)
   trainer, optimizer = config.trainer, config.trainer.optimizer_config
@@ -45,15 +47,20 @@ def with_set(config, one: HyperparameterSet, num_rows: int):
     _set(rate, ("initial_learning_rate", "learning_rate"), one.learning_rate)
   if one.weight_decay is not None:
     _set(optimizer.optimizer.get(), ("weight_decay_rate",), one.weight_decay)
+  steps = trainer.train_steps or max(1, round(
+      trainer.epochs * num_rows / config.task.train_data.global_batch_size))
   if one.warmup_share is not None:
-    steps = trainer.train_steps or max(1, round(
-        trainer.epochs * num_rows / config.task.train_data.global_batch_size))
     optimizer.warmup.type = optimizer.warmup.type or "polynomial"
     _set(optimizer.warmup.get(), ("warmup_steps",),
-         round(one.warmup_share * steps))
+         min(round(one.warmup_share * steps), steps - 1))
     if not optimizer.warmup.get().warmup_steps:
       optimizer.warmup.type = None  # Upstream's divide by their length.
   fine_tuning_validation.validate(config)
+  # A run knows how long it is when it has its data, and then it is too late.
+  of_length = copy.deepcopy(trainer)
+  of_length.train_steps = steps
+  resolve.complete_schedule(of_length)
+  validation.validate_optimizer(of_length)
   return config
 
 

@@ -111,12 +111,12 @@ def _checked(item: dict[str, Any], where: str) -> HyperparameterSet:
     if not number or not math.isfinite(value) or value < least or (
         name in _WHOLE and value != int(value)) or (
             name == "learning_rate" and not value) or (
-                name == "warmup_share" and value > 1):
+                name == "warmup_share" and value >= 1):
       raise UserError(f"{where}: {name}={value!r}: must be "
                       + dict(seed="a whole number from 0",
                              learning_rate="above 0",
                              weight_decay="0 or more",
-                             warmup_share="from 0 to 1",
+                             warmup_share="from 0 to below 1",
                              batch_size="a whole number from 1")[name])
   return HyperparameterSet(**{
       name: value if value is None

@@ -75,6 +75,18 @@ def test_no_warm_up_is_none():
   assert again.trainer.optimizer_config.warmup.get().warmup_steps == 20
 
 
+def test_a_warm_up_is_over_before_its_run_is():
+  # 50 steps of 16 rows, of which 0.99 are all, rounded.
+  one = lib.with_set(_config(), SET._replace(warmup_share=0.99), 400)
+  assert one.trainer.optimizer_config.warmup.get().warmup_steps == 49
+  # One that is given fits the first set and not the second.
+  config = _config("--gin_params=WARMUP_STEPS = 60")
+  some = SET._replace(warmup_share=None)
+  lib.with_set(config, some._replace(batch_size=8), 400)
+  with pytest.raises(UserError, match="warmup_steps=60: .*train_steps=50"):
+    lib.with_set(config, some, 400)
+
+
 def test_what_can_not_train_is_told_before_anything_is_trained():
   config = _config("--params_override=trainer.gradient_accumulation_steps=32")
   with pytest.raises(UserError, match="global_batch_size=16: not a multiple"):

@@ -35,7 +35,7 @@ def test_a_file_holds_sets_or_lists(tmp_path):
     ('[{"seed": 0.5}]', "set 1: seed=0.5: must be a whole number"),
     ('[{"learning_rate": 0}]', "learning_rate=0: must be above 0"),
     ('[{"learning_rate": NaN}]', "learning_rate=nan"),
-    ('[{"warmup_share": 1.5}]', "from 0 to 1"),
+    ('[{"warmup_share": 1}]', "from 0 to below 1"),
     ('[{"batch_size": true}]', "batch_size=True"),
     ('[{"weight_decay": "1"}]', "weight_decay='1'"),
 ])
