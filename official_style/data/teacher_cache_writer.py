@@ -75,11 +75,12 @@ class TeacherCacheWriter:
       raise ValueError(f"{self.done} of {self.total} records")
     files.write(os.path.join(self._unfinished, teacher_records.MANIFEST),
                 json.dumps(self._manifest, indent=1, sort_keys=True) + "\n")
+    os.replace(self._unfinished, self._folder)
+    # Only now: without its progress a cache is begun again.
     for name in (_PROGRESS, ".lock"):
-      path = os.path.join(self._unfinished, name)
+      path = os.path.join(self._folder, name)
       if os.path.exists(path):
         os.remove(path)
-    os.replace(self._unfinished, self._folder)
     self.close()
 
   def close(self):

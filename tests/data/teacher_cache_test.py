@@ -133,6 +133,29 @@ def test_a_killed_writer_goes_on_and_ends_with_the_same_bytes(tmp_path, cache):
       assert a.read() == b.read()
 
 
+def test_a_writer_that_is_killed_at_its_end_has_lost_nothing(
+    tmp_path, monkeypatch):
+  batches, folder = _batches(), tmp_path / "cache"
+  total = 2 * batches.source.num_rows
+  _write(folder, batches, upto=total)
+  replace = os.replace
+
+  def killed(source, target):
+    if target == str(folder):
+      raise KeyboardInterrupt
+    replace(source, target)
+
+  monkeypatch.setattr(os, "replace", killed)
+  with pytest.raises(KeyboardInterrupt):
+    _write(folder, batches)
+  monkeypatch.undo()
+  writer = teacher_cache_writer.TeacherCacheWriter(
+      str(folder), _manifest(batches))
+  assert writer.done == total
+  writer.finish()
+  assert teacher_cache.TeacherCache(str(folder)).num_epochs == EPOCHS
+
+
 def test_an_unfinished_cache_is_none_and_takes_no_other_s_records(tmp_path):
   batches, folder = _batches(), tmp_path / "cache"
   _write(folder, batches, upto=10)
