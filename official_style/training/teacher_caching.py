@@ -1,5 +1,6 @@
 """What a run's teacher says of its rows, written to a cache for the run."""
 
+import contextlib
 import os
 from typing import Callable
 
@@ -38,6 +39,9 @@ def write(config, model_dir: str, output: str, k: int, epochs: int,
   if not settings.needs_teacher:
     raise UserError("task.distillation.weight=0: such a run has no use for a "
                     "teacher")
+  if not output:
+    raise UserError("--output: names no folder to make: give one, as "
+                    "runs/said")
   if os.path.exists(output):
     raise UserError(f"--output={output}: exists already: delete it or choose "
                     "another name")
@@ -56,7 +60,7 @@ def write(config, model_dir: str, output: str, k: int, epochs: int,
   layout = teacher_records.Layout(
       _slots(batches, settings.positions), k,
       len(truncated_distribution.TEMPERATURES), v)
-  writer = teacher_cache_writer.TeacherCacheWriter(output, dict(
+  manifest = dict(
       format=teacher_records.FORMAT, version=teacher_records.VERSION,
       layout=vars(layout), rows=batches.source.num_rows,
       epochs=epochs or batches.num_masked_epochs(config.trainer.train_steps),
@@ -64,17 +68,22 @@ def write(config, model_dir: str, output: str, k: int, epochs: int,
       teacher=settings.teacher, teacher_digest=settings.teacher_digest,
       lower_case=config.task.lower_case,
       data=teacher_records.identity(
-          batches, data.vocabulary, settings.positions)))
+          batches, data.vocabulary, settings.positions))
   try:
-    if writer.done:
-      say(f"going on after {writer.done:,} of {writer.total:,} rows")
-    _fill(writer, layout, batches, _said(teacher, settings.positions, k),
-          batch_rows, show)
-    # A run that names no vocabulary takes this one.
-    data.vocabulary.save(writer.file(teacher_records.VOCABULARY))
-    writer.finish()
-  finally:
-    writer.close()
+    with contextlib.closing(teacher_cache_writer.TeacherCacheWriter(
+        output, manifest)) as writer:
+      if writer.done:
+        say(f"going on after {writer.done:,} of {writer.total:,} rows")
+      _fill(writer, layout, batches, _said(teacher, settings.positions, k),
+            batch_rows, show)
+      # A run that names no vocabulary takes this one.
+      data.vocabulary.save(writer.file(teacher_records.VOCABULARY))
+      writer.finish()
+  except OSError as error:
+    raise UserError(
+        f"--output={output}: can't be written ({error.strerror or error}): "
+        "free some space and run the same command again, which goes on, or "
+        "choose another") from error
   size = writer.total * layout.dtype.itemsize
   positions = writer.total * layout.slots
   say(f"{output}: {writer.total:,} rows, {size / 1e6:,.1f} MB: "

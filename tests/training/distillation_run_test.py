@@ -1,5 +1,6 @@
 """Pretraining beside a teacher, through the command line."""
 
+import errno
 import os
 import shutil
 
@@ -306,12 +307,33 @@ def test_a_small_cache_trains_alone_and_fits_one_run(
 
 @pytest.mark.parametrize("flags, said", [
     (["--top_k=0"], "--top_k=0"), (["--top_k=99999"], "--top_k=99999"),
-    (["--rows=0"], "--rows=0"), (["--epochs=-1"], "--epochs=-1")])
+    (["--rows=0"], "--rows=0"), (["--epochs=-1"], "--epochs=-1"),
+    (["--output="], "--output: names no folder"),
+    (["--output={}/corpus.txt/cache"], "cache: can't be written (Not a dir")])
 def test_a_cache_that_can_t_be_made_is_told(
     places, tmp_path, capsys, flags, said):
+  flags = [flag.format(places[0]) for flag in flags]
   assert _cache(tmp_path / "cache", tmp_path / "run", places, *flags) == 2
   assert said in _error(capsys)
   assert not (tmp_path / "cache").exists()
+
+
+def test_a_cache_on_a_full_disk_is_told_and_goes_on(
+    places, tmp_path, capsys, monkeypatch):
+  append = teacher_cache_writer.TeacherCacheWriter.append
+
+  def full(self, records):
+    if self.done:
+      raise OSError(errno.ENOSPC, "No space left on device")
+    append(self, records)
+
+  monkeypatch.setattr(teacher_cache_writer.TeacherCacheWriter, "append", full)
+  asked = (tmp_path / "cache", tmp_path / "run", places, "--top_k=4")
+  assert _cache(*asked) == 2
+  assert "can't be written (No space left on device): free" in _error(capsys)
+  monkeypatch.undo()
+  assert _cache(*asked) == 0
+  assert "going on after 32 of" in capsys.readouterr().err
 
 
 def test_a_cache_of_a_run_without_a_teacher_is_refused(
