@@ -35,6 +35,12 @@ def load(task, vocabulary, labels) -> tf_keras.Model:
   teacher.check_vocabulary(
       os.path.join(path, "data", "vocab.txt"), vocabulary, task.vocab_file,
       run.vocabulary.lower_case)
+  ours, theirs = task.pair_separators, run.pair_separators
+  if ours != theirs:
+    raise UserError(
+        f"{place}: was trained with {theirs} [SEP] between the texts of a "
+        f"pair, and task.pair_separators={ours}: set it to {theirs}, or give "
+        "another teacher")
   longest = run.config.task.model.encoder.get().max_position_embeddings
   if getattr(run.encoder, "token_schedule", None):
     longest = run.seq_length

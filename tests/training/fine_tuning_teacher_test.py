@@ -97,6 +97,8 @@ def test_another_teacher_is_another_run(made, tmp_path, capsys):
      ["reads", "seq_length=600", "shorten"]),
     (["--teacher=teacher", "--text_columns=text", "--label_column=other"], {},
      ["was trained for the 3 labels", "the 2 labels"]),
+    (["--teacher=teacher", "--params_override=task.pair_separators=2"], {},
+     ["trained with 1 [SEP] between", "task.pair_separators=2: set it to 1"]),
     (["--teacher=teacher", "--vocab_file=words.txt"], {},
      ["the teacher's vocabulary", "words.txt"])])
 def test_who_cannot_teach_is_told_in_one_line(
