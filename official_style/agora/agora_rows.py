@@ -78,12 +78,15 @@ def open_rows(task, agora_dev_share: float) -> AgoraRows:
     examples.append(Example(name, row.inputs[0], row.label))
   train = [one for one, is_held in zip(examples, held) if not is_held]
   dev = [one for one, is_held in zip(examples, held) if is_held]
-  if embedded:  # Parts of files may be alike.
-    seen = {one.inputs for one in dev}
-    train = [one for one in train if one.inputs not in seen]
+  # Parts of files may be alike, and rows of passages that stay whole.
+  seen = {one.inputs for one in dev}
+  train = [one for one in train if one.inputs not in seen]
   shared = label_splits.in_common([(one.inputs,) for one in dev],
                                   [(one.inputs,) for one in train])
+  equal = len(examples) - len(train) - len(dev)
   lines = (*source.lines,
+           *[f"train: {equal:,} rows that equal agora-dev rows are left out"]
+           * bool(equal),
            f"agora-dev: {len(dev):,} of the {len(examples):,} training rows"
            f"{shared}; report-dev: {len(source.eval):,} rows, looked at once, "
            "at the end")

@@ -67,6 +67,23 @@ def test_rows_of_one_text_stay_together(tmp_path):
       one.inputs for one in rows.agora_dev}
 
 
+def test_what_is_asked_of_every_passage_is_on_one_side(tmp_path):
+  # Rows of a passage stay together, so a question that all of them have is in
+  # both parts.
+  path = tmp_path / "train.jsonl"
+  answers = [dict(text="yes", label=1), dict(text="no", label=0)]
+  path.write_text("".join(json.dumps(dict(passage=dict(
+      text="Cy met Bo", questions=[
+          dict(question=question, answers=answers)
+          for question in (f"what {i}", "was it Bo")]))) + "\n"
+                          for i in range(40)))
+  rows = agora_rows.open_rows(_task(str(path), task_name="MultiRC"), 0.2)
+  assert not {one.inputs for one in rows.train} & {
+      one.inputs for one in rows.agora_dev}
+  assert any("rows that equal agora-dev rows are left out" in line
+             for line in rows.lines)
+
+
 @pytest.mark.parametrize("kinds, said", [
     (60, "12 of the 60 training rows that share no text with the rest; "),
     (3, "12 of the 60 training rows, 12 of them with a text that the rest")])
