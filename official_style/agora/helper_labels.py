@@ -10,6 +10,7 @@ import tf_keras
 
 from official_style.agora.example import Verdict
 from official_style.data import classification_data
+from official_style.data import labelled_tasks
 from official_style.errors import UserError
 from official_style.training import finished_run
 
@@ -55,14 +56,13 @@ class HelperLabels:
       UserError: if it is no classifier of these labels.
     """
     with loaded(self._folder) as run:
-      theirs = run.labels.names if run.labels is not None else ()
-      if set(theirs) != set(self._names):
+      theirs = run.labels
+      if theirs is None or theirs.kind != labelled_tasks.CLASS or (
+          set(theirs.names) != set(self._names)):
         raise UserError(
-            f"--helper={self._folder}: "
-            + (f"knows the labels {', '.join(theirs[:8])}" if theirs
-               else "is no fine-tuned run")
-            + f", and the rows have {', '.join(self._names[:8])}: give a run "
-            "that was fine-tuned for them")
+            f"--helper={self._folder}: {_what_has(theirs)}, and the rows have "
+            f"{', '.join(self._names[:8])}: give a run that was fine-tuned for "
+            "them")
       verdicts = self._label(run, [one.inputs for one in rows.agora_dev])
       seen = run.recorded.get("rows_sha256", {}).get("train")
     accuracy = float(np.mean([
@@ -86,3 +86,12 @@ class HelperLabels:
     order = [run.labels.names.index(name) for name in self._names]
     return [Verdict(self._names[int(row.argmax())], float(row.max()),
                     tuple(map(float, row))) for row in odds[:, order]]
+
+
+def _what_has(labels) -> str:
+  """What a run with a `LabelSet`, or None, is."""
+  if labels is None:
+    return "is no fine-tuned run"
+  if labels.kind == labelled_tasks.CLASS:
+    return f"knows the labels {', '.join(labels.names[:8])}"
+  return f"was trained for {labels.kind}s"
