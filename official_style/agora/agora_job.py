@@ -34,6 +34,7 @@ from official_style.training import run_frame
 # What may change when an Agora goes on: neither results nor data hang on it.
 _FREE = ("runtime.", "trainer.checkpoint_interval", "trainer.max_to_keep",
          "trainer.summary_interval", "trainer.steps_per_loop")
+_BOUND = ("runtime.mixed_precision_dtype",)
 
 
 def run(config, options, asked: agora_options.AgoraOptions) -> int:
@@ -94,7 +95,7 @@ def _work(config, options, interruption, asked) -> int:
 def _settings(config, rows, asked) -> dict:
   """What the state depends on."""
   flat = {key: value for key, value in resolve.flatten(config).items()
-          if not key.startswith(_FREE)}
+          if not key.startswith(_FREE) or key in _BOUND}
   return flat | {f"agora.{key}": value
                  for key, value in asked.settings().items()} | {
       f"rows.{part}": _digest(getattr(rows, part))
