@@ -183,7 +183,9 @@ class _Job:
     best = agora_loop.name_of(state["best"]["round"], state["best"]["set"])
     if state.get("report", {}).get("run") != best:
       state["report"] = self._report_dev(best) | dict(run=best)
-      self._folder.save(state)
+    # There may be more rounds by now, with the same best.
+    state["report"]["generated_in_report_dev"] = self._leaked(state)
+    self._folder.save(state)
     text = agora_report.text(state, self._asked, self._sets, self._rows,
                              self._folder.path)
     files.write(self._folder.file("report.md"), text + "\n")
@@ -215,8 +217,7 @@ class _Job:
 
   def _masked_words(self, examples, round_number, copy):
     self._progress.show(None, "replacing words")
-    with helper_labels.loaded(
-        self._asked.masked_lm, "--masked_lm") as run:
+    with helper_labels.loaded(self._asked.masked_lm, "--masked_lm") as run:
       return masked_words.MaskedWords(
           run, self._asked.seed, self._asked.mask_share, self._asked.top_k)(
               examples, round_number, copy)
@@ -290,12 +291,10 @@ class _Job:
       metrics |= sentence_metrics.of_questions(
           [row.question for row in rows], truth, logits,
           classification_data.overlaps_of(rows))
-    return dict(rows=len(rows), baseline=self._rows.baseline, metrics=metrics,
-                generated_in_report_dev=self._leaked())
+    return dict(rows=len(rows), baseline=self._rows.baseline, metrics=metrics)
 
-  def _leaked(self) -> int:
+  def _leaked(self, state) -> int:
     """Generated points that are, by accident, texts of report-dev rows."""
     theirs = {row.inputs[0] for row in self._rows.report_dev}
-    state = self._folder.load()
     return sum(tuple(point["inputs"]) in theirs for one in state["rounds"]
                for point in one.get("points", ()))

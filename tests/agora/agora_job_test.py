@@ -4,6 +4,7 @@ import types
 
 from official_style.agora import agora_folder
 from official_style.agora import agora_job
+from official_style.agora import agora_loop
 from official_style.agora import agora_options
 from tests.reference import resolving
 
@@ -27,3 +28,27 @@ def test_where_it_runs_may_change_and_in_which_precision_may_not():
   # One that was begun when this was not noted goes on.
   del before["runtime.mixed_precision_dtype"]
   assert not agora_folder.difference(before, _settings())
+
+
+def test_with_more_budget_all_generated_rows_are_counted(
+    monkeypatch, tmp_path):
+  report_dev = [types.SimpleNamespace(inputs=((text,),)) for text in "ab"]
+  folder = agora_folder.AgoraFolder(str(tmp_path), {})
+  job = object.__new__(agora_job._Job)
+  vars(job).update(
+      _folder=folder, _asked=ASKED, _sets=[], _helper=None,
+      _rows=types.SimpleNamespace(report_dev=report_dev), _state=dict(
+          rounds=[dict(points=[dict(inputs=["a"]), dict(inputs=["x"])])],
+          best=dict(round=0, set=0), ended=agora_loop.BUDGET_SPENT,
+          report=dict(run="round-00/set-000", generated_in_report_dev=1)))
+  monkeypatch.setattr(job, "_parts", lambda: None, raising=False)
+  monkeypatch.setattr(agora_job.agora_report, "text", lambda *args: "")
+
+  def another_round(parts, state, *args):
+    return state | dict(rounds=[
+        *state["rounds"], dict(points=[dict(inputs=["b"])])])
+
+  monkeypatch.setattr(agora_loop, "run", another_round)
+  job.run()
+  assert folder.load()["report"]["generated_in_report_dev"] == 2
+  folder.close()
