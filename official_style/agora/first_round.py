@@ -84,6 +84,13 @@ def _copy(source, target):
   unfinished = f"{target}.tmp-{os.getpid()}"
   files.remove_leftovers(target)
   shutil.rmtree(target, ignore_errors=True)
-  shutil.copytree(source, unfinished,
-                  ignore=shutil.ignore_patterns(".lock", "tensorboard"))
+  try:
+    shutil.copytree(source, unfinished,
+                    ignore=shutil.ignore_patterns(".lock", "tensorboard"))
+  except shutil.Error as error:  # Of one file or several, each with its reason.
+    shutil.rmtree(unfinished, ignore_errors=True)
+    file, _, why = error.args[0][0]
+    raise UserError(f"{_FLAG}: {file} can't be copied ({why}): free some space "
+                    "or bring it back, and run the same command again"
+                    ) from error
   os.rename(unfinished, target)

@@ -77,6 +77,14 @@ def test_what_a_killed_process_left_is_in_nobodys_way(other):
   assert os.listdir(mine / "checkpoints") == ["a"]
 
 
+def test_what_can_not_be_copied_is_told_and_leaves_nothing(other):
+  (other / "round-00/set-000/checkpoints/b").symlink_to("gone")
+  learner, learn = _of(other)
+  with pytest.raises(UserError, match="round: .*/b can't be copied .*No such"):
+    learn((0, 0.1), "round-00/set-000", [])
+  assert not os.listdir(os.path.dirname(learner.folder_of("round-00/set-000")))
+
+
 def test_what_failed_needs_no_weights(other):
   learner, learn = _of(other)
   assert learn((2, 0.1), "round-00/set-002", []).score is None
