@@ -43,13 +43,8 @@ def source_of(task) -> dict:
 
 def is_text(spec) -> bool:
   """Whether an input path names text; what isn't is read as TFRecords."""
-  items = [spec] if isinstance(spec, str) else list(spec)
-  if len(items) == 1 and os.path.exists(items[0]):
-    names = items
-  else:
-    names = [part.strip() for item in items for part in item.split(",")]
-  texts = [os.path.isdir(name) or text_paths.is_text_name(name)
-           for name in names]
+  names = text_paths.split(spec)
+  texts = [text_paths.names_text(name) for name in names]
   if any(texts) and not all(texts):
     odd = names[texts.index(False)]
     raise UserError(f"input path {odd!r}: text and TFRecords can't be mixed")

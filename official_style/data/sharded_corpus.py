@@ -183,6 +183,8 @@ class _Build:
   def publish(self, vocabulary, settings, say):
     """Writes the manifest and gives the folder its name."""
     report, files, splits = TextReport(), {}, {}
+    for path in self._paths:
+      report.start_file(path)  # No block has anything of an empty one.
     for _, facts in sorted(self._facts.items()):
       report.add(TextReport(**facts["report"]))
       files |= facts["files"]

@@ -28,7 +28,7 @@ def expand_paths(spec, report=None, extensions=TEXT_EXTENSIONS):
   """
   known = " ".join(extensions)
   files, ignored = set(), set()
-  items = _split(spec)
+  items = split(spec)
   if not items:
     raise UserError("no input path given; name text files, globs or "
                     f"directories of {known} files")
@@ -60,7 +60,7 @@ def check_exist(spec):
   Args:
     spec: as in `expand_paths`; the extensions may be any.
   """
-  for item in _split(spec):
+  for item in split(spec):
     _matches(item)
 
 
@@ -69,13 +69,31 @@ def is_text_name(path):
   return path.lower().endswith(TEXT_EXTENSIONS)
 
 
-def _split(spec):
+def names_text(item):
+  """Says whether a path, glob or folder is of text, not of TFRecords.
+
+  Args:
+    item: one of what `split` returns.
+  """
+  item = os.path.expanduser(item)
+  if is_text_name(item):
+    return True
+  if os.path.isdir(item):
+    # Beside TFRecords lies their vocab.txt, which is no text to learn from.
+    return not glob.glob(os.path.join(glob.escape(item), "*.tfrecord*"))
+  matches = [] if os.path.exists(item) else glob.glob(item, recursive=True)
+  return (not any(".tfrecord" in os.path.basename(m) for m in matches)
+          and any(map(names_text, matches)))
+
+
+def split(spec):
+  """Returns the paths, globs and folders that `spec` lists."""
   if isinstance(spec, (str, os.PathLike)):
     spec = os.fspath(spec)
     if os.path.exists(spec):
       return [spec]
     return [part.strip() for part in spec.split(",") if part.strip()]
-  return [part for item in spec for part in _split(item)]
+  return [part for item in spec for part in split(item)]
 
 
 def _matches(item):

@@ -266,13 +266,16 @@ def _expand(paths):
     paths = os.fspath(paths).split(',')
   found = set()
   for path in map(os.fspath, paths):
-    path = path.strip()
+    path = os.path.expanduser(path.strip())
     matches = [path] if os.path.isfile(path) else glob.glob(path)
     matches = [match for match in matches if os.path.isfile(match)]
     if not matches:
       mend = 'Check the path; patterns are those of a shell'
       if os.path.isdir(path):
-        mend = f'It is a folder; give {os.path.join(path, "*.tfrecord")!r}'
+        pattern = os.path.join(glob.escape(path), 'train-*')
+        if not glob.glob(pattern):
+          pattern = os.path.join(path, '*.tfrecord')
+        mend = f'It is a folder; give {pattern!r}'
       raise UserError(f'No file matches {path!r}. {mend}.')
     found.update(matches)
   if not found:

@@ -196,6 +196,23 @@ def test_leaked_evaluation_documents_are_told(corpus, tmp_path):
              for line in said), said
 
 
+@pytest.mark.parametrize("spec", ["{}/*", "{}/*.txt,", "{}"])
+def test_any_way_to_name_text_is_taken(tmp_path, spec):
+  folder = tmp_path / "texts"
+  folder.mkdir()
+  tiny_runs.corpus(folder)
+  data = pretraining_data.prepare(
+      _task(spec.format(folder)), str(tmp_path / "data"), 3)
+  assert data.train.source.num_rows
+
+
+def test_a_folder_of_records_is_not_read_for_its_vocabulary(tmp_path):
+  (tmp_path / "vocab.txt").write_text("[PAD]\n")
+  (tmp_path / "train-00000.tfrecord").write_text("")
+  with pytest.raises(UserError, match="TFRecords hold ids"):
+    pretraining_data.prepare(_task(tmp_path), str(tmp_path / "data"), 3)
+
+
 def test_text_and_records_are_not_mixed(corpus, tmp_path):
   with pytest.raises(UserError, match="can't be mixed"):
     pretraining_data.prepare(

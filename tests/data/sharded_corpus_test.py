@@ -142,6 +142,18 @@ def interrupted(at):
   return run
 
 
+def test_files_without_text_are_counted_too(tmp_path):
+  paths = [corpus(tmp_path / "a.txt"), str(tmp_path / "empty.txt")]
+  (tmp_path / "empty.txt").touch()
+  said = []
+  sharded_corpus.build_shards(
+      paths, VOCABULARY, ShardSettings(seq_length=N), str(tmp_path / "shards"),
+      RUN, say=said.append)
+  assert "from 2 files; 1 files gave no text (first: " + paths[1] in said[-1]
+  text = json.loads((tmp_path / "shards/manifest.json").read_text())["text"]
+  assert text["files"]["empty.txt"]["rows"] == 0
+
+
 def test_finished_blocks_are_not_built_again(tmp_path):
   path = corpus(tmp_path / "c.txt")
   build(path, tmp_path / "whole", block_bytes=1000)

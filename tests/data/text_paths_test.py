@@ -5,6 +5,7 @@ import os
 import pytest
 
 from official_style.data.text_paths import expand_paths
+from official_style.data.text_paths import names_text
 from official_style.data.text_report import TextReport
 from official_style.errors import UserError
 
@@ -68,3 +69,19 @@ def test_a_directory_without_text_is_refused(folder):
 def test_symbolic_link_loops_end(folder):
   os.symlink(folder, folder / "sub" / "loop")
   assert len(expand_paths(str(folder))) == 4
+
+
+@pytest.mark.parametrize("item, is_text", [
+    ("b.txt", True), ("*.txt", True), ("missing.jsonl.gz", True),
+    (".", True), ("*", True), ("s*b", True), ("~", True), ("~/*", True),
+    ("shards", False), ("shards/*", False), ("shards/train-*", False),
+    ("shard?", False), ("missing*", False), ("parts/part-*", False),
+    ("parts/part-0", False),
+])
+def test_what_is_text_is_told_by_the_files_that_are_there(
+    folder, monkeypatch, item, is_text):
+  monkeypatch.setenv("HOME", str(folder))
+  for name in ("shards/train-0.tfrecord", "shards/vocab.txt", "parts/part-0"):
+    (folder / name).parent.mkdir(exist_ok=True)
+    (folder / name).write_text("x")
+  assert names_text(item) == is_text

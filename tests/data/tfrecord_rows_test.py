@@ -191,6 +191,12 @@ def test_paths_that_match_nothing_are_refused(
     _open(paths)
 
 
+def test_of_a_folder_the_training_records_are_proposed(tmp_path):
+  (tmp_path / 'train-0').touch()
+  with pytest.raises(UserError, match="folder; give '.*/train-\\*'"):
+    _open(str(tmp_path))
+
+
 @pytest.mark.parametrize('make, changes, words', [
     (_packed, {'input_word_ids': None}, "no feature 'input_word_ids'; it has "),
     (_packed, {'position_ids': None}, "no feature 'position_ids'"),
