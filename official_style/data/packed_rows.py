@@ -183,11 +183,16 @@ class PackedRows:
 
   def describe(self):
     """Returns one line for a human."""
-    return (f'{self.num_rows:,} rows of {self.seq_length} from '
+    line = (f'{self.num_rows:,} rows of {self.seq_length} from '
             f'{self.num_documents:,} documents, {len(self._tokens):,} tokens; '
             f'{"packed" if self.pack else "not packed"}, '
             f'{self.padding_share:.1%} padding; '
             f'{self.num_empty_documents:,} empty documents skipped')
+    unknown = (self._origin or {}).get('unknown_tokens', 0) / max(
+        1, len(self._tokens))
+    if unknown > 0.01:
+      line += f'; {unknown:.1%} of the tokens are [UNK]'
+    return line
 
 
 def _ragged_indices(counts):

@@ -123,6 +123,14 @@ def test_empty_documents_are_counted():
   assert '3 empty documents' in source.describe()
 
 
+def test_a_vocabulary_of_another_language_is_noticed():
+  counts = dict(unknown_tokens=3)
+  source = PackedRows(*_store([3, 5]), VOCABULARY, 16, origin=counts)
+  assert source.describe().endswith('; 37.5% of the tokens are [UNK]')
+  counts['unknown_tokens'] = 0
+  assert '[UNK]' not in source.describe()
+
+
 @pytest.mark.parametrize('dtype', [np.int32, np.uint32, np.int64])
 @pytest.mark.parametrize('bad', [100, 2**31 - 1])
 def test_an_id_outside_the_vocabulary_is_named(bad, dtype):
