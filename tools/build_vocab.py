@@ -69,7 +69,8 @@ def build(say):
     say(f"sample: {len(sample):,} documents, {used / 1e6:.1f} M characters")
   vocabulary = vocabulary_training.train_vocabulary(
       sample, _SIZE.value, _LOWER_CASES[_LOWER_CASE.value],
-      _ALLOW_SMALLER.value, _SAMPLE_CHARACTERS.value, _MIN_FREQUENCY.value)
+      _ALLOW_SMALLER.value, _SAMPLE_CHARACTERS.value, _MIN_FREQUENCY.value,
+      setting="--size")
   vocabulary.save(_OUTPUT.value)
   return vocabulary
 

@@ -175,9 +175,13 @@ def _make_store(task, folder, say, show, max_documents):
   report, embedded = text_report.TextReport(), None
   if data.input_path:
     paths = text_paths.expand_paths(data.input_path, report)
+    documents = lambda report: text_files.iter_documents(  # noqa: E731
+        paths, report, data.text_field)
     read = lambda report: itertools.islice(  # noqa: E731
-        text_files.iter_documents(paths, report, data.text_field),
-        max_documents)
+        documents(report), max_documents)
+    # A first look at all of a text refuses what the run would.
+    is_part = max_documents is not None and next(
+        itertools.islice(documents(None), max_documents, None), None)
   else:
     show("collecting the documentation of this Python")
     corpus = embedded_corpus.embedded_documents(
@@ -187,7 +191,7 @@ def _make_store(task, folder, say, show, max_documents):
     read = lambda report: iter(corpus.documents)  # noqa: E731
   vocabulary = vocabulary_training.load_or_train(
       task, lambda: read(None), "the text", say, show,
-      allow_smaller=not data.input_path or max_documents is not None)
+      allow_smaller=not data.input_path or bool(is_part))
   vocabulary.save(os.path.join(folder, "vocab.txt"))
   eval_documents, eval_report = None, text_report.TextReport()
   if task.validation_data.input_path:

@@ -47,14 +47,16 @@ def load_or_train(task, texts, what, say, show, allow_smaller=True):
   show("training a vocabulary")
   vocabulary = train_vocabulary(
       texts(), task.trained_vocab_size,
-      lower_case=task.lower_case, allow_smaller=allow_smaller)
+      lower_case=task.lower_case, allow_smaller=allow_smaller,
+      setting="--params_override=task.trained_vocab_size")
   say(f"vocabulary: {vocabulary.size} WordPieces trained on {what}, "
       f"{vocabulary.case}")
   return vocabulary
 
 
 def train_vocabulary(texts, size, lower_case=None, allow_smaller=False,
-                     max_characters=100_000_000, min_frequency=2):
+                     max_characters=100_000_000, min_frequency=2,
+                     setting="size"):
   """Learns the `size` WordPieces that best cut up the texts.
 
   WordPiece training by pair merges (Hugging Face `tokenizers`). That library
@@ -73,6 +75,7 @@ def train_vocabulary(texts, size, lower_case=None, allow_smaller=False,
       hardly changes with more, and memory is about 2 bytes a character.
     min_frequency: a longer piece must occur so often; what is seen once is an
       accident of the sample, not a part of the language.
+    setting: what errors call `size`.
 
   Returns:
     A `Vocabulary`: special tokens, characters, continued characters, then
@@ -83,8 +86,8 @@ def train_vocabulary(texts, size, lower_case=None, allow_smaller=False,
       than `size` tokens.
   """
   if size < 50:
-    raise UserError(f"vocabulary size {size}: too small to hold an alphabet; "
-                    "ask for at least 50, usually 4000 to 32000")
+    raise UserError(f"{setting}={size}: too small to hold an alphabet; ask "
+                    "for at least 50, usually 4000 to 32000")
   texts = _take_characters(texts, max_characters)
   if lower_case is None:
     sample = _first(texts, _SAMPLE_CHARACTERS)
@@ -110,8 +113,8 @@ def train_vocabulary(texts, size, lower_case=None, allow_smaller=False,
   tokens = _train(texts, size, initial, continued, min_frequency)
   if len(tokens) < size and not allow_smaller:
     raise UserError(
-        f"vocabulary size {size}: {sum(counts.values())} characters of text "
-        f"yield only {len(tokens)} tokens; ask for at most {len(tokens)}, or "
+        f"{setting}={size}: {sum(counts.values()):,} characters of text yield "
+        f"only {len(tokens)} tokens; {setting}={len(tokens)} is the most, or "
         "give more text")
   return Vocabulary(tokens, lower_case=lower_case, source="learned vocabulary")
 

@@ -46,4 +46,5 @@ def test_flags_and_what_is_refused(tmp_path):
   assert (tmp_path / "vocab.txt").read_bytes() == before
   (tmp_path / "vocab.txt").unlink()
   said = build(tmp_path, "--size=5000", code=2)
-  assert "ask for at most" in said and not (tmp_path / "vocab.txt").exists()
+  assert "--size=5000: " in said and "is the most" in said
+  assert not (tmp_path / "vocab.txt").exists()

@@ -33,6 +33,8 @@ def test_it_tells_what_a_run_costs_and_writes_nothing(
     (["--vocab_file={folder}/bad.txt"], {}, "bad.txt"),
     (["--eval_data={folder}/none.txt"], {}, "none.txt"),
     (["--init_checkpoint={folder}/none"], {}, "--init_checkpoint"),
+    ([], dict(params={"task.trained_vocab_size": 9000}),
+     "--params_override=task.trained_vocab_size="),
     ([], dict(params={"trainer.best_checkpoint_eval_metric": "x"}),
      "best_checkpoint_eval_metric")])
 def test_it_stops_at_what_the_run_would(
