@@ -135,6 +135,38 @@ def check_indices(indices):
   return checked
 
 
+def check_vocabulary(paths, vocabulary):
+  """Checks that records were made with a vocabulary, where a manifest says so.
+
+  Ids of another one of this size are as good as any to look at.
+
+  Args:
+    paths: the shards.
+    vocabulary: the `Vocabulary` they are read with.
+
+  Raises:
+    UserError: if they were made with another one, or of text in another case.
+  """
+  for folder in sorted({os.path.dirname(path) for path in paths}):
+    where = os.path.join(folder, MANIFEST)
+    made_with = (_load(where) or {}).get('vocabulary')
+    if not isinstance(made_with, dict):
+      continue
+    if made_with.get('sha256') != vocabulary.sha256:
+      raise UserError(
+          f'{where}: the records were made with another vocabulary than '
+          f'--vocab_file, {made_with.get("size")} tokens of sha256 '
+          f'{str(made_with.get("sha256"))[:12]}, and this is {vocabulary!r}: '
+          f'give {os.path.join(folder, "vocab.txt")}, or write the records '
+          'again.')
+    lower_case = made_with.get('lower_case', vocabulary.lower_case)
+    if lower_case != vocabulary.lower_case:
+      raise UserError(
+          f'{where}: the records were made with '
+          f'--lower_case={str(lower_case).lower()}: say --params_override='
+          f'task.lower_case={str(lower_case).lower()}, or write them again.')
+
+
 def _present(folder, files):
   missing = [name for name in sorted(files)
              if not os.path.isfile(os.path.join(folder, name))]
@@ -148,16 +180,23 @@ def _present(folder, files):
 
 def _read(path):
   """Returns the "files" of a manifest, or None if there is no manifest."""
+  manifest = _load(path)
+  return None if manifest is None else manifest['files']
+
+
+def _load(path):
+  """Returns a manifest whose "files" are sound, or None if there is none."""
   try:
     with open(path, encoding='utf-8') as file:
-      files = json.load(file)['files']
+      manifest = json.load(file)
+    files = manifest['files']
     if not all(isinstance(facts, dict) for facts in files.values()):
       raise TypeError
     for name in files:
       if os.path.basename(name) != name or name in ('', '.', '..'):
         raise UserError(f'{path} lists {name!r}, which is not a plain file '
                         'name. Write the manifest again.')
-    return files
+    return manifest
   except FileNotFoundError:
     return None
   except OSError as error:

@@ -60,6 +60,7 @@ class TFRecordRows:
     shard_manifest.check_present(paths)
     self._files = shard_manifest.index_all(paths)
     self._num_checked = shard_manifest.check_indices(self._files)
+    shard_manifest.check_vocabulary(paths, vocabulary)
     records = np.array([len(file.offsets) for file in self._files])
     self._last = np.cumsum(records)
     self._first = self._last - records

@@ -154,6 +154,19 @@ def test_files_without_text_are_counted_too(tmp_path):
   assert text["files"]["empty.txt"]["rows"] == 0
 
 
+def test_shards_are_read_with_the_vocabulary_they_were_made_with(tmp_path):
+  build(corpus(tmp_path / "a.txt"), tmp_path / "shards")
+  read = functools.partial(
+      TFRecordRows, str(tmp_path / "shards/train-*"), N)
+  assert read(VOCABULARY).num_rows
+  tokens = [*VOCABULARY.tokens[:-2], *VOCABULARY.tokens[:-3:-1]]
+  with pytest.raises(UserError, match="manifest.json: .* another vocabulary "
+                     f".*{VOCABULARY.sha256[:12]}.*give .*shards/vocab.txt"):
+    read(Vocabulary(tokens))
+  with pytest.raises(UserError, match="task.lower_case=true"):
+    read(Vocabulary(VOCABULARY.tokens, lower_case=False))
+
+
 def test_finished_blocks_are_not_built_again(tmp_path):
   path = corpus(tmp_path / "c.txt")
   build(path, tmp_path / "whole", block_bytes=1000)
