@@ -91,11 +91,13 @@ def _next(run) -> list[str]:
              "--label_column=label --model_dir=runs/mine"]
   else:
     folder = os.path.normpath(options.model_dir) + "-seeds"
-    words = command_words.line([*command_words.repeated(
-        options.argv, ("model_dir", "seeds", "restart")), "--seeds=3",
-                                f"--model_dir={folder}"])
+    words = command_words.line([
+        *command_words.repeated(
+            options.argv, ("model_dir", "seeds", "restart")),
+        "--seeds=3", f"--model_dir={folder}"])
     lines = [f"  python train.py {words}"]
   if not config.task.init_checkpoint:
-    lines.append("  python train.py --experiment=token_drop_bert"
-                 "   weights to start from; they are found where they are")
+    lines += ["  python train.py --experiment=token_drop_bert",
+              "                    weights to start from; a new run finds "
+              "them by itself"]
   return lines

@@ -11,7 +11,8 @@ from official_style.training import trainer as trainer_lib
 
 
 def _words(labels=LabelSet("class", ("no", "yes")), baseline=0.5, step=10,
-           data="a b.tsv", init="", budgets=None, test=(), **metrics):
+           data="a b.tsv", init="", budgets=None, test=(), folder="r",
+           **metrics):
   name = types.SimpleNamespace
   trainer = name(train_steps=20, best_checkpoint_eval_metric="accuracy")
   run = name(
@@ -20,9 +21,9 @@ def _words(labels=LabelSet("class", ("no", "yes")), baseline=0.5, step=10,
           threshold_speedup=None, model=name(encoder=name(
               get=lambda: name(budgets=budgets))))),
       folder=name(file=lambda path: f"r/{path}"),
-      options=name(experiment="bert/sentence_prediction", model_dir="r s",
+      options=name(experiment="bert/sentence_prediction", model_dir=folder,
                    argv=("train.py", f"--train_data={data}",
-                         "--model_dir=r s")),
+                         f"--model_dir={folder}")),
       data=name(source=name(eval=[1, 2], test=test, baseline=baseline)))
   result = name(step=step, test_metrics={}, labels=labels, metrics=dict(
       loss=0.7, f1=0.6, accuracy=0.8) | metrics)
@@ -64,7 +65,9 @@ def test_why_there_are_no_test_metrics_is_said():
 
 def test_the_next_command_can_be_copied():
   text = _words()
-  assert "--train_data='a b.tsv' --seeds=3 --model_dir='r s-seeds'" in text
-  assert "--experiment=token_drop_bert" in text
+  assert "--train_data='a b.tsv' --seeds=3 --model_dir=r-seeds" in text
+  assert "--model_dir='my run-seeds'\n" in _words(folder="my run")
+  # Nothing stands behind it that would be taken for arguments.
+  assert "--experiment=token_drop_bert\n" in text
   assert "--experiment=token_drop_bert" not in _words(init="runs/x")
   assert "--train_data=my.tsv" in _words(data="")
