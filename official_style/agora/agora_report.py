@@ -95,8 +95,10 @@ def _dev(state, rows) -> list[str]:
            f"report-dev ({report['rows']:,} rows, looked at once) |",
            "|---" * 3 + "|"]
   for name, value in report["metrics"].items():
-    lines.append(f"| {name.replace('_', ' ')} | "
-                 f"{details['metrics'].get(name, float('nan')):.4f} | "
-                 f"{value:.4f} |")
+    # Those of whole questions are of rows that are kept together.
+    steered = (f"{details['metrics'][name]:.4f}"
+               if name in details["metrics"] else "")
+    lines.append(
+        f"| {name.replace('_', ' ')} | {steered} | {value:.4f} |")
   return lines + [f"| always the commonest label, accuracy | {share:.4f} | "
                   f"{report['baseline']:.4f} |"]
