@@ -237,12 +237,26 @@ def _read(run: str) -> Source:
     encoder = task["model"]["encoder"]["any"]
     head = task["model"].get("mlm_activation")
     epsilon = task["model"].get("mlm_norm_epsilon") or None
+    odd = [name for name in _SHAPES + _BEHAVIOUR + _ATTENTION
+           if not _is_like(encoder.get(name), name)]
   except (AttributeError, KeyError, TypeError):
     raise UserError(f"{path}: holds no task.model.encoder.any: it is no run "
                     "whose weights can be started from") from None
+  if odd:
+    raise UserError(f"{path}: task.model.encoder.any.{odd[0]}="
+                    f"{encoder[odd[0]]!r:.40}: no value of that name: bring "
+                    "the file back, or give another --init_checkpoint")
   return Source(run, os.path.join(run, "data", "vocab.txt"), encoder,
                 task.get("lower_case"), head, epsilon,
                 task.get("tokenizer", "wordpiece"))
+
+
+def _is_like(value, name: str) -> bool:
+  """Whether a value of a run's encoder is of the type of its field."""
+  default = getattr(encoders.FastBertEncoderConfig(), name)
+  kind = (int, float) if isinstance(
+      default, (int, float, type(None))) else type(default)
+  return value is None or isinstance(value, kind)
 
 
 def _agree(encoder, theirs: dict, run: str, extends: bool,

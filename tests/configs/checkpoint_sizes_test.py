@@ -129,6 +129,18 @@ def test_damaged_params_are_one_line(run):
     checkpoint_sizes.fill(_task(str(run)))
 
 
+@pytest.mark.parametrize("encoder, word", [
+    (None, "holds no task.model.encoder.any"), ([], "holds no task.model"),
+    (dict(num_layers="x"), "any.num_layers='x': no value of that name"),
+    (dict(hidden_activation=[1]), r"any.hidden_activation=\[1\]")])
+def test_params_of_other_types_are_one_line(run, encoder, word):
+  (run / "params.yaml").write_text(yaml.safe_dump(dict(task=dict(
+      model=dict(encoder=dict(any=encoder))))))
+  with pytest.raises(UserError, match=word) as error:
+    checkpoint_sizes.fill(_task(str(run)))
+  assert "params.yaml" in str(error.value)
+
+
 # ---------------------------------------------------------------------------
 # Longer rows, other attention, other tokens
 # ---------------------------------------------------------------------------
