@@ -153,15 +153,13 @@ def load(model_dir: str, step: Optional[int] = None,
   config = saved_config.read(os.path.join(model_dir, "params.yaml"))
   vocabulary = vocabulary_lib.Vocabulary.load(
       os.path.join(model_dir, "data", "vocab.txt"), config.task.lower_case)
-  description = _json(model_dir, "run.json")
-  recorded = description.get("data", {})
-  if recorded.get("vocabulary", {}).get("sha256") != vocabulary.sha256:
+  recorded, digest, absent = _description(model_dir)
+  if digest != vocabulary.sha256:
     raise UserError(
         f"{os.path.join(model_dir, 'data', 'vocab.txt')}: not the vocabulary "
         "that run.json says it was trained with: bring that one back")
   encoder_vocabulary.fill(config.task.model.encoder.get(), vocabulary)
-  absent = description.get("converted", {}).get("absent", ())
-  if named_weights.POOLER in absent:
+  if named_weights.POOLER in (absent or ()):
     config.task.model.encoder.get().use_pooler = False
   _check_sizes(model_dir, config.task, vocabulary)
   task, labels = task_factory.get_task(config.task), None
@@ -170,14 +168,15 @@ def load(model_dir: str, step: Optional[int] = None,
     task.set_labels(labels)
   model = task.build_model()
   model(task.example(), training=False)
-  if "converted" in description:
+  if absent is not None:
     step, is_best = _converted(model, model_dir, step, absent), False
   else:
     step, is_best = _restore(model, model_dir, step)
   return FinishedRun(
       model_dir, config, vocabulary,
       tokenizer_lib.tokenizer_of(vocabulary), labels, task, model, step,
-      is_best, recorded, labels is None and named_weights.HEAD not in absent,
+      is_best, recorded,
+      labels is None and named_weights.HEAD not in (absent or ()),
       **_graphs(model))
 
 
@@ -232,6 +231,24 @@ def _check_sizes(model_dir, task, vocabulary):
 
 def _json(*path) -> dict:
   return json_files.load_object(os.path.join(*path), "bring it back")
+
+
+def _description(model_dir):
+  """What run.json says of the data, the vocabulary's digest among it.
+
+  Returns:
+    That, the digest, and the parts that weights of another project lack; None
+    where the run was trained.
+  """
+  description = _json(model_dir, "run.json")
+  try:
+    recorded = description.get("data", {})
+    converted = description.get("converted")
+    absent = None if converted is None else tuple(converted.get("absent", ()))
+    return recorded, recorded.get("vocabulary", {}).get("sha256"), absent
+  except (AttributeError, TypeError) as error:
+    raise UserError(f"{os.path.join(model_dir, 'run.json')}: damaged: bring it "
+                    "back") from error
 
 
 def _labels(model_dir, recorded) -> label_sets.LabelSet:

@@ -98,6 +98,11 @@ def test_a_batch_that_is_not_full_is_filled_and_cut(pyramid):
 @pytest.mark.parametrize("name, damage, said", [
     ("params.yaml", os.remove, "no params.yaml there, so it is no run"),
     ("run.json", os.remove, "run.json: can't be read"),
+    ("run.json", lambda path: _replace(path, '"data": {', '"data": [], "a": {'),
+     "run.json: damaged"),
+    ("run.json", lambda path: _replace(
+        path, '"vocabulary": {', '"vocabulary": 3, "a": {'),
+     "run.json: damaged"),
     ("data/vocab.txt", os.remove, "vocab.txt: cannot read the vocabulary"),
     ("data/vocab.txt", lambda path: _swap_last_lines(path),
      "vocab.txt: not the vocabulary that run.json says"),
