@@ -12,6 +12,7 @@ import functools
 import hashlib
 import json
 import os
+import re
 from typing import Optional
 
 from official_style import files
@@ -20,6 +21,8 @@ from official_style.errors import UserError
 # In a folder the first pair that is there wins.
 _PAIRS = (("vocab.json", "merges.txt"), ("encoder.json", "vocab.bpe"))
 _OWN = "vocab.txt"
+# JSON can say what UTF-8 can't.
+_SURROGATES = re.compile("[\ud800-\udfff]")
 # A vocabulary of a million tokens has 10 MB.
 MAX_BYTES = 64 << 20
 
@@ -182,6 +185,10 @@ def _json_tokens(path: str) -> tuple[str, ...]:
   if odd:
     raise UserError(f"{path}: the id of {odd[0]!r:.40} is "
                     f"{ids[odd[0]]!r:.40}: not a file of tokens and ids")
+  halves = [token for token in ids if _SURROGATES.search(token)]
+  if halves:
+    raise UserError(f"{path}: {halves[0]!r:.60} holds half a character: fetch "
+                    "it again")
   ordered = sorted(ids, key=ids.get)
   if [ids[token] for token in ordered] != list(range(len(ids))):
     raise UserError(f"{path}: the ids of its {len(ids):,} tokens are not 0 to "

@@ -101,6 +101,8 @@ def _spoilt(folder, what):
     tokens["the"] = "5"
   elif what == "byte":
     tokens["zz"] = tokens.pop("z")
+  elif what == "half":
+    tokens["x\ud800"] = len(tokens)
   elif what == "line":
     merges += "t h e\n"
   elif what == "unknown":
@@ -121,8 +123,8 @@ def _spoilt(folder, what):
     ("hole", "ids of its"), ("word", "the id of 'the'"), ("byte", "0x7A"),
     ("line", "not two tokens"), ("unknown", "'qq' is no token"),
     ("list", "no JSON of tokens"), ("json", "no JSON of tokens"),
-    ("utf-8", "not UTF-8"), ("merges", "no merges.txt beside"),
-    ("tokens", "a folder with neither")])
+    ("utf-8", "not UTF-8"), ("half", "half a character"),
+    ("merges", "no merges.txt beside"), ("tokens", "a folder with neither")])
 def test_damaged_files_are_told_in_one_line(tmp_path, what, words):
   with pytest.raises(UserError, match=words) as error:
     vocabulary_lib.Vocabulary.load(_spoilt(tmp_path, what))
