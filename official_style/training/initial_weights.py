@@ -24,7 +24,6 @@ from official_style.configs import checkpoint_sizes
 from official_style.data import json_files
 from official_style.data import label_sets
 from official_style.errors import UserError
-from official_style.errors import first_line
 
 # A running statistic of token dropping, which no other project's files have.
 _TABLE = "encoder/_token_importance_embed/"
@@ -112,12 +111,8 @@ def load(model, path: str, allow_missing: Sequence[str] = (),
   if labels is not None:
     head, said = _head(model, given, labels, shapes, graph)
     plan |= head
-  try:
-    values = {name: reader.get_tensor(key)
-              for name, (_, key) in plan.items()}
-  except (tf.errors.OpError, IndexError) as error:
-    raise UserError(f"{path}: damaged "
-                    f"({first_line(error)})") from error
+  values = object_graph.values(
+      reader, path, {name: key for name, (_, key) in plan.items()})
   notes = [note for name, (variable, _) in plan.items()
            if (note := _assign(variable, values[name]))]
   used = {key for _, key in plan.values()}

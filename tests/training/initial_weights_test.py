@@ -193,6 +193,17 @@ def test_random_files_are_one_line(tmp_path, model, content):
   assert "\n" not in str(error.value)
 
 
+def test_weights_of_a_run_that_diverged_are_refused(tmp_path, model):
+  theirs = _dense(seed=1)
+  kernel = theirs.encoder_network.trainable_variables[-1]
+  kernel.assign(tf.fill(kernel.shape, np.nan))
+  before = _values(model)
+  with pytest.raises(UserError, match="no finite numbers"):
+    initial_weights.load(model, _save(tmp_path, **_trainers(theirs)))
+  for a, b in zip(before, _values(model)):
+    np.testing.assert_array_equal(a, b)
+
+
 @pytest.mark.parametrize("damage", ["flip", "cut", "gone"])
 def test_damaged_data_are_one_line_and_nothing_is_half_loaded(
     tmp_path, model, damage):
