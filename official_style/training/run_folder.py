@@ -29,9 +29,6 @@ _UNFINISHED = re.compile(
     r"^(params\.yaml|config\.gin|run\.json|nonfinite_report\.json|data|"
     r"predictions(_test)?\.tsv)"
     r"\.tmp-\d+$")
-# TensorFlow writes checkpoints to such a path, and takes it for a pattern when
-# it reads them.
-_PATTERN = re.compile(r"\[.*\]|\\", re.DOTALL)
 # What may differ when a run goes on: it changes neither weights nor data.
 _FREE = ("runtime.", "trainer.checkpoint_interval", "trainer.max_to_keep",
          "trainer.rendezvous_timeout", "trainer.max_nonfinite_steps",
@@ -59,10 +56,6 @@ class RunFolder:
     self._is_chief = is_chief
     self._lock = None
     self.former = None
-    if _PATTERN.search(os.fspath(path)):
-      raise UserError(f"--model_dir={path}: TensorFlow can't read checkpoints "
-                      "where a path has brackets or a backslash: choose "
-                      "another name")
     if is_chief:
       try:
         os.makedirs(path, exist_ok=True)
