@@ -23,7 +23,7 @@ _OURS = ("metrics.jsonl", "nonfinite_report.json", "tensorboard/train",
          "data/vocab.merges.txt",
          "data/text_report.json", "data/records.json", "data/labels.json",
          "data/label_report.json", "data", "predictions.tsv",
-         "predictions_test.tsv",
+         "predictions_test.tsv", "token_schedule.json",
          "config.gin", "run.json", "params.yaml")
 _FOLDERS = ("tensorboard", "checkpoints", "data")  # others may use them too
 # One of them is there from the beginning of every run on.

@@ -8,6 +8,7 @@
     checkpoints/     see `checkpoints.py`
     data/            vocabulary, token store, manifest with counts and digests
     predictions.tsv  of a fine-tuned model, for each row it was evaluated on
+    token_schedule.json  of one that learnt thresholds, what they come to
 """
 
 import glob
@@ -27,7 +28,7 @@ from official_style.training import former_run
 
 _UNFINISHED = re.compile(
     r"^(params\.yaml|config\.gin|run\.json|nonfinite_report\.json|data|"
-    r"predictions(_test)?\.tsv)"
+    r"predictions(_test)?\.tsv|token_schedule\.json)"
     r"\.tmp-\d+$")
 # What may differ when a run goes on: it changes neither weights nor data.
 _FREE = ("runtime.", "trainer.checkpoint_interval", "trainer.max_to_keep",

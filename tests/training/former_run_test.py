@@ -8,9 +8,10 @@ from official_style.errors import UserError
 from official_style.training import former_run
 
 OURS = ("params.yaml", "run.json", "metrics.jsonl", "predictions.tsv",
-        "tensorboard/train/e", "checkpoints/ckpt-10/ckpt.index",
-        "checkpoints/ckpt-10/commit.json", "checkpoints/checkpoint",
-        "data/source.json", "data/store/train/tokens.bin")
+        "token_schedule.json", "tensorboard/train/e",
+        "checkpoints/ckpt-10/ckpt.index", "checkpoints/ckpt-10/commit.json",
+        "checkpoints/checkpoint", "data/source.json",
+        "data/store/train/tokens.bin")
 MINE = ("notes.txt", "data/mine.txt", "checkpoints/mine/x", "corpus/a.txt")
 
 

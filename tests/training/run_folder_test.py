@@ -149,7 +149,8 @@ def test_a_folder_that_cannot_be_is_one_line(tmp_path):
 
 def test_half_written_files_go_with_the_next_start(folder):
   mine = ["notes.tmp-1", "data.tmp-x"]
-  for name in mine + ["params.yaml.tmp-12", "run.json.tmp-3"]:
+  for name in mine + ["params.yaml.tmp-12", "run.json.tmp-3",
+                      "token_schedule.json.tmp-5"]:
     open(folder.file(name), "w").close()
   os.makedirs(folder.file("data.tmp-44", "store"))
   folder.close()
