@@ -18,6 +18,8 @@ from official_style.modeling import token_schedule
 from official_style.training import initial_weights
 from official_style.training import machinery as machinery_lib
 from official_style.training import progress as progress_lib
+from official_style.training import run_folder
+from official_style.training import run_frame
 
 _SAMPLE_DOCUMENTS = 2000
 
@@ -30,6 +32,9 @@ def run(config, options) -> int:
   """
   placement = machinery_lib.place(config)
   progress = progress_lib.Progress(1)
+  if not options.restart:
+    run_frame.may_run(config, options, run_folder.RunFolder(
+        options.model_dir, is_chief=False))
   data = _look_at_data(config, options, progress)
   text = resolve.params_text(config)
   wanted_size = config.task.model.encoder.get().vocab_size
@@ -56,7 +61,8 @@ def _look_at_data(config, options, progress):
   made = os.path.join(options.model_dir, "data")
   with contextlib.ExitStack() as stack:
     sample = None
-    if not os.path.exists(os.path.join(made, "source.json")):
+    if options.restart or not os.path.exists(
+        os.path.join(made, "source.json")):
       made = os.path.join(
           stack.enter_context(tempfile.TemporaryDirectory()), "data")
       sample = _SAMPLE_DOCUMENTS

@@ -21,6 +21,8 @@ from official_style.training import fine_tuning_run
 from official_style.training import initial_weights
 from official_style.training import machinery as machinery_lib
 from official_style.training import progress as progress_lib
+from official_style.training import run_folder
+from official_style.training import run_frame
 
 # Enough to know how long batches are.
 _STEPS_LOOKED_AT = 200
@@ -37,9 +39,13 @@ def run(config, options) -> int:
   job = fine_tuning_run.FineTuningJob()
   if options.folds:
     config.task.num_folds = options.folds
+  if not options.restart:
+    run_frame.may_run(config, options, run_folder.RunFolder(
+        options.model_dir, is_chief=False))
   made = os.path.join(options.model_dir, "data")
   with tempfile.TemporaryDirectory() as folder:
-    if not os.path.exists(os.path.join(made, "source.json")):
+    if options.restart or not os.path.exists(
+        os.path.join(made, "source.json")):
       made = os.path.join(folder, "data")
     data = job.prepare(config, made, progress.say, lambda line: None)
   for line in data.lines:

@@ -133,7 +133,7 @@ def execute(job, config, options, interruption, placement):
 def _make_ready(job, config, options, folder, placement):
   """Data, model and weights: a `Run`, and the state that it begins with."""
   progress = progress_lib.Progress(1, quiet=not placement.is_chief)
-  changed = _may_run(config, options, folder)
+  changed = may_run(config, options, folder)
   data = _data_of(job, config, folder, placement, progress)
   params = resolve.params_text(config)  # Before the data fill in the rest.
   job.complete(config, data)
@@ -157,7 +157,7 @@ def _make_ready(job, config, options, folder, placement):
   return run, state
 
 
-def _may_run(config, options, folder) -> bool:
+def may_run(config, options, folder) -> bool:
   """Checks that the run may begin or go on here.
 
   Returns:

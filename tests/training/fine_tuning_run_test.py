@@ -367,6 +367,10 @@ def test_a_dry_run_says_what_it_costs_and_writes_nothing(
   for words in ("parameters", "FLOPs a step", "14 steps, evaluated every 7"):
     assert words in out
   assert not (tmp_path / "run").exists()
+  other = tiny.classes(tmp_path, seed=9, name="other.tsv")
+  assert tiny.run(whole[0], other, "--dry_run") == 2
+  assert "input_path was" in capsys.readouterr().err
+  assert tiny.run(whole[0], other, "--dry_run", "--restart") == 0
 
 
 def test_evaluating_again_gives_the_same(whole, capsys):

@@ -195,3 +195,10 @@ def test_a_dry_run_leaves_a_run_as_it_is(trained, text, capsys):
   said = capsys.readouterr().err
   assert "of the first documents" not in said
   assert "passes over the training rows" in said
+  # As the run itself: refused, or of the data that would replace these.
+  assert tiny_runs.run(trained, text, "--dry_run", TRAIN_STEPS=5) == 2
+  assert "trainer.train_steps was 4 and is 5" in capsys.readouterr().err
+  assert tiny_runs.run(trained, text, "--dry_run", "--restart", TRAIN_STEPS=5,
+                       TRAINED_VOCAB_SIZE=130) == 0
+  assert "of the first documents" in capsys.readouterr().err
+  assert state() == before
