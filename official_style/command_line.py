@@ -5,6 +5,7 @@ Imports no TensorFlow, so that help and mistyped flags are answered at once.
 
 import dataclasses
 import os
+import re
 import textwrap
 from typing import Callable, Optional, Sequence
 
@@ -237,6 +238,7 @@ def parse(argv: Sequence[str]) -> Options:
       raise UserError(
           f"--{name}={values[name].value}: files are read as files: mount the "
           "bucket, as with gcsfuse, and give the path in it")
+  _check_model_dir(values.model_dir or "")
   if values.restart and values.mode == "eval":
     raise UserError("--restart: would delete the run that --mode=eval is "
                     "about: leave one of them out")
@@ -252,6 +254,16 @@ def parse(argv: Sequence[str]) -> Options:
       os.path.basename(values.gin_file[-1]))[0]
   given.setdefault("model_dir", os.path.join("runs", name.replace("/", "-")))
   return Options(argv=tuple(argv), **given)
+
+
+def _check_model_dir(path: str):
+  """TensorFlow writes checkpoints there, and could not read them again."""
+  if re.search(r"\\|\[.*\]", path, re.DOTALL) or any(
+      "\ud800" <= letter <= "\udfff" for letter in path):
+    raise UserError(
+        f"--model_dir={ascii(path)[1:-1]}: TensorFlow reads no checkpoint from "
+        "a path with a backslash, with [...], or that is not UTF-8: choose "
+        "another")
 
 
 def _parse_flags(argv: Sequence[str]) -> flags.FlagValues:
