@@ -152,6 +152,9 @@ def _at_least_0(key: str, section: Any, names: tuple):
 def _validate_schedule(trainer: pretraining.PretrainingTrainerConfig):
   prefix = "trainer.optimizer_config"
   by_epochs = not trainer.train_steps  # Lengths are filled in with the data.
+  if trainer.train_steps >= 2**31:
+    raise UserError(f"trainer.train_steps={trainer.train_steps}: must be below "
+                    "2**31")
   rate = trainer.optimizer_config.learning_rate.get()
   kind = trainer.optimizer_config.learning_rate.type
   name = "learning_rate" if kind == "constant" else "initial_learning_rate"

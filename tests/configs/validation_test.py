@@ -59,6 +59,7 @@ def _resolve(override, experiment="token_drop_bert"):
      "task.keep_schedule.dense_finish_share=0.7", ["task.keep_schedule"]),
     ("trainer.train_steps=0", ["trainer.train_steps=0"]),
     ("trainer.train_steps=-5", ["trainer.train_steps=-5"]),
+    ("trainer.train_steps=1e30", ["trainer.train_steps=1000", "2**31"]),
     ("trainer.checkpoint_interval=0", ["checkpoint_interval=0"]),
     ("trainer.validation_steps=-2", ["validation_steps=-2"]),
     ("trainer.seed=-1", ["seed=-1"]),

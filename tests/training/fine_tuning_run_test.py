@@ -371,6 +371,8 @@ def test_a_dry_run_says_what_it_costs_and_writes_nothing(
   assert tiny.run(whole[0], other, "--dry_run") == 2
   assert "input_path was" in capsys.readouterr().err
   assert tiny.run(whole[0], other, "--dry_run", "--restart") == 0
+  assert tiny.run(tmp_path / "run", other, "--dry_run", EPOCHS=1e30) == 2
+  assert "must be below 2**31" in capsys.readouterr().err
 
 
 def test_evaluating_again_gives_the_same(whole, capsys):
