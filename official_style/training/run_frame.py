@@ -12,6 +12,7 @@ A job says what is its own: an object with
 
 import dataclasses
 import functools
+import os
 import sys
 import time
 from typing import Any, Callable
@@ -97,6 +98,8 @@ def execute(job, config, options, interruption, placement):
     What `job.finish` gave on the chief after training; else None.
   """
   start = time.monotonic()
+  if options.mode == "eval" and not os.path.isdir(options.model_dir):
+    raise _nothing_to_evaluate(options)
   folder = run_folder_lib.RunFolder(options.model_dir, placement.is_chief)
   try:
     if options.restart and folder.former:
@@ -172,9 +175,13 @@ def may_run(config, options, folder) -> bool:
                     "knows what the checkpoints there are of: bring it back, "
                     "or start over with --restart")
   if options.mode == "eval":
-    raise UserError(f"--model_dir={options.model_dir}: no run to evaluate "
-                    "there: train first, or give its folder")
+    raise _nothing_to_evaluate(options)
   return True
+
+
+def _nothing_to_evaluate(options) -> UserError:
+  return UserError(f"--model_dir={options.model_dir}: no run to evaluate "
+                   "there: train first, or give its folder")
 
 
 def _data_of(job, config, folder, placement, progress):

@@ -244,6 +244,7 @@ def test_eval_mode_evaluates_and_writes_nothing(copied, capsys):
 def test_eval_mode_needs_a_run(tmp_path, whole, capsys):
   assert tiny_runs.run(tmp_path / "none", whole[1], "--mode=eval") == 2
   assert "no run to evaluate" in capsys.readouterr().err
+  assert not (tmp_path / "none").exists()
 
 
 @pytest.mark.parametrize("where, step", slow_params.all_but(
