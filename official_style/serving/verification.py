@@ -162,6 +162,8 @@ def _naming_sources(folder, run, names) -> list[str]:
   task = run.config.task
   paths = [os.path.abspath(path).encode() for path in (
       here, run.path, task.vocab_file, task.train_data.input_path) if path]
+  # A folder of the root, as /data, is in names of the graph and tells nothing.
+  paths = [path for path in paths if path.count(b"/") > 1]
   found = []
   for name in names:
     path = os.path.join(folder, name)
