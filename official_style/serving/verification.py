@@ -76,8 +76,9 @@ class VerificationReport:
     if facts["naming_sources"]:
       lines.append("holding paths of what it was made from: "
                    + ", ".join(facts["naming_sources"]))
-    lines.append("milliseconds a request, median of "
-                 f"{facts['latency']['rounds']}, on this machine:")
+    lines.append("milliseconds a request on this machine, medians of "
+                 f"{facts['latency']['rounds']} rounds (and of text over ids, "
+                 "round by round):")
     lines += [f"  {row['bucket']:5} tokens, {row['rows']:2} rows: ids "
               f"{row['ids']:.2f}, text {row['text']:.2f} "
               f"({row['ratio'] - 1:+.1%})"
