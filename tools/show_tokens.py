@@ -43,8 +43,6 @@ _BATCH_SIZE = flags.DEFINE_integer("batch_size", 32, "rows of a batch")
 
 def report(show):
   """The `TokenReport` that the flags ask for."""
-  from official_style import tensorflow_environment
-  tensorflow_environment.prepare()
   from official_style.errors import UserError
   from official_style.reporting import shown_rows
   from official_style.reporting import token_report
@@ -78,6 +76,8 @@ def main(argv):
 
 
 def _show():
+  from official_style import tensorflow_environment
+  tensorflow_environment.prepare()  # Before the pages, which import it.
   from official_style import files
   from official_style.errors import UserError
   from official_style.reporting import terminal_view

@@ -1,6 +1,8 @@
 """The command that shows tokens, on a run of seconds."""
 
 import os
+import subprocess
+import sys
 
 import pytest
 
@@ -30,6 +32,17 @@ def test_a_text_is_shown_and_a_page_written(run, tmp_path, capsys):
   assert "predicts " in out and "deciding word" in out or "no word" in out
   text = page.read_text(encoding="utf-8")
   assert "&lt;" in text and "<b>" not in text
+
+
+def test_tensorflow_is_told_to_be_quiet_before_it_is_imported():
+  environment = {name: value for name, value in os.environ.items()
+                 if not name.startswith("TF_")}
+  done = subprocess.run(
+      [sys.executable, "tools/show_tokens.py", "--model_dir=none"],
+      env=environment, capture_output=True, text=True, timeout=120)
+  assert done.returncode == 2
+  assert done.stderr.startswith("error: --model_dir=none: no such folder")
+  assert done.stderr.count("\n") == 1
 
 
 def test_without_a_text_it_shows_what_the_run_was_evaluated_on(run, capsys):
