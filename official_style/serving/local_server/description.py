@@ -1,6 +1,7 @@
 """What a server says of itself when it starts."""
 
 import json
+import urllib.parse
 
 import tensorflow as tf
 
@@ -18,10 +19,11 @@ def lines(server, options) -> list[str]:
   """
   version = server.folder.get(options.name)
   host = f"[{options.host}]" if ":" in options.host else options.host
+  url = (f"http://{host}:{server.rest_port}/v1/models/"
+         f"{urllib.parse.quote(options.name, safe='')}")
   said = [*WARNING.splitlines(), ""]
   if server.rest_port is not None:
-    said.append(f"REST  http://{host}:{server.rest_port}/v1/models/"
-                f"{options.name}")
+    said.append(f"REST  {url}")
   if server.grpc_port is not None:
     said.append(f"gRPC  {host}:{server.grpc_port}")
   said.append("signatures")
@@ -29,9 +31,7 @@ def lines(server, options) -> list[str]:
     said.append(f"  {name}: {_tensors(definition.inputs)} -> "
                 f"{_tensors(definition.outputs)}")
   if server.rest_port is not None:
-    said += ["try", "  " + _command(
-        f"http://{host}:{server.rest_port}", options.name,
-        version.signature("").inputs)]
+    said += ["try", "  " + _command(url, version.signature("").inputs)]
   return said
 
 
@@ -46,7 +46,7 @@ def _size(n: int) -> str:
   return "?" if n < 0 else str(n)
 
 
-def _command(url, name, inputs) -> str:
+def _command(url, inputs) -> str:
   """A curl command that asks `serving_default` of one row."""
   values = {}
   for key, info in sorted(inputs.items()):
@@ -55,4 +55,4 @@ def _command(url, name, inputs) -> str:
       value = [value] * (dim.size if dim.size > 0 else 1)
     values[key] = value
   body = json.dumps(dict(inputs=values))
-  return f"curl -d '{body}' {url}/v1/models/{name}:predict"
+  return f"curl -d '{body}' {url}:predict"
