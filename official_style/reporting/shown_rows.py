@@ -91,10 +91,11 @@ def of_file(run: finished_run.FinishedRun, path: str, limit: int) -> list:
 
 
 def _lines(path):
-  try:
-    with text_files.open_text(path) as file:
-      lines = file.read().decode("utf-8", "replace").split("\n")
-  except (OSError, EOFError) as error:
-    raise UserError(f"--file={path}: can't be read "
-                    f"({getattr(error, 'strerror', error)})") from error
+  with text_files.open_text(path) as file:
+    try:
+      content = text_files.without_bom(file.read(), path)
+    except text_files.READ_ERRORS as error:
+      raise UserError(f"--file={path}: damaged ({error}): fetch or compress "
+                      "the file again") from error
+  lines = content.decode("utf-8", "replace").split("\n")
   return [line for line in lines if line.strip()]
