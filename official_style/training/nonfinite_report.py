@@ -49,7 +49,7 @@ def stop(step: int, batch, *, model, task, folder: str, skipped: int,
         path, json.dumps(_plain(report), indent=1, sort_keys=True) + "\n")
   raise UserError(
       f"step {step}: loss or gradient was not finite for {skipped} steps in a "
-      f"row; the last good checkpoint is kept, {path} says where it "
+      f"row; checkpoints of before stay, {path} says where it "
       "began: lower the learning rate, or use bfloat16 instead of float16")
 
 

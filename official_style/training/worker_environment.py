@@ -62,9 +62,9 @@ def _numbered(environment) -> tuple[list[str], int]:
   """Workers whose addresses differ by their number."""
   count = _number(environment, "WORKER_COUNT")
   address = environment.get("WORKER_ADDRESS", "")
-  if "{index}" not in address:
-    raise UserError(f"WORKER_ADDRESS={address}: must hold {{index}}, as "
-                    "bert-{index}.bert:2222")
+  if "{index}" not in address or not re.search(r":\d+$", address):
+    raise UserError(f"WORKER_ADDRESS={address}: must hold {{index}} and end "
+                    "with a port, as bert-{index}.bert:2222")
   name = ("WORKER_INDEX" if "WORKER_INDEX" in environment
           else "JOB_COMPLETION_INDEX")
   return ([address.replace("{index}", str(i)) for i in range(count)],

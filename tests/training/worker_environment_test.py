@@ -83,6 +83,7 @@ def test_a_list_of_nodes_survives_being_folded():
     ({"SLURM_PROCID": "4"}, "worker 4 of 4"),
     ({"SLURM_PROCID": "x"}, "SLURM_PROCID"),
     (INDEXED | {"WORKER_ADDRESS": "bert:2222"}, "{index}"),
+    (INDEXED | {"WORKER_ADDRESS": "bert-{index}.bert"}, "WORKER_ADDRESS"),
     (INDEXED | {"WORKER_COUNT": "many"}, "WORKER_COUNT"),
     (INDEXED | {"JOB_COMPLETION_INDEX": "3"}, "worker 3 of 3")])
 def test_what_does_not_fit_is_named(changes, names):
