@@ -1,7 +1,6 @@
 """Learns a WordPiece vocabulary from text. Imports no TensorFlow."""
 
 import collections
-import itertools
 
 import tokenizers
 
@@ -14,8 +13,6 @@ from official_style.errors import UserError
 # Enough for any script: languages with more characters than this write their
 # rare ones as [UNK], as BERT's own vocabularies do.
 _MAX_ALPHABET = 1000
-# Enough to tell a script.
-_SAMPLE_CHARACTERS = 2_000_000
 
 
 def load_or_train(task, texts, what, say, show, allow_smaller=True):
@@ -88,15 +85,14 @@ def train_vocabulary(texts, size, lower_case=None, allow_smaller=False,
   if size < 50:
     raise UserError(f"{setting}={size}: too small to hold an alphabet; ask "
                     "for at least 50, usually 4000 to 32000")
-  texts = _take_characters(texts, max_characters)
+  texts = list(_take_characters(texts, max_characters))
   if lower_case is None:
-    sample = _first(texts, _SAMPLE_CHARACTERS)
-    lower_case = not accents.are_letters(sample)
-    texts = itertools.chain(sample, texts)
+    lower_case = not accents.are_letters(texts)
   normalizer = tokenizers.normalizers.BertNormalizer(
       clean_text=True, handle_chinese_chars=True, strip_accents=lower_case,
       lowercase=lower_case)
-  texts = [normalizer.normalize_str(text) for text in texts]
+  for i, text in enumerate(texts):  # Not all of it twice in memory.
+    texts[i] = normalizer.normalize_str(text)
   counts = collections.Counter()
   for text in texts:
     counts.update(text)
@@ -156,17 +152,6 @@ def _alphabet(counts, limit):
                   key=lambda c: (-counts[c], c))
   initial = sorted(ranked[:limit])
   return initial, [c for c in initial if pieces[c] == 1], ranked[limit:]
-
-
-def _first(texts, characters):
-  """Takes texts off an iterator until they have so many characters."""
-  taken = []
-  for text in texts:
-    taken.append(text)
-    characters -= len(text)
-    if characters <= 0:
-      break
-  return taken
 
 
 def _take_characters(texts, limit):

@@ -6,7 +6,6 @@ import sys
 
 import pytest
 
-from official_style.data import vocabulary_training
 from official_style.data.tokenizer import WordPieceTokenizer
 from official_style.data.vocabulary import Vocabulary
 from official_style.data.vocabulary_training import train_vocabulary
@@ -54,10 +53,13 @@ def test_marks_that_are_letters_are_kept_unless_told_otherwise(
   assert Vocabulary(stripped.tokens).lower_case
 
 
-def test_a_sample_of_the_script_takes_no_text_away(monkeypatch):
-  monkeypatch.setattr(vocabulary_training, "_SAMPLE_CHARACTERS", 7)
-  assert (train_vocabulary(iter(TEXTS), 120).tokens
-          == train_vocabulary(TEXTS, 120, lower_case=True).tokens)
+def test_a_language_that_comes_late_keeps_its_letters():
+  # One file a language: which comes first, its name decides.
+  languages = ["Der Käse für Élan " * 120_000, "बहुत अच्छी फिल्म " * 60_000]
+  made = [train_vocabulary(texts, 150, allow_smaller=True)
+          for texts in (languages, languages[::-1])]
+  assert made[0].tokens == made[1].tokens
+  assert not made[0].lower_case and "फिल्म" in made[0].tokens
 
 
 def test_punctuation_and_space_never_continue_a_word():
