@@ -5,6 +5,7 @@ import collections
 import tokenizers
 
 from official_style.data import accents
+from official_style.data import document_sample
 from official_style.data.vocabulary import BERT_SPECIAL_TOKENS
 from official_style.data.vocabulary import Vocabulary
 from official_style.data.vocabulary import of_bytes
@@ -13,6 +14,8 @@ from official_style.errors import UserError
 # Enough for any script: languages with more characters than this write their
 # rare ones as [UNK], as BERT's own vocabularies do.
 _MAX_ALPHABET = 1000
+# A vocabulary hardly changes with more of them.
+_MAX_CHARACTERS = 100_000_000
 
 
 def load_or_train(task, texts, what, say, show, allow_smaller=True):
@@ -42,8 +45,10 @@ def load_or_train(task, texts, what, say, show, allow_smaller=True):
     say("vocabulary: 256 bytes and 5 special tokens")
     return of_bytes()
   show("training a vocabulary")
+  # Not the first ones: other files may be of other languages.
+  sample, _ = document_sample.sample_documents(texts(), _MAX_CHARACTERS)
   vocabulary = train_vocabulary(
-      texts(), task.trained_vocab_size,
+      sample, task.trained_vocab_size,
       lower_case=task.lower_case, allow_smaller=allow_smaller,
       setting="--params_override=task.trained_vocab_size")
   say(f"vocabulary: {vocabulary.size} WordPieces trained on {what}, "
@@ -52,7 +57,7 @@ def load_or_train(task, texts, what, say, show, allow_smaller=True):
 
 
 def train_vocabulary(texts, size, lower_case=None, allow_smaller=False,
-                     max_characters=100_000_000, min_frequency=2,
+                     max_characters=_MAX_CHARACTERS, min_frequency=2,
                      setting="size"):
   """Learns the `size` WordPieces that best cut up the texts.
 
@@ -68,8 +73,8 @@ def train_vocabulary(texts, size, lower_case=None, allow_smaller=False,
     lower_case: lower-case the text and strip its accents. None: unless marks
       are a part of its letters, `accents.are_letters`, as in Hindi or Thai.
     allow_smaller: return a smaller vocabulary if the texts yield no more.
-    max_characters: texts after this many characters are not read; a vocabulary
-      hardly changes with more, and memory is about 2 bytes a character.
+    max_characters: texts after this many characters are not read; memory is
+      about 2 bytes a character.
     min_frequency: a longer piece must occur so often; what is seen once is an
       accident of the sample, not a part of the language.
     setting: what errors call `size`.

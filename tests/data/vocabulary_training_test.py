@@ -3,9 +3,11 @@
 import os
 import subprocess
 import sys
+import types
 
 import pytest
 
+from official_style.data import vocabulary_training
 from official_style.data.tokenizer import WordPieceTokenizer
 from official_style.data.vocabulary import Vocabulary
 from official_style.data.vocabulary_training import train_vocabulary
@@ -60,6 +62,19 @@ def test_a_language_that_comes_late_keeps_its_letters():
           for texts in (languages, languages[::-1])]
   assert made[0].tokens == made[1].tokens
   assert not made[0].lower_case and "फिल्म" in made[0].tokens
+
+
+def test_a_run_learns_from_a_sample_of_all_texts(monkeypatch):
+  monkeypatch.setattr(vocabulary_training, "_MAX_CHARACTERS", 20_000)
+  task = types.SimpleNamespace(
+      vocab_file="", tokenizer="wordpiece", lower_case=None,
+      trained_vocab_size=150)
+  texts = [*(f"der Käse {i}" for i in range(5000)),
+           *(f"чай хлеб {i}" for i in range(5000))]
+  made = [vocabulary_training.load_or_train(
+      task, lambda order=order: iter(texts[::order]), "the text",
+      lambda line: None, lambda line: None).tokens for order in (1, -1)]
+  assert made[0] == made[1] and {"der", "хлеб"} <= set(made[0])
 
 
 def test_punctuation_and_space_never_continue_a_word():
