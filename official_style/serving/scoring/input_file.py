@@ -46,6 +46,7 @@ class InputFile:
     named: those up to the last one that has a name.
     delimiter: of CSV.
     has_header: whether the first row names the columns.
+    names: what it calls the columns of the texts, if it does.
   """
   path: str
   kind: str
@@ -54,6 +55,7 @@ class InputFile:
   named: int = 0
   delimiter: str = ","
   has_header: bool = False
+  names: tuple = ()
 
   def rows(self, lines: input_lines.Lines) -> Iterator[InputRow]:
     """Yields the rows from where `lines` is."""
@@ -86,7 +88,8 @@ class InputFile:
     if self.width and len(fields) > self.width:
       return InputRow(number, (), f"too many columns: {len(fields)} for "
                       f"{self.width}")
-    return _checked(number, [fields[c] for c in self.columns], self.columns)
+    return _checked(number, [fields[c] for c in self.columns],
+                    self.names or self.columns)
 
   def _of_json(self, number, line) -> InputRow:
     if not line.strip():
@@ -154,8 +157,9 @@ def open_at_rows(path: str, text_columns: str, digest=None):
            else width)
   file = InputFile(path, kind, (0,), width, named, first.delimiter,
                    layout.has_header)
-  file = dataclasses.replace(file, columns=_columns(
-      path, layout, first.fields))
+  columns = _columns(path, layout, first.fields)
+  file = dataclasses.replace(file, columns=columns, names=tuple(
+      first.fields[column] for column in columns) * layout.has_header)
   if layout.has_header:
     for _ in range(first.lines):
       next(lines)

@@ -63,7 +63,8 @@ class PartPlan:
   @classmethod
   def from_dict(cls, value: dict) -> "PartPlan":
     files = tuple(input_file.InputFile(
-        **(file | dict(columns=tuple(file["columns"]))))
+        **(file | {key: tuple(file.get(key, ()))
+                   for key in ("columns", "names")}))
                   for file in value["files"])
     parts = tuple(tuple(Segment(*s) for s in part) for part in value["parts"])
     return cls(files, tuple(value["sha256"]), parts,

@@ -284,7 +284,8 @@ def test_pairs_are_read_from_two_columns(tmp_path, monkeypatch):
   path = tmp_path / "pairs.csv"
   tiny.score([path], folder, tmp_path / "out", text_columns="q,p")
   assert [row[:2] for row in _table(tmp_path / "out")] == [[str(path), "2"]]
-  assert _bad(tmp_path / "out") == [[str(path), "3", "empty text in column 1"]]
+  assert _bad(tmp_path / "out") == [
+      [str(path), "3", "empty text in column 'q'"]]
   tiny.score([path], folder, tmp_path / "turned", text_columns="p,q")
   assert _table(tmp_path / "turned") != _table(tmp_path / "out")
   del model
