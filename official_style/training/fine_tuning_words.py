@@ -39,8 +39,10 @@ def of(run, state, result, seconds) -> str:
                  "accuracy")
     if deciding not in sentence_metrics.OF_QUESTIONS and (
         result.metrics["accuracy"] <= source.baseline):
+      other = ("at another\n  LEARNING_RATE" if run.config.task.init_checkpoint
+               else "start\n  from a checkpoint")
       lines.append("  It has learned no more than which label is commonest: "
-                   "train longer, or start\n  from a checkpoint.")
+                   f"train longer, or {other}.")
   for name, value in result.test_metrics.items():
     if name not in of_budgets:
       lines.append(f"  test {name.replace('_', ' '):<19} {value:8.4f}")

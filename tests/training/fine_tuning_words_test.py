@@ -53,6 +53,9 @@ def test_budgets_are_a_table_and_not_among_the_metrics():
 @pytest.mark.parametrize("accuracy, said", [(0.5, True), (0.6, False)])
 def test_no_better_than_the_commonest_label_is_said(accuracy, said):
   assert ("no more than which label" in _words(accuracy=accuracy)) == said
+  assert ("from a checkpoint." in _words(accuracy=accuracy)) == said
+  # Which it did already.
+  assert "from a checkpoint." not in _words(accuracy=accuracy, init="runs/x")
 
 
 def test_why_there_are_no_test_metrics_is_said():
