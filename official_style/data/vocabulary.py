@@ -283,5 +283,6 @@ def _is_uncased(tokens, source) -> bool:
       raise UserError(
           f"{source}: {word!r} has an accent, and no token a capital letter: "
           "text that is lower-cased loses its accents, so say "
-          "lower_case=false, and give text in lower case")
+          "lower_case=false (in a Hugging Face folder: do_lower_case in its "
+          "tokenizer_config.json), and give text in lower case")
   return not accented

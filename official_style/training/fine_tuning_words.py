@@ -86,18 +86,27 @@ def _next(run) -> list[str]:
   config, options = run.config, run.options
   if config.task.threshold_speedup:
     return threshold_schedule.next_command(run)
+  encoder = config.task.model.encoder.get()
+  folder = os.path.normpath(options.model_dir)
+  export = command_words.line([
+      f"--model_dir={folder}", f"--output=exports/{os.path.basename(folder)}"])
+  lines = [f"  python tools/export_savedmodel.py {export} --verify",
+           "                    for TensorFlow Serving and tools/score.py"]
+  if hasattr(encoder, "token_schedule"):
+    shown = command_words.line([f"--model_dir={folder}"])
+    lines += [f"  python tools/show_tokens.py {shown}",
+              "                    which words reach which layer"]
   name = options.experiment or "bert/sentence_prediction"
   command = f"  python train.py --experiment={name}"
   if not config.task.train_data.input_path:
-    lines = [f"{command} --train_data=my.tsv --text_columns=text "
-             "--label_column=label --model_dir=runs/mine"]
+    lines += [f"{command} --train_data=my.tsv --text_columns=text "
+              "--label_column=label --model_dir=runs/mine"]
   else:
-    folder = os.path.normpath(options.model_dir) + "-seeds"
     words = command_words.line([
         *command_words.repeated(
             options.argv, ("model_dir", "seeds", "restart")),
-        "--seeds=3", f"--model_dir={folder}"])
-    lines = [f"  python train.py {words}"]
+        "--seeds=3", f"--model_dir={folder}-seeds"])
+    lines += [f"  python train.py {words}"]
   if not config.task.init_checkpoint:
     lines += ["  python train.py --experiment=token_drop_bert",
               "                    weights to start from; a new run finds "

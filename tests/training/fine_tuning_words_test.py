@@ -12,14 +12,14 @@ from official_style.training import trainer as trainer_lib
 
 def _words(labels=LabelSet("class", ("no", "yes")), baseline=0.5, step=10,
            data="a b.tsv", init="", budgets=None, test=(), folder="r",
-           **metrics):
+           encoder=(), **metrics):
   name = types.SimpleNamespace
   trainer = name(train_steps=20, best_checkpoint_eval_metric="accuracy")
   run = name(
       config=name(trainer=trainer, task=name(
           init_checkpoint=init, train_data=name(input_path=data),
           threshold_speedup=None, model=name(encoder=name(
-              get=lambda: name(budgets=budgets))))),
+              get=lambda: name(budgets=budgets, **dict(encoder)))))),
       folder=name(file=lambda path: f"r/{path}"),
       options=name(experiment="bert/sentence_prediction", model_dir=folder,
                    argv=("train.py", f"--train_data={data}",
@@ -74,3 +74,12 @@ def test_the_next_command_can_be_copied():
   assert "--experiment=token_drop_bert\n" in text
   assert "--experiment=token_drop_bert" not in _words(init="runs/x")
   assert "--train_data=my.tsv" in _words(data="")
+
+
+def test_what_a_classifier_is_for_comes_first():
+  said = _words(folder="runs/my run").partition("What to run next:\n")[2]
+  assert said.splitlines()[0].split(maxsplit=2)[2] == (
+      "--model_dir='runs/my run' --output='exports/my run' --verify")
+  assert "show_tokens" not in said
+  assert "python tools/show_tokens.py --model_dir=r\n" in _words(
+      encoder=dict(token_schedule=(9, 3)))
