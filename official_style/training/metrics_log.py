@@ -62,13 +62,14 @@ class MetricsLog:
         if isinstance(value, (int, float)):
           tf.summary.scalar(name, value)
 
-  def write_text(self, name: str, text: str):
+  def write_text(self, name: str, text: str, step: int = 0):
     """A text for TensorBoard, as the configuration of the run."""
     if self._writes:
-      with self._boards["train"].as_default(0):
+      with self._boards["train"].as_default(step):
         tf.summary.text(name, f"```\n{text}\n```")
 
   def write_histogram(self, step: int, name: str, values):
+    """How numbers are spread, for TensorBoard."""
     if self._writes:
       with self._boards["train"].as_default(step):
         tf.summary.histogram(name, values)

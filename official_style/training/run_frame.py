@@ -25,6 +25,7 @@ from official_style.errors import TryAgain
 from official_style.errors import UserError
 from official_style.training import checkpoints as checkpoints_lib
 from official_style.training import eval_step as eval_step_lib
+from official_style.training import importance_board
 from official_style.training import initial_weights
 from official_style.training import interruption as interruption_lib
 from official_style.training import machinery as machinery_lib
@@ -270,7 +271,9 @@ def _trainer(run: Run, state, interruption) -> trainer_lib.Trainer:
       batches_from=batches_from, eval_batches=evaluation,
       num_eval_batches=num_evaluation, checkpoints=run.checkpoints,
       metrics_log=metrics_log, progress=progress, interruption=interruption,
-      on_nonfinite=on_nonfinite, any_worker=placement.any_worker)
+      on_nonfinite=on_nonfinite, any_worker=placement.any_worker,
+      on_evaluation=importance_board.writer(
+          machinery.model.encoder_network, run.data.vocabulary, metrics_log))
 
 
 def collect(run: Run, batches, doing="evaluating") -> dict:

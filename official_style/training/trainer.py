@@ -70,13 +70,14 @@ class Trainer:
     any_worker: whether a bool holds on any worker: all stop at the same step.
     schedules_at: step -> the lists of tokens kept it trains, or None for the
       model as it is.
+    on_evaluation: called with the step after each evaluation.
   """
 
   def __init__(self, *, config, task, train_step, eval_step, learning_rate,
                keep_stages, seq_length, batches_from, eval_batches,
                num_eval_batches, checkpoints, metrics_log, progress,
                interruption, on_nonfinite, any_worker=bool,
-               schedules_at=None):
+               schedules_at=None, on_evaluation=None):
     self._config = config
     self._task = task
     self._train_step, self._eval_step = train_step, eval_step
@@ -91,6 +92,7 @@ class Trainer:
     self._on_nonfinite = on_nonfinite
     self._any_worker = any_worker
     self._schedules_at = schedules_at
+    self._on_evaluation = on_evaluation
     self._window_start = time.monotonic()
     self._window_tokens = 0.0
     self._shown = ""
@@ -240,6 +242,8 @@ class Trainer:
     metrics = self._task.means(totals)
     state.last_eval_step, state.last_eval = state.step, metrics
     self._metrics_log.write(state.step, "eval", metrics)
+    if self._on_evaluation:
+      self._on_evaluation(state.step)
     seconds = time.monotonic() - start
     self._progress.pause(seconds)
     self._window_start += seconds

@@ -170,10 +170,6 @@ def test_rows_outside_the_batch_are_refused(first, count):
     _batches().batch(0, first, count)
 
 
-def test_epoch_at_counts_passes_over_the_rows():
-  assert _batches(num_rows=8).epoch_at(3) == 1.5
-
-
 def test_fewer_rows_than_a_batch_repeat_over_epochs():
   assert sorted(_rows_of(_batches(num_rows=2).batch(0))) == [0, 0, 1, 1]
 

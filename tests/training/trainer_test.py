@@ -32,7 +32,7 @@ class Loop:
 
   def __init__(self, folder, loss=lambda step: 10.0 / (step + 1),
                eval_loss=None, stages=None, state=None, on_eval=None,
-               **changes):
+               on_evaluation=None, **changes):
     self.config = pretraining.PretrainingTrainerConfig(
         train_steps=12, checkpoint_interval=4, validation_interval=4,
         log_interval=3, max_nonfinite_steps=3)
@@ -54,7 +54,7 @@ class Loop:
         checkpoints=self.checkpoints,
         metrics_log=MetricsLog(self.folder, self.state.metrics_size),
         progress=Progress(12, quiet=True), interruption=self.interruption,
-        on_nonfinite=self._stop)
+        on_nonfinite=self._stop, on_evaluation=on_evaluation)
 
   def run(self):
     try:
@@ -103,6 +103,12 @@ def test_it_takes_each_step_once_and_saves_when_due(folders):
   assert sorted(loop.checkpoints.saved) == [4, 8, 12]
   assert loop.evaluated == [4, 8, 12]
   assert state.best_step == 12 and state.tokens == 12 * 16
+
+
+def test_it_says_when_it_has_evaluated(folders):
+  steps = []
+  Loop(folders[0], on_evaluation=steps.append).run()
+  assert steps == [4, 8, 12]
 
 
 @pytest.mark.parametrize("step", [4, 8, 12])

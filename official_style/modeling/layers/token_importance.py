@@ -40,13 +40,17 @@ class TokenImportance(tf_keras.layers.Layer):
     self._init_value = init_value
     self._beta = beta
 
+  @property
+  def start(self) -> float:
+    """What the table holds of an id that was never predicted."""
+    return self._init_value if self._strategy == "running_loss" else 0.0
+
   def build(self, input_shape):
-    start = self._init_value if self._strategy == "running_loss" else 0.0
     # Aggregation stays NONE: every replica computes the same update from sums
     # that are all-reduced already, so the copies cannot drift apart.
     self._importance_embedding = self.add_weight(
         name="importance_embed", shape=(self._vocab_size,),
-        initializer=tf_keras.initializers.Constant(start), trainable=False)
+        initializer=tf_keras.initializers.Constant(self.start), trainable=False)
     super().build(input_shape)
 
   @property
