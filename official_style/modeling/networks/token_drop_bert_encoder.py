@@ -186,7 +186,7 @@ class TokenDropBertEncoder(bert_encoder.BertEncoder):
         scores, special, denied, mask, row_keys)
     if settings["token_random_k"]:
       scores = token_importance.with_random_share(
-          scores, special, mask, row_keys, token_keep_k,
+          scores, special, denied, mask, row_keys, token_keep_k,
           min(settings["token_random_k"], token_keep_k))
     return scores
 

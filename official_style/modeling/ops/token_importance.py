@@ -117,8 +117,9 @@ def pinned_scores(scores: tf.Tensor, always_keep: tf.Tensor,
 
 
 def with_random_share(scores: tf.Tensor, protected: tf.Tensor,
-                      input_mask: tf.Tensor, row_keys: tf.Tensor,
-                      token_keep_k: int, token_random_k: int) -> tf.Tensor:
+                      always_drop: Optional[tf.Tensor], input_mask: tf.Tensor,
+                      row_keys: tf.Tensor, token_keep_k: int,
+                      token_random_k: int) -> tf.Tensor:
   """Scores whose top `token_keep_k` mix the best with random others.
 
   The best `token_keep_k - token_random_k` tokens keep the highest ranks; the
@@ -127,6 +128,7 @@ def with_random_share(scores: tf.Tensor, protected: tf.Tensor,
   Args:
     scores: float32[b n] of `pinned_scores`.
     protected: bool[b n], tokens that must not be left to chance.
+    always_drop: bool[b n] or None, tokens drawn only where no other is left.
     input_mask: int[b n].
     row_keys: int32[b].
     token_keep_k: all tokens kept.
@@ -141,4 +143,7 @@ def with_random_share(scores: tf.Tensor, protected: tf.Tensor,
     best |= scores >= top[:, -1:]
   chance = counter_bits.uniform(row_keys, scores.shape[1:], salt=0x3A2D)
   real = tf.cast(input_mask, tf.bool)
-  return tf.where(best & real, 2.0 + chance, tf.where(real, chance, -1.0))
+  drawn = chance
+  if always_drop is not None:
+    drawn = tf.where(always_drop, chance - 1.0, chance)
+  return tf.where(best & real, 2.0 + chance, tf.where(real, drawn, -2.0))

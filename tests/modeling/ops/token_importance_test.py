@@ -110,12 +110,13 @@ def _kept(kinds, values, k, keys=(1,), random_k=0):
   kinds = np.tile(np.array(kinds), (b, 1))
   mask = tf.constant((kinds != PADDING).astype(np.int32))
   keys = tf.constant(keys, tf.int32)
-  special = tf.constant(kinds == SPECIAL)
+  special, denied = (tf.constant(kinds == kind) for kind in (SPECIAL, DENIED))
   scores = ti.pinned_scores(
-      tf.tile(tf.constant([values], tf.float32), [b, 1]), special,
-      tf.constant(kinds == DENIED), mask, keys)
+      tf.tile(tf.constant([values], tf.float32), [b, 1]), special, denied,
+      mask, keys)
   if random_k:
-    scores = ti.with_random_share(scores, special, mask, keys, k, random_k)
+    scores = ti.with_random_share(
+        scores, special, denied, mask, keys, k, random_k)
   return token_routing.route_top_k(scores, k).is_kept.numpy()
 
 
@@ -176,3 +177,13 @@ def test_special_tokens_are_not_left_to_chance_nor_padding_drawn():
   kinds = [SPECIAL] * 3 + [ORDINARY] * 7 + [PADDING] * 6
   kept = _kept(kinds, [0.0] * N, 6, range(500), random_k=6)
   assert kept[:, :3].all() and not kept[:, 10:].any()
+
+
+def test_chance_keeps_no_denied_token_before_others():
+  kinds = [SPECIAL] + [DENIED] * 4 + [ORDINARY] * 7 + [PADDING] * 4
+  kept = _kept(kinds, [0.0] * N, 6, range(500), random_k=3)
+  assert kept[:, 0].all() and (kept[:, 5:12].sum(axis=1) == 5).all()
+  # They come before padding, and are drawn alike.
+  kept = _kept(kinds, [0.0] * N, 10, range(500), random_k=10)
+  assert kept[:, 5:12].all() and not kept[:, 12:].any()
+  assert (abs(kept[:, 1:5].mean(axis=0) - 0.5) < 0.12).all()
