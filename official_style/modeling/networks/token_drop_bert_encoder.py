@@ -115,6 +115,9 @@ class TokenDropBertEncoder(bert_encoder.BertEncoder):
   def call(self, inputs, training=None, token_keep_k=None,
            read_positions=None):
     n = inputs["input_word_ids"].shape[1]
+    if training and n is None:
+      raise ValueError("input_word_ids: the number of tokens must be static "
+                       "where tokens are dropped")
     if training and token_keep_k is None:
       token_keep_k = self.keep_count(n)
     if not training or token_keep_k == n:

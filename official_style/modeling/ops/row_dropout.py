@@ -19,7 +19,7 @@ def row_dropout(x: tf.Tensor, rate: float, row_keys: tf.Tensor,
   share. Places of one shape share the table, which graphs then draw once.
 
   Args:
-    x: float[b ...], static but for b.
+    x: float[b ...].
     rate: in [0, 1); 0 returns `x`.
     row_keys: int32[b].
     salt: a number of the place in the model, so that no two share a mask.
@@ -34,7 +34,9 @@ def row_dropout(x: tf.Tensor, rate: float, row_keys: tf.Tensor,
     raise ValueError(f"dropout rate {rate}: must lie in [0, 1)")
   if rate == 0:
     return x
-  inner = [1] + [int(size) for size in x.shape[1:]]
+  # Rows of a length that is not known yet get the mask they would have.
+  inner = [1] + [tf.shape(x)[axis] if size is None else int(size)
+                 for axis, size in enumerate(x.shape) if axis]
   table = tf.random.stateless_uniform(
       inner, seed=[0, 0x5EED], minval=None, maxval=None, dtype=tf.int32)
   # An even number would lose its low bits in the product.

@@ -98,6 +98,19 @@ def test_dropout_is_for_training_and_follows_the_rows_keys():
       still, encoder(inputs, training=False)["sequence_output"])
 
 
+def test_training_takes_rows_of_an_open_length():
+  # As Keras has them of a padded batch.
+  encoder, inputs = tiny_models.bert(dropout=0.2), tiny_models.rows(2, N)
+  function = tf.function(
+      lambda inputs: encoder(inputs, training=True)["sequence_output"],
+      autograph=False, input_signature=[{
+          name: tf.TensorSpec([None] * x.shape.rank, x.dtype)
+          for name, x in inputs.items()}])
+  np.testing.assert_allclose(
+      function(inputs), encoder(inputs, training=True)["sequence_output"],
+      atol=1e-5)
+
+
 def test_without_keys_dropout_is_drawn_anew():
   encoder = tiny_models.bert(dropout=0.2)
   inputs = tiny_models.rows(2, N)

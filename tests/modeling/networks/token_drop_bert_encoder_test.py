@@ -346,6 +346,16 @@ def test_keeping_more_than_the_sequence_is_refused():
     _train(encoder, tiny_models.rows(1, N), token_keep_k=0)
 
 
+def test_an_open_length_is_refused_where_tokens_are_dropped():
+  encoder = tiny_models.token_drop_bert(3, K)
+  ids = tf.TensorSpec([None, None], tf.int32)
+  with pytest.raises(ValueError, match="number of tokens must be static"):
+    tf.function(lambda ids: encoder(dict(
+        input_word_ids=ids, input_mask=ids, input_type_ids=ids),
+                                    training=True),
+                autograph=False).get_concrete_function(ids)
+
+
 def test_a_call_may_keep_another_count():
   encoder = tiny_models.token_drop_bert(3, K)
   outputs = _train(encoder, tiny_models.rows(1, N), token_keep_k=7)

@@ -86,3 +86,11 @@ def test_graph_compiled_and_eager_agree(dtype):
     np.testing.assert_allclose(
         tf.cast(function(x, KEYS), tf.float32),
         tf.cast(eager, tf.float32), rtol=1e-2)
+
+
+def test_rows_of_an_open_length_get_the_mask_of_that_length():
+  x = tf.random.stateless_normal([8, 6, 5], seed=[3, 4])
+  function = tf.function(
+      lambda x: row_dropout(x, 0.4, KEYS, salt=9),
+      input_signature=[tf.TensorSpec([None, None, 5])])
+  np.testing.assert_array_equal(function(x), row_dropout(x, 0.4, KEYS, salt=9))
