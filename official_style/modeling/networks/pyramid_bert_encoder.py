@@ -60,9 +60,9 @@ class PyramidBertEncoder(bert_encoder.BertEncoder):
       any, and `sequence_output` is [b r d].
     Entries of `encoder_outputs` and `kept_positions` are as long as the
     schedule says: the states a layer gives, and where in the row they were.
-    -> outside of training also `absorbed_by`, int32[b n] for each layer: which
-      position stands for each of the row, see `token_selector.Tokens`. Of a
-      last layer on [CLS] only it is about what that looked at.
+    -> also `absorbed_by`, int32[b n] for each layer: which position stands for
+      each of the row, see `token_selector.Tokens`; in training -1 throughout.
+      Of a last layer on [CLS] only it is about what that looked at.
 
   Raises:
     ValueError: if arguments don't go together.
@@ -153,9 +153,11 @@ class PyramidBertEncoder(bert_encoder.BertEncoder):
       layers.append(tokens)
     states = [tokens.states for tokens in layers]
     kept_positions = [self._positions(tokens, n) for tokens in layers]
-    # It takes n x n comparisons, and training has no reader for it.
-    more = {} if training else dict(
-        absorbed_by=[tokens.absorbed_by for tokens in layers])
+    # It takes n x n comparisons, and training has no reader for it. But a
+    # functional model of Keras goes by the number of outputs.
+    nobody = tf.zeros_like(inputs["input_mask"], tf.int32) - 1
+    more = dict(absorbed_by=[
+        nobody if training else tokens.absorbed_by for tokens in layers])
     if not restore_tokens:
       return self._outputs(states, kept_positions, read_positions) | more
     masks = [tokens.mask for tokens in layers] if self._listed_for else None

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+import tf_keras
 
 from official_style.modeling.layers import token_selector
 from official_style.modeling.ops import token_selection
@@ -94,6 +95,21 @@ def test_padding_and_compilation_change_nothing():
   for a, b, c in zip(plain, padded, compiled, strict=True):
     np.testing.assert_array_equal(a, b[:, :N])
     np.testing.assert_array_equal(a, c)
+
+
+def test_a_functional_model_of_keras_trains_as_the_encoder_does():
+  encoder, rows = _encoder(), tiny_models.rows(2, N, padding=3)
+  inputs = {name: tf_keras.Input(x.shape[1:], dtype=x.dtype, name=name)
+            for name, x in rows.items()}
+  model = tf_keras.Model(inputs, encoder(inputs))
+  for training in (False, True):
+    ours = encoder(rows, training=training)
+    theirs = model(rows, training=training)
+    tiny_models.assert_same_outputs(ours, theirs)
+    for name in ("kept_positions", "absorbed_by"):
+      for a, b in zip(ours[name], theirs[name], strict=True):
+        np.testing.assert_array_equal(a, b)
+  assert (tf.stack(ours["absorbed_by"]) == -1).numpy().all()
 
 
 def test_equal_states_stand_for_themselves():
