@@ -49,16 +49,21 @@ def matthews_correlation(counts) -> float:
 
 
 def pearson(labels, predictions) -> float:
-  """Linear correlation of float[r]; 0 where one of them is constant."""
+  """Linear correlation of float[r]; 0 where one of them is constant.
+
+  NaN where a value is no number: such a model must not pass for a poor one.
+  """
   x = np.asarray(labels, np.float64) - np.mean(labels, dtype=np.float64)
   y = np.asarray(predictions, np.float64)
   y = y - np.mean(y)
   below = np.sqrt((x @ x) * (y @ y))
-  return float(x @ y / below) if below > 0 else 0.0
+  return 0.0 if below == 0 else float(x @ y / below)
 
 
 def spearman(labels, predictions) -> float:
-  """Correlation of ranks; equal values share their mean rank."""
+  """Correlation of ranks; equal values share their mean rank; NaN as above."""
+  if not np.isfinite(np.asarray(predictions, np.float64)).all():
+    return float("nan")
   return pearson(ranks(labels), ranks(predictions))
 
 

@@ -54,6 +54,11 @@ def test_constant_predictions_score_zero_and_are_no_error():
   assert sentence_metrics.of_numbers([1, 2, 3], np.ones(3))["pearson"] == 0
 
 
+def test_predictions_that_are_no_numbers_have_no_correlation():
+  ours = sentence_metrics.of_numbers([1, 2, 3], [1.0, np.nan, 3.0])
+  assert all(np.isnan(value) for value in ours.values()), ours
+
+
 def test_a_mean_over_halves_is_not_the_metric():
   labels, predictions = [1, 1, 0, 0, 0, 1], [1, 1, 0, 1, 0, 0]
   whole = sentence_metrics.of_classes(labels, predictions, 2)["f1"]
