@@ -120,9 +120,15 @@ def _options():
   if _SERVER.value:
     cores = scoring_job.ASKED_AT_A_TIME
   export = scored_export.newest(_MODEL.value)
+  paths = text_paths.expand_paths(
+      _INPUT.value, extensions=input_file.EXTENSIONS)
+  # A folder of texts may hold that of the answers, of which none is a text when
+  # the same command goes on.
+  made = os.path.join(os.path.realpath(_OUTPUT_DIR.value), "")
+  paths = [path for path in paths
+           if not os.path.realpath(path).startswith(made)] or paths
   return scoring.ScoringOptions(
-      paths=tuple(text_paths.expand_paths(
-          _INPUT.value, extensions=input_file.EXTENSIONS)),
+      paths=tuple(paths),
       export=export, output_dir=_OUTPUT_DIR.value, signature=_SIGNATURE.value,
       text_columns=_TEXT_COLUMNS.value, form=_FORMAT.value,
       embedding=_EMBEDDING.value, decimals=_DECIMALS.value,

@@ -115,6 +115,18 @@ def test_mistakes_are_one_line(export, tmp_path, capsys):
   assert not (tmp_path / "out").exists()
 
 
+def test_answers_beside_the_texts_are_no_texts(tmp_path, capsys, monkeypatch):
+  tiny_scoring.use(monkeypatch, tiny_scoring.Model())
+  export, texts = tiny_scoring.export(tmp_path / "1"), tmp_path / "texts"
+  texts.mkdir()
+  _texts(texts / "a.txt", 25)
+  for said in ("25 rows: 25 scored", "goes on, 15 of 25 rows"):
+    assert tiny_runs.run_absl_tool("score", *_command(
+        texts, export, texts / "scores")[2:]) == 0
+    assert said in capsys.readouterr().err
+    (texts / "scores" / "part-00001.tsv").unlink()
+
+
 def test_help_is_quick_and_complete():
   start = time.monotonic()
   done = subprocess.run(
