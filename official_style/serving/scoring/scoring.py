@@ -110,6 +110,8 @@ def score(options: ScoringOptions,
 
 
 def _check(options):
+  if not options.output_dir:
+    raise UserError("--output_dir: is empty: give a folder")
   for name, least in (("rows_per_part", 1), ("batch_tokens", 1),
                       ("max_batch_rows", 1), ("num_workers", 1)):
     value = getattr(options, name)

@@ -383,6 +383,10 @@ def test_mistakes_are_told_before_anything_is_written(
   with pytest.raises(UserError, match="no export"):
     scored_export.newest(str(tmp_path))
   assert scored_export.newest(str(tmp_path / "exports")) == export
+  monkeypatch.chdir(tmp_path)
+  with pytest.raises(UserError, match="--output_dir: is empty"):
+    tiny.score([path], export, "")
+  assert not os.path.exists("done")
   out.mkdir()
   (out / "thesis.txt").write_text("mine")
   with pytest.raises(UserError, match="something else"):
