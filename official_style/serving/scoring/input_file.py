@@ -206,6 +206,11 @@ def _columns(path, layout, header) -> tuple:
     raise UserError(f"{path}: which column is the text? Give --text_columns "
                     f"with one or two of {labelled_files.listed(header)}")
   labelled_files.check_columns(path, names, header)
+  for name in names:
+    # As in fine-tuning.
+    if header.count(name) > 1:
+      raise UserError(f"{path}: {header.count(name)} columns are called "
+                      f"{name!r}: rename all but one")
   return tuple(name if isinstance(name, int) else header.index(name)
                for name in names)
 

@@ -52,6 +52,9 @@ def test_columns_are_found_or_refused_in_one_line(tmp_path):
     path.write_bytes(b"id,text\r1,good\r2,bad\r")
     with pytest.raises(UserError, match="no column 'text' in its first row"):
       _rows(path, "text")
+    path.write_text("text,text\nbad,good\n")
+    with pytest.raises(UserError, match="2 columns are called 'text': rename"):
+      _rows(path)
   finally:
     csv.field_size_limit(before)
 
