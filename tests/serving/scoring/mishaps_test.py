@@ -10,6 +10,8 @@ from official_style.errors import UserError
 from official_style.serving import export_manifest
 from official_style.serving.scoring import scored_export
 from official_style.serving.scoring import scoring_folder
+from official_style.serving.scoring import server_predictor
+from tests.reference import failing_servers
 from tests.reference import tiny_scoring as tiny
 
 
@@ -44,6 +46,19 @@ def test_answers_of_another_model_are_refused(
   with pytest.raises(UserError, match=f"--model: .*{said}"):
     tiny.score([rows], folder, tmp_path / "out", servers=("localhost:1",))
   assert not list(tmp_path.glob("out/part-*"))
+
+
+def test_a_server_that_has_answered_is_waited_for():
+  inputs = dict(text=np.array(["a"], object))
+  with failing_servers.FailingRest(["UNAVAILABLE"] * 6) as server:
+    predict = server_predictor.ServerPredictor(
+        [f"127.0.0.1:{server.port}"], "m", "serving_default", 1,
+        transport="rest", first_pause_s=1e-3, longest_pause_s=2e-3)
+    with pytest.raises(UserError, match="UNAVAILABLE, after 6 tries"):
+      predict(inputs)  # It may be the address that is wrong.
+    assert predict(inputs)["label"] == [b"A"]
+    server.script = ["UNAVAILABLE"] * 20
+    assert predict(inputs)["label"] == [b"A"]
 
 
 @pytest.mark.parametrize("name", [
