@@ -4,7 +4,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from official_style.errors import UserError
+from official_style.serving import file_answers
 from official_style.serving import litert_conversion
+from official_style.serving import litert_export
+from official_style.serving import verification_cases
 from tests.reference import tiny_models
 
 N = 12
@@ -48,3 +52,17 @@ def test_int8_answers_nearly_alike(encoder, rows):
   small, quantized = _answers(encoder, True, rows)
   assert len(small) < len(content)
   assert 0 < np.abs(quantized - got).max() < 0.2
+
+
+def test_a_file_that_litert_cannot_run_is_one_line(tmp_path, monkeypatch):
+  def fails(*_):  # As of a Performer, which takes long to convert.
+    raise RuntimeError("XNNPack delegate failed to reshape")
+  for module, name, what in (
+      (verification_cases, "rows_of", lambda *_: []),
+      (file_answers, "fitting", lambda *_: {}),
+      (litert_export, "converted", lambda *_: b""),
+      (litert_export, "_compared", fails)):
+    monkeypatch.setattr(module, name, what)
+  with pytest.raises(UserError, match=r"--litert: 16 tokens can't be .*XNNPack"
+                     ".*leave --litert out, or choose .* attention"):
+    litert_export.write(str(tmp_path), None, (16,), ("float32",), False)
