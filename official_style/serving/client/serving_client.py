@@ -179,8 +179,12 @@ class _Live:
 def _checked(inputs) -> tuple[dict, int]:
   """Arrays whose strings are `bytes` objects, and how many rows they have."""
   arrays = {name: _array(name, x) for name, x in inputs.items()}
-  counts = {name: len(x) if x.ndim else None for name, x in arrays.items()}
-  if len(set(counts.values())) != 1 or None in counts.values():
+  for name, x in arrays.items():
+    if not x.ndim:
+      raise UserError(f"inputs: {name}: is one value, and must be a list with "
+                      "an item for each row")
+  counts = {name: len(x) for name, x in arrays.items()}
+  if len(set(counts.values())) != 1:
     raise UserError(f"inputs: {counts or 'none'}: each must have the same "
                     "number of rows")
   count = next(iter(counts.values()))

@@ -209,7 +209,9 @@ def test_what_is_no_rows_is_refused_before_anyone_is_asked():
   for inputs, said in (
       (dict(), "none"), (dict(text=[]), "no rows"),
       (dict(text=["a"], text_pair=["b", "c"]), "same number"),
-      (dict(text=np.float32(1)), "same number"),
+      (dict(text=np.float32(1)), "text: is one value"),
+      (dict(text="one text"), "text: is one value, and must be a list"),
+      (dict(), "none: each must have the same number"),
       (dict(text=np.array(["a", None], object)), "NoneType"),
       (dict(text=["a", "b \ud800"]), "text: item 1 .* character at 2"),
       (dict(ids=[[1, 2], [3]]), "ids: no array .* of one shape")):
