@@ -1,8 +1,14 @@
 """A wrong flag of a tool is one line, with the exit code of a mistake."""
 
+import pathlib
+import subprocess
+import sys
+
 import pytest
 
 from official_style import tool_flags
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
 
 
 @pytest.mark.parametrize("given", [["--batch=x"], ["--nothing=1"]])
@@ -17,3 +23,15 @@ def test_a_mistake_is_one_line(given, capsys):
   assert said.startswith("error: ") and said.count("\n") == 1
   assert given[0].split("=")[0] in said and "--help" in said
   assert "\n  as here\n" in flags.format_help()
+
+
+@pytest.mark.parametrize("given", [
+    ["--input=x", "--otput=y"], ["--input=x"], ["--size=x"],
+    ["--input=x", "--output=y", "z"]])
+def test_so_it_is_of_a_tool_of_absl(given):
+  done = subprocess.run(
+      [sys.executable, str(ROOT / "tools" / "build_vocab.py"), *given],
+      text=True, capture_output=True, timeout=60)
+  assert done.returncode == 2
+  assert done.stderr.startswith("error: ") and done.stderr.count("\n") == 1
+  assert "; --help has all flags" in done.stderr

@@ -13,7 +13,6 @@ import os
 import shutil
 import sys
 
-from absl import app
 from absl import flags
 
 _ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -61,9 +60,8 @@ def add():
 
 def main(argv):
   """Returns the exit code: 0, or 2 after a mistake."""
+  del argv
   from official_style import command_end
-  if argv[1:]:
-    raise app.UsageError(f"unexpected argument {argv[1]!r}")
   return command_end.exit_code(_add, resumes=False)
 
 
@@ -76,4 +74,5 @@ def _add():
 
 
 if __name__ == "__main__":
-  app.run(main)
+  from official_style import tool_flags
+  tool_flags.run(main)

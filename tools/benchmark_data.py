@@ -16,7 +16,6 @@ import sys
 import tempfile
 import time
 
-from absl import app
 from absl import flags
 
 _ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -154,4 +153,5 @@ def main(argv):
 
 
 if __name__ == "__main__":
-  app.run(main)
+  from official_style import tool_flags
+  tool_flags.run(main)

@@ -17,7 +17,6 @@ import signal
 import subprocess
 import sys
 
-from absl import app
 from absl import flags
 from absl import logging
 
@@ -174,14 +173,14 @@ def _benchmark() -> int:
 
 def main(argv):
   """Returns the exit code: 0, 1 if an answer was wrong, 2 after a mistake."""
+  del argv
   from official_style import command_end
   from official_style import tensorflow_environment
-  if argv[1:]:
-    raise app.UsageError(f"unexpected argument {argv[1]!r}")
   tensorflow_environment.prepare()
   logging.set_verbosity(logging.WARNING)
   return command_end.exit_code(_benchmark, resumes=False)
 
 
 if __name__ == "__main__":
-  app.run(main)
+  from official_style import tool_flags
+  tool_flags.run(main)

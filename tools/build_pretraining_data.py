@@ -26,7 +26,6 @@ import os
 import sys
 import time
 
-from absl import app
 from absl import flags
 
 _ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -119,9 +118,8 @@ class _LiveLine:
 
 def main(argv):
   """Returns the exit code: 0, 2 after a mistake, 130 after Ctrl-C."""
+  del argv
   from official_style import command_end
-  if argv[1:]:
-    raise app.UsageError(f"unexpected argument {argv[1]!r}")
   return command_end.exit_code(_build)
 
 
@@ -140,4 +138,5 @@ def _build():
 
 
 if __name__ == "__main__":
-  app.run(main)
+  from official_style import tool_flags
+  tool_flags.run(main)

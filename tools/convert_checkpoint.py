@@ -14,7 +14,6 @@ compared before it gets its name.
 import os
 import sys
 
-from absl import app
 from absl import flags
 from absl import logging
 
@@ -40,10 +39,9 @@ _ALLOW_UNTRAINED = flags.DEFINE_boolean(
 
 def main(argv):
   """Returns the exit code: 0, or 2 after a mistake."""
+  del argv
   from official_style import command_end
   from official_style import tensorflow_environment
-  if argv[1:]:
-    raise app.UsageError(f"unexpected argument {argv[1]!r}")
   tensorflow_environment.prepare()
   logging.set_verbosity(logging.WARNING)  # TensorFlow's notes on its files.
   return command_end.exit_code(_convert, resumes=False)
@@ -61,4 +59,5 @@ def _convert():
 
 
 if __name__ == "__main__":
-  app.run(main)
+  from official_style import tool_flags
+  tool_flags.run(main)

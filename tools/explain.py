@@ -13,7 +13,6 @@ import json
 import os
 import sys
 
-from absl import app
 from absl import flags
 
 _ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -69,11 +68,11 @@ def _explain():
 
 def main(argv):
   """Returns the exit code: 0, or 2 after a mistake."""
+  del argv
   from official_style import command_end
-  if argv[1:]:
-    raise app.UsageError(f"unexpected argument {argv[1]!r}")
   return command_end.exit_code(_explain, resumes=False)
 
 
 if __name__ == "__main__":
-  app.run(main)
+  from official_style import tool_flags
+  tool_flags.run(main)

@@ -14,7 +14,6 @@ The version gets its number after that, and is not_verified-N where it fails.
 import os
 import sys
 
-from absl import app
 from absl import flags
 from absl import logging
 
@@ -116,10 +115,9 @@ def _export(show) -> int:
 
 def main(argv):
   """Returns the exit code: 0, 1 if it answers otherwise, 2 after a mistake."""
+  del argv
   from official_style import command_end
   from official_style import tensorflow_environment
-  if argv[1:]:
-    raise app.UsageError(f"unexpected argument {argv[1]!r}")
   tensorflow_environment.prepare()
   logging.set_verbosity(logging.WARNING)
   is_terminal = sys.stderr.isatty()
@@ -132,4 +130,5 @@ def main(argv):
 
 
 if __name__ == "__main__":
-  app.run(main)
+  from official_style import tool_flags
+  tool_flags.run(main)

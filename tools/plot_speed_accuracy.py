@@ -10,7 +10,6 @@ The ending of --output is the format: .png, .svg or .pdf. Needs matplotlib,
 import os
 import sys
 
-from absl import app
 from absl import flags
 
 _ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -65,4 +64,5 @@ def _plot(argv):
 
 
 if __name__ == "__main__":
-  app.run(main)
+  from official_style import tool_flags
+  tool_flags.run(main, takes_argument=True)

@@ -10,7 +10,6 @@ quality become a plot and a table, for which matplotlib is needed,
 import os
 import sys
 
-from absl import app
 from absl import flags
 
 _ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -47,4 +46,5 @@ def _report(argv):
 
 
 if __name__ == "__main__":
-  app.run(main)
+  from official_style import tool_flags
+  tool_flags.run(main, takes_argument=True)

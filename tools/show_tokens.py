@@ -14,7 +14,6 @@ import dataclasses
 import os
 import sys
 
-from absl import app
 from absl import flags
 
 _ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -69,9 +68,8 @@ def report(show):
 
 def main(argv):
   """Returns the exit code: 0, or 2 after a mistake."""
+  del argv
   from official_style import command_end
-  if argv[1:]:
-    raise app.UsageError(f"unexpected argument {argv[1]!r}")
   return command_end.exit_code(_show, resumes=False)
 
 
@@ -102,4 +100,5 @@ def _show():
 
 
 if __name__ == "__main__":
-  app.run(main)
+  from official_style import tool_flags
+  tool_flags.run(main)
