@@ -41,9 +41,9 @@ _ALLOW_SMALLER = flags.DEFINE_boolean(
     "allow_smaller", False, "be content with fewer tokens than --size")
 
 
-
 def build(say):
   """Learns and writes the vocabulary that the flags ask for."""
+  from official_style import files
   from official_style.data import document_sample
   from official_style.data import text_files
   from official_style.data import text_report
@@ -57,6 +57,7 @@ def build(say):
   if os.path.exists(_OUTPUT.value):
     raise UserError(f"{_OUTPUT.value}: exists already; delete it or choose "
                     "another --output")
+  files.check_writable(_OUTPUT.value)
   report = text_report.TextReport()
   paths = text_files.expand_paths(_INPUT.value, report)
   sample, (_, total) = document_sample.sample_documents(

@@ -48,3 +48,5 @@ def test_flags_and_what_is_refused(tmp_path):
   said = build(tmp_path, "--size=5000", code=2)
   assert "--size=5000: " in said and "is the most" in said
   assert not (tmp_path / "vocab.txt").exists()
+  said = build(tmp_path, f"--output={tmp_path / 'new' / 'vocab.txt'}", code=2)
+  assert "there is no folder" in said and "text: " not in said
