@@ -47,7 +47,9 @@ def is_text(spec) -> bool:
   texts = [text_paths.names_text(name) for name in names]
   if any(texts) and not all(texts):
     odd = names[texts.index(False)]
-    raise UserError(f"input path {odd!r}: text and TFRecords can't be mixed")
+    known = " ".join(text_paths.TEXT_EXTENSIONS)
+    raise UserError(f"input path {odd!r}: text is read from {known}, all else "
+                    "is taken for TFRecords, and the two can't be mixed")
   return all(texts)
 
 

@@ -149,8 +149,10 @@ def _make(task, source, folder, say, show, max_documents):
     records = None
     if source["kind"] == "tfrecord":
       if not task.vocab_file:
-        raise UserError("TFRecords hold ids of a vocabulary: name it with "
-                        "--vocab_file")
+        known = " ".join(text_paths.TEXT_EXTENSIONS)
+        raise UserError(f"{task.train_data.input_path}: text is read from "
+                        f"{known}, all else is taken for TFRecords, which "
+                        "hold ids of a vocabulary: name it with --vocab_file")
       vocabulary = vocabulary_lib.Vocabulary.load(
           task.vocab_file, task.lower_case)
       vocabulary.save(os.path.join(unfinished, "vocab.txt"))

@@ -147,4 +147,4 @@ def _bad_length(path, number, position, header):
   return UserError(
       f'{path} is not an uncompressed TFRecord file, or its record 0 is '
       f'damaged: it begins with {header[:8]!r}. Give the TFRecord files '
-      'themselves; text goes through the data builder first.')
+      'themselves; text is read from .txt .txt.gz .jsonl .jsonl.gz.')

@@ -96,7 +96,9 @@ def check_rows(path, report, text_field="text"):
   if why:
     raise UserError(f"{path}: every row is refused, the last one because "
                     f"{why}; give one JSON object a row with a string under "
-                    f"{text_field!r}, or set the text field")
+                    f"{text_field!r}, or name the key: --text_field=KEY of a "
+                    "tool, --params_override=task.train_data.text_field=KEY "
+                    "of train.py")
 
 
 def is_jsonl(path):

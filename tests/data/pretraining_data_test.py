@@ -209,14 +209,24 @@ def test_any_way_to_name_text_is_taken(tmp_path, spec):
 def test_a_folder_of_records_is_not_read_for_its_vocabulary(tmp_path):
   (tmp_path / "vocab.txt").write_text("[PAD]\n")
   (tmp_path / "train-00000.tfrecord").write_text("")
-  with pytest.raises(UserError, match="TFRecords hold ids"):
+  with pytest.raises(UserError, match="TFRecords, which hold ids"):
     pretraining_data.prepare(_task(tmp_path), str(tmp_path / "data"), 3)
+
+
+def test_what_is_no_text_is_told_what_text_is_read_from(tmp_path):
+  (tmp_path / "a.csv").write_text("text,label\n")
+  with pytest.raises(UserError, match="a.csv: text is read from .txt .txt.gz"):
+    pretraining_data.prepare(
+        _task(tmp_path / "a.csv"), str(tmp_path / "data"), 3)
 
 
 def test_text_and_records_are_not_mixed(corpus, tmp_path):
   with pytest.raises(UserError, match="can't be mixed"):
     pretraining_data.prepare(
         _task(f"{corpus},{tmp_path}/a.tfrecord"), str(tmp_path / "d"), 3)
+  with pytest.raises(UserError, match="a.csv': text is read from .txt "):
+    pretraining_data.prepare(
+        _task(f"{corpus},{tmp_path}/a.csv"), str(tmp_path / "d"), 3)
   with pytest.raises(UserError, match="must be on text too"):
     pretraining_data.prepare(
         _task(corpus, tmp_path / "a.tfrecord"), str(tmp_path / "d"), 3)

@@ -165,7 +165,8 @@ def test_bad_rows_are_counted_and_named(tmp_path):
 
 
 def test_all_rows_bad_is_refused(tmp_path):
-  with pytest.raises(UserError, match="a.jsonl: every row is refused.*'text'"):
+  with pytest.raises(UserError, match="a.jsonl: every row is refused.*'text'"
+                     ".*--text_field=KEY.*task.train_data.text_field=KEY"):
     read(tmp_path, '{"body": "x"}\n{"body": "y"}\n', "a.jsonl")
 
 
