@@ -234,13 +234,14 @@ def _paths(data: pretraining.PretrainingDataConfig) -> set[str]:
 def _validate_packing(task: pretraining.PretrainingTaskConfig):
   """Only softmax keeps the documents of a row apart."""
   encoder = task.model.encoder.get()
-  for name in ("train_data", "validation_data"):
-    if encoder.attention != "softmax" and getattr(task, name).pack_sequences:
-      raise UserError(
-          f"task.{name}.pack_sequences=true: "
-          f"attention={encoder.attention} can't keep several documents of a "
-          f"row apart: give --params_override=task.{name}.pack_sequences="
-          "false")
+  packed = [f"task.{name}.pack_sequences"
+            for name in ("train_data", "validation_data")
+            if getattr(task, name).pack_sequences]
+  if encoder.attention != "softmax" and packed:
+    mend = ",".join(f"{name}=false" for name in packed)
+    raise UserError(
+        f"{packed[0]}=true: attention={encoder.attention} can't keep several "
+        f"documents of a row apart: give --params_override={mend}")
 
 
 def validate_encoder(task: pretraining.PretrainingTaskConfig):

@@ -31,6 +31,9 @@ def _resolve(override, experiment="token_drop_bert"):
     (f"{_ENCODER}.first_drop_layer=9", ["first_drop_layer=9"]),
     (f"{_ENCODER}.token_strategy=los", ["token_strategy=los", "running_loss"]),
     (f"{_ENCODER}.token_routing=none", ["token_routing=none"]),
+    (f"{_ENCODER}.attention=favor",
+     ["--params_override=task.train_data.pack_sequences=false,"
+      "task.validation_data.pack_sequences=false"]),
     (f"{_ENCODER}.token_loss_beta=1", ["token_loss_beta=1.0"]),
     (f"{_ENCODER}.dropout_rate=1.0", ["dropout_rate=1.0"]),
     (f"{_ENCODER}.vocab_size=5000", ["vocab_size=5000", "--vocab_file"]),
