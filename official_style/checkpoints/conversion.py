@@ -55,7 +55,7 @@ def convert(source: str, output: str, target: str, without_head: bool,
   Args:
     source: a folder or prefix. output: a folder that doesn't exist yet.
     target: one of `TARGETS`.
-    without_head: leaves the masked-LM head out.
+    without_head: leaves the masked-LM head and a classifier out.
     allow_untrained: whether weights that look untrained are converted.
     say: takes lines.
 
@@ -67,9 +67,9 @@ def convert(source: str, output: str, target: str, without_head: bool,
     raise UserError(f"--output={output}: exists already: delete it or choose "
                     "another name")
   weights = read(source)
-  drop_head = without_head or target == "kerashub"
-  arrays = weights.read([name for name in weights.original if not (
-      drop_head and name.startswith(named_weights.HEAD))])
+  dropped = _dropped(target, without_head)
+  arrays = weights.read([name for name in weights.original
+                         if not name.startswith(dropped)])
   for line in _table(weights, arrays):
     say(line)
   _refuse_gaps(weights)
@@ -86,15 +86,25 @@ def convert(source: str, output: str, target: str, without_head: bool,
                     "ones: give others, or convert them all the same with "
                     "--allow_untrained")
   back = _write_checked(output, target, arrays, weights, vocabulary, say)
-  left_out = [name for name in weights.original if name not in back.original]
+  left_out = [name for name in weights.original
+              if name not in back.original
+              and name not in huggingface_writer.moved(target, arrays)]
   if left_out:
     say(f"left out: {', '.join(left_out)}")
   say(f"{output}: written, to be loaded {_how(target, output)}")
 
 
+def _dropped(target, without_head) -> tuple[str, ...]:
+  """What the names of arrays that are not converted begin with."""
+  if without_head or target == "kerashub":
+    return named_weights.HEAD, named_weights.CLASSIFIER
+  # Nothing there says what its outputs mean.
+  return (named_weights.CLASSIFIER,) if target == "model_garden" else ("-",)
+
+
 def _table(weights, arrays) -> list[str]:
   """What was found, a line each."""
-  missing = [name for name in weights.sizes.shapes()
+  missing = [name for name in weights.shapes()
              if name not in weights.original]
   count = sum(x.size for x in arrays.values())
   return [f"{weights.place}: {weights.sizes.describe()}",
@@ -107,7 +117,7 @@ def _table(weights, arrays) -> list[str]:
 
 def _refuse_gaps(weights):
   """Pooler and head may be missing, but only whole."""
-  missing = [name for name in weights.sizes.shapes()
+  missing = [name for name in weights.shapes()
              if name not in weights.original]
   optional = tuple(part for part in (named_weights.POOLER, named_weights.HEAD)
                    if not weights.has(part))
@@ -181,16 +191,18 @@ def _write_checked(output, target, arrays, weights, vocabulary, say):
 
 
 def _write(folder, target, arrays, weights, vocabulary):
+  labels = weights.classifier.labels if any(
+      name.startswith(named_weights.CLASSIFIER) for name in arrays) else None
   if target == "run":
     run_writer.write(folder, arrays, weights.sizes, vocabulary,
-                     weights.place)
+                     weights.place, labels)
   elif target == "model_garden":
     tensorflow2_writer.write(os.path.join(folder, _PREFIX), arrays)
     if vocabulary is not None:
       vocabulary.save(os.path.join(folder, "vocab.txt"))
   else:
     huggingface_writer.write(folder, arrays, weights.sizes, vocabulary,
-                             weights.bpe_folder)
+                             weights.bpe_folder, labels)
 
 
 def _read_back(folder, target) -> named_weights.NamedWeights:

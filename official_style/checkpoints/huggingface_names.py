@@ -95,6 +95,17 @@ def table(num_layers: int, prefix: str = "", roberta: bool = False) -> dict:
   return named | {ours: (theirs, layout) for ours, theirs, layout in head}
 
 
+def classifier(has_pooler: bool) -> dict:
+  """Our name -> (theirs, `Layout`), of a classifier: RoBERTa's has a pooler."""
+  parts = (("classifier/out_proj", "classifier"),) if not has_pooler else (
+      ("classifier/dense", "classifier.dense"),
+      ("classifier/out_proj", "classifier.out_proj"))
+  return {f"{ours}/{name}": (f"{theirs}.{last}", layout)
+          for ours, theirs in parts for name, last, layout in (
+              ("kernel", "weight", layouts.TRANSPOSED),
+              ("bias", "bias", layouts.SAME))}
+
+
 def copies(prefix: str = "", roberta: bool = False) -> dict:
   """Name of a tensor stored again -> of what it repeats."""
   return {copy: prefix + source if source == WORDS else source

@@ -11,6 +11,7 @@ from typing import Optional
 
 import numpy as np
 
+from official_style.checkpoints import huggingface_classifier
 from official_style.checkpoints import huggingface_config
 from official_style.checkpoints import huggingface_names
 from official_style.checkpoints import named_weights
@@ -47,9 +48,19 @@ def read(folder: str) -> named_weights.NamedWeights:
   original = {ours: theirs for ours, (theirs, _) in names.items()
               if theirs in present}
   notes = _without_untrained(config.model_type, original)
+  classifier, more = huggingface_classifier.read(
+      folder, {name: file.shapes[there] for name, there in present.items()},
+      any(name.startswith(named_weights.POOLER) for name in original))
+  expected = config.sizes.shapes()
+  if classifier is not None:
+    table = huggingface_names.classifier(classifier.has_pooler)
+    original |= {ours: theirs for ours, (theirs, _) in table.items()
+                 if theirs in present}
+    names |= table
+    expected |= classifier.shapes(config.sizes.hidden_size)
   original, config, blank = _without_types(
       file, config, original, present)
-  _check_shapes(file, config, names, original, present)
+  _check_shapes(file, config, names, original, present, expected)
   copies = {copy: source for copy, source in huggingface_names.copies(
       prefix, roberta).items() if copy in present}
   copies |= _without_bias(original, copies, present)
@@ -71,8 +82,8 @@ def read(folder: str) -> named_weights.NamedWeights:
       place=file.path, sizes=config.sizes,
       original={ours: present[theirs] for ours, theirs in original.items()},
       read=reader.read, unused=unused, vocab_file=vocab_file,
-      lower_case=lower_case, notes=notes,
-      bpe_folder=bpe_folder)
+      lower_case=lower_case, notes=notes + more, bpe_folder=bpe_folder,
+      classifier=classifier)
 
 
 def has_byte_pairs(folder: str) -> bool:
@@ -137,9 +148,9 @@ def _prefix(file, present) -> str:
   return found[0]
 
 
-def _check_shapes(file, config, names, original, present):
+def _check_shapes(file, config, names, original, present, expected):
   """Every tensor is of the shape the configuration asks for."""
-  expected, pairs = config.sizes.shapes(), {}
+  pairs = {}
   for ours, theirs in original.items():
     shape = names[ours][1].shape(
         expected[ours], config.sizes.num_attention_heads)

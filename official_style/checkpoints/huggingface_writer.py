@@ -1,7 +1,8 @@
 """A folder that `transformers` loads, in the layout of `save_pretrained`.
 
-With a masked-LM head it is a `BertForMaskedLM`, which has no pooler; without
-one a `BertModel`. KerasHub's `from_preset` reads such folders too.
+With a classifier it is a `BertForSequenceClassification`; with a masked-LM head
+a `BertForMaskedLM`, which has no pooler; without either a `BertModel`.
+KerasHub's `from_preset` reads such folders too.
 """
 
 import json
@@ -11,7 +12,9 @@ import numpy as np
 import safetensors.numpy
 
 from official_style import vocabulary_files
+from official_style.checkpoints import huggingface_classifier
 from official_style.checkpoints import huggingface_names
+from official_style.checkpoints import named_classifier
 from official_style.checkpoints import named_weights
 from official_style.checkpoints import stranger_files
 
@@ -23,15 +26,30 @@ _SPECIAL_TOKENS = ("pad_token", "unk_token", "cls_token", "sep_token",
                    "mask_token")
 
 
-def names_written(arrays) -> list[str]:
+def moved(target, arrays) -> set[str]:
+  """Names of arrays that a folder has under another: a classifier's pooler."""
+  return {name for name in arrays
+          if target == "huggingface"
+          and name.startswith(named_classifier.POOLER)}
+
+
+def _names_written(arrays) -> list[str]:
   """Our names of what goes into a folder."""
+  if _has(named_weights.CLASSIFIER, arrays):
+    return [name for name in arrays
+            if not name.startswith(named_weights.HEAD)]
   if any(name.startswith(named_weights.HEAD) for name in arrays):
     return [name for name in arrays
             if not name.startswith(named_weights.POOLER)]
   return list(arrays)
 
 
-def write(folder: str, arrays, sizes, vocabulary=None, bpe_folder=None):
+def _has(part, arrays) -> bool:
+  return any(name.startswith(part) for name in arrays)
+
+
+def write(folder: str, arrays, sizes, vocabulary=None, bpe_folder=None,
+          labels=None):
   """Writes config, weights and tokenizer into an empty folder.
 
   Args:
@@ -40,15 +58,24 @@ def write(folder: str, arrays, sizes, vocabulary=None, bpe_folder=None):
     sizes: `EncoderSizes`.
     vocabulary: the `Vocabulary`, or None.
     bpe_folder: where the files of a byte-level BPE are, to be copied.
+    labels: the `LabelSet` of the classifier among the arrays.
   """
-  has_head = any(name.startswith(named_weights.HEAD) for name in arrays)
+  # What a BERT's classifier reads is the pooler of the model.
+  arrays = arrays | {
+      named_weights.POOLER + name.removeprefix(named_classifier.POOLER): x
+      for name, x in arrays.items()
+      if name.startswith(named_classifier.POOLER)}
+  arrays = {name: arrays[name] for name in _names_written(arrays)
+            if not name.startswith(named_classifier.POOLER)}
+  bare = not _has((named_weights.HEAD, named_weights.CLASSIFIER), arrays)
   table = huggingface_names.table(
-      sizes.num_layers, "bert." if has_head else "")
+      sizes.num_layers, "" if bare else "bert."
+  ) | huggingface_names.classifier(has_pooler=False)
   tensors = {}
   if not sizes.use_type_embeddings:  # Theirs always has some.
     theirs, _ = table["encoder/_type_embedding_layer/embeddings"]
     tensors[theirs] = np.zeros((1, sizes.hidden_size), np.float32)
-  for name in names_written(arrays):
+  for name in arrays:
     theirs, layout = table[name]
     # A copy: views of one array are refused as shared.
     tensors[theirs] = layout.to_theirs(
@@ -57,7 +84,8 @@ def write(folder: str, arrays, sizes, vocabulary=None, bpe_folder=None):
       tensors, os.path.join(folder, "model.safetensors"),
       metadata={"format": "pt"})
   _write_json(folder, "config.json", _config(
-      sizes, has_head, 1 if vocabulary is None else vocabulary.pad_id))
+      sizes, bare, 1 if vocabulary is None else vocabulary.pad_id) | (
+          {} if labels is None else huggingface_classifier.settings(labels)))
   if vocabulary is not None and vocabulary.is_byte_bpe:
     _write_byte_pairs(folder, sizes, vocabulary, bpe_folder)
   elif vocabulary is not None:
@@ -92,9 +120,9 @@ def _byte_pairs_config(sizes, vocabulary) -> dict:
       "model_max_length": sizes.max_position_embeddings}
 
 
-def _config(sizes, has_head, pad_id) -> dict:
+def _config(sizes, bare, pad_id) -> dict:
   return dict(
-      architectures=["BertForMaskedLM" if has_head else "BertModel"],
+      architectures=["BertModel" if bare else "BertForMaskedLM"],
       model_type="bert", vocab_size=sizes.vocab_size,
       hidden_size=sizes.hidden_size, num_hidden_layers=sizes.num_layers,
       num_attention_heads=sizes.num_attention_heads,

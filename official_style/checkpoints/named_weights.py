@@ -5,10 +5,12 @@ from typing import Callable, Optional
 
 import numpy as np
 
+from official_style.checkpoints import named_classifier
 from official_style.errors import UserError
 
 # Parts that other projects' models may lack as a whole.
 POOLER, HEAD = "encoder/_pooler_layer/", "masked_lm/"
+CLASSIFIER = "classifier/"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -129,6 +131,7 @@ class NamedWeights:
     bpe_folder: where files of a byte-level BPE are, or should be; None of
       WordPieces.
     notes: what a user has to know, a line each.
+    classifier: what is known of a classifier's head; None if there is none.
   """
   place: str
   sizes: EncoderSizes
@@ -139,7 +142,13 @@ class NamedWeights:
   lower_case: Optional[bool] = None
   bpe_folder: Optional[str] = None
   notes: tuple[str, ...] = ()
+  classifier: Optional[named_classifier.NamedClassifier] = None
+
+  def shapes(self) -> dict[str, tuple]:
+    """Our name -> shape, of every variable such weights have."""
+    return self.sizes.shapes() | (self.classifier.shapes(
+        self.sizes.hidden_size) if self.classifier else {})
 
   def has(self, part: str) -> bool:
-    """Whether any variable of a part is there: `POOLER` or `HEAD`."""
+    """Whether any variable of a part is there, as of `POOLER` or `HEAD`."""
     return any(name.startswith(part) for name in self.original)

@@ -81,6 +81,24 @@ def hidden_states(arrays, sizes, ids, mask, types) -> list[np.ndarray]:
   return states
 
 
+def class_logits(arrays, states) -> np.ndarray:
+  """A classifier, with its own pooler or the encoder's.
+
+  Args:
+    arrays: by our names.
+    states: float[b n d], of the last layer.
+
+  Returns:
+    float[b k].
+  """
+  pooler = ("classifier/dense" if "classifier/dense/kernel" in arrays
+            else "encoder/_pooler_layer")
+  pooled = np.tanh(states[:, 0] @ arrays[f"{pooler}/kernel"]
+                   + arrays[f"{pooler}/bias"])
+  return (pooled @ arrays["classifier/out_proj/kernel"]
+          + arrays["classifier/out_proj/bias"])
+
+
 def logits(arrays, sizes, states) -> np.ndarray:
   """The masked-LM head: float[... d] -> float[... v]."""
   x = _activation(

@@ -4,14 +4,16 @@ import dataclasses
 import json
 import os
 
+from official_style.checkpoints import named_classifier
 from official_style.checkpoints import named_weights
 from official_style.checkpoints import tensorflow2_writer
 from official_style.configs import encoders
+from official_style.configs import fine_tuning
 from official_style.configs import pretraining
 from official_style.configs import resolve
 
 
-def write(folder: str, arrays, sizes, vocabulary, source: str):
+def write(folder: str, arrays, sizes, vocabulary, source: str, labels=None):
   """Writes what `--init_checkpoint` and `--model_dir` of an export read.
 
   Args:
@@ -20,31 +22,61 @@ def write(folder: str, arrays, sizes, vocabulary, source: str):
     sizes: `EncoderSizes`.
     vocabulary: the `Vocabulary`.
     source: where the weights are from.
+    labels: the `LabelSet` of the classifier among the arrays, whose run this
+      is like then; without one it is like a pretraining run.
   """
   for name in ("data", os.path.join("checkpoints", "ckpt-0")):
     os.makedirs(os.path.join(folder, name))
   vocabulary.save(os.path.join(folder, "data", "vocab.txt"))
-  fields = dataclasses.asdict(sizes)
-  task = pretraining.PretrainingTaskConfig(lower_case=vocabulary.lower_case)
-  if vocabulary.is_byte_bpe:
-    task.tokenizer = "byte_bpe"
-  elif vocabulary.is_bytes:
-    task.tokenizer = "bytes"
-  task.model.mlm_activation = fields.pop("mlm_activation")
-  task.model.mlm_norm_epsilon = fields.pop("mlm_norm_epsilon") or 0.0
-  task.model.encoder.any = encoders.FastBertEncoderConfig(**fields)
-  for data in (task.train_data, task.validation_data):
-    data.seq_length = sizes.max_position_embeddings
   absent = [part for part in (named_weights.POOLER, named_weights.HEAD)
             if not any(name.startswith(part) for name in arrays)]
-  with open(os.path.join(folder, "run.json"), "w", encoding="utf-8") as f:
-    json.dump(dict(converted=dict(source=source, absent=absent), data=dict(
-        vocabulary=dict(size=vocabulary.size, sha256=vocabulary.sha256))),
-              f, indent=1)
+  config = _config(arrays, sizes, vocabulary, labels, absent)
+  data = dict(vocabulary=dict(
+      size=vocabulary.size, sha256=vocabulary.sha256))
+  if labels is not None:
+    data["labels"] = labels.to_dict()
+    _write_json(os.path.join(folder, "data", "labels.json"), data["labels"])
+  _write_json(os.path.join(folder, "run.json"), dict(
+      converted=dict(source=source, absent=absent), data=data))
   with open(os.path.join(folder, "params.yaml"), "w", encoding="utf-8") as f:
-    f.write(resolve.params_text(pretraining.PretrainingConfig(task=task)))
+    f.write(resolve.params_text(config))
   tensorflow2_writer.write(
       os.path.join(folder, "checkpoints", "ckpt-0", "ckpt"), arrays)
   with open(os.path.join(folder, "checkpoints", "checkpoint"), "w",
             encoding="utf-8") as f:
     f.write('model_checkpoint_path: "ckpt-0/ckpt"\n')
+
+
+def _config(arrays, sizes, vocabulary, labels, absent):
+  """The configuration of a run that had led to these weights."""
+  fields = dataclasses.asdict(sizes)
+  mlm_activation = fields.pop("mlm_activation")
+  mlm_norm_epsilon = fields.pop("mlm_norm_epsilon") or 0.0
+  if labels is None:
+    config = pretraining.PretrainingConfig()
+    config.task.model.mlm_activation = mlm_activation
+    config.task.model.mlm_norm_epsilon = mlm_norm_epsilon
+  else:
+    config = fine_tuning.FineTuningConfig()
+    config.task.text_columns, config.task.label_column = "text", "label"
+    config.task.label_type = labels.kind
+    config.task.model.use_encoder_pooler = not any(
+        name.startswith(named_classifier.POOLER) for name in arrays)
+    config.task.pair_separators = 1 + vocabulary.is_byte_bpe  # As RoBERTa's.
+    # Nobody reads it: one that is fine-tuned from here has none either.
+    fields["use_pooler"] &= named_weights.POOLER not in absent
+  task = config.task
+  task.lower_case = vocabulary.lower_case
+  if vocabulary.is_byte_bpe:
+    task.tokenizer = "byte_bpe"
+  elif vocabulary.is_bytes:
+    task.tokenizer = "bytes"
+  task.model.encoder.any = encoders.FastBertEncoderConfig(**fields)
+  for data in (task.train_data, task.validation_data):
+    data.seq_length = sizes.max_position_embeddings
+  return config
+
+
+def _write_json(path, value):
+  with open(path, "w", encoding="utf-8") as f:
+    json.dump(value, f, indent=1)

@@ -8,14 +8,20 @@ in `params.yaml` of a run of ours; of others it is what Model Garden's
 import dataclasses
 import os
 
+import numpy as np
+
 from official_style import vocabulary_files
 from official_style import yaml_files
 from official_style.checkpoints import huggingface_reader
+from official_style.checkpoints import named_classifier
 from official_style.checkpoints import named_weights
 from official_style.checkpoints import object_graph
 from official_style.checkpoints import stranger_files
 from official_style.checkpoints import tensor_layouts
 from official_style.checkpoints import weight_files
+from official_style.data import json_files
+from official_style.data import label_sets
+from official_style.data import labelled_tasks
 from official_style.errors import UserError
 from official_style.errors import first_line
 
@@ -42,20 +48,22 @@ def read(path: str) -> named_weights.NamedWeights:
   prefix = weight_files.checkpoint_of(path, "--input")
   reader, shapes, graph = object_graph.read(prefix)
   sizes = _sizes(prefix, graph, shapes)
-  vocab_file, lower_case, notes = None, None, ()
+  vocab_file, lower_case, notes, classifier = None, None, (), None
   if run:
     settings, lower_case, notes = _settings(run)
     sizes = dataclasses.replace(sizes, **settings)
     huggingface_reader.vocabulary(
         os.path.join(run, "data"), sizes.vocab_size, "the embedding table")
     vocab_file = os.path.join(run, "data", "vocab.txt")
+    classifier = _classifier(run, graph)
   else:
     folder = os.path.dirname(prefix)
     sizes = dataclasses.replace(sizes, **_MODEL_GARDENS)
     if os.path.lexists(os.path.join(folder, "vocab.txt")):
       vocab_file = huggingface_reader.vocabulary(
           folder, sizes.vocab_size, "the embedding table")
-  expected = sizes.shapes()
+  expected = sizes.shapes() | (
+      classifier.shapes(sizes.hidden_size) if classifier else {})
   original = {name: key for name in expected
               if (key := _key(graph, name)) is not None}
   named_weights.check_shapes(prefix, "its own other shapes", {
@@ -71,13 +79,51 @@ def read(path: str) -> named_weights.NamedWeights:
   def values(ours):
     arrays = object_graph.values(
         reader, prefix, {name: original[name] for name in ours})
-    return {name: tensor_layouts.float32(x) for name, x in arrays.items()}
+    return {name: _unscaled(name, tensor_layouts.float32(x), classifier)
+            for name, x in arrays.items()}
 
   return named_weights.NamedWeights(
       place=prefix, sizes=sizes, original=original, read=values,
       unused=unused, vocab_file=vocab_file, lower_case=lower_case, notes=notes,
       bpe_folder=os.path.dirname(vocab_file) if vocab_file and (
-          vocabulary_files.is_byte_bpe(vocab_file)) else None)
+          vocabulary_files.is_byte_bpe(vocab_file)) else None,
+      classifier=classifier and dataclasses.replace(
+          classifier, labels=_as_answered(classifier.labels)))
+
+
+def _classifier(run: str, graph):
+  """The head of a run that was fine-tuned for classes or a number."""
+  file = os.path.join(run, "data", "labels.json")
+  if not os.path.lexists(file):
+    return None
+  try:
+    labels = label_sets.LabelSet.from_dict(
+        json_files.load_object(file, "bring it back"))
+  except (KeyError, TypeError) as error:
+    raise UserError(f"{file}: holds no labels ({error}): bring it "
+                    "back") from error
+  if labels.kind == labelled_tasks.CHOICE:
+    return None
+  key = _key(graph, f"{named_classifier.POOLER}kernel")
+  return named_classifier.NamedClassifier(labels, key is not None)
+
+
+def _as_answered(labels):
+  """The labels of a head that gives numbers as they are, not normalised."""
+  if labels.kind != labelled_tasks.NUMBER:
+    return labels
+  return label_sets.LabelSet(labelled_tasks.NUMBER)
+
+
+def _unscaled(name, array, classifier):
+  """Of a head for numbers, what gives them as they are."""
+  if classifier is None or not name.startswith(named_classifier.OUTPUT):
+    return array
+  labels = classifier.labels
+  if labels.kind != labelled_tasks.NUMBER:
+    return array
+  more = labels.mean if name.endswith("bias") else 0.0
+  return array * np.float32(labels.scale) + np.float32(more)
 
 
 def _settings(run: str):

@@ -194,6 +194,11 @@ def open_run(folder: str, say: Callable[[str], None] = lambda line: None,
   if run.labels is None:
     raise UserError(f"--model_dir={folder}: was pretrained: fine-tune it "
                     "first, with --experiment=bert/sentence_prediction")
+  if "rows_sha256" not in run.recorded:
+    raise UserError(
+        f"--model_dir={folder}: was converted, and brought no rows to search "
+        "with: fine-tune it on some, with --experiment=bert/sentence_"
+        f"prediction --init_checkpoint={folder}")
   data_folder = os.path.join(folder, "data")
   if not os.path.exists(os.path.join(data_folder, "source.json")):
     raise UserError(f"{data_folder}: holds no labelled rows' source.json: "

@@ -103,8 +103,12 @@ class FinishedRun:
     Raises:
       UserError: if they are gone, or are others by now.
     """
+    if "rows_sha256" not in self.recorded:
+      raise UserError(
+          f"{self.path}: was converted, and brought no rows: give rows in a "
+          "file")
     rows = labelled_sources.open_source(self.config.task).eval
-    digest = self.recorded.get("rows_sha256", {}).get("eval")
+    digest = self.recorded["rows_sha256"].get("eval")
     if classification_data.rows_digest(rows) != digest:
       path = self.config.task.train_data.input_path
       raise UserError(
@@ -169,7 +173,8 @@ def load(model_dir: str, step: Optional[int] = None,
   model = task.build_model()
   model(task.example(), training=False)
   if absent is not None:
-    step, is_best = _converted(model, model_dir, step, absent), False
+    step, is_best = _converted(
+        model, model_dir, step, absent, labels), False
   else:
     step, is_best = _restore(model, model_dir, step)
   return FinishedRun(
@@ -264,13 +269,18 @@ def _labels(model_dir, recorded) -> label_sets.LabelSet:
                     "back") from error
 
 
-def _converted(model, model_dir, step, absent) -> int:
+def _converted(model, model_dir, step, absent, labels) -> int:
   """Reads weights of another project, which may lack the head; their step."""
   if step:
     raise UserError(f"--step={step}: {model_dir} was converted, so its weights "
                     "are of step 0: leave it out")
-  initial_weights.load(model, model_dir, [
-      "^" + named_weights.HEAD] * (named_weights.HEAD in absent))
+  report = initial_weights.load(model, model_dir, [
+      "^" + named_weights.HEAD] * (named_weights.HEAD in absent),
+      labels=labels)
+  if labels is not None and not any(
+      name.startswith(named_weights.CLASSIFIER) for name in report.loaded):
+    raise UserError(f"{model_dir}: its checkpoint has no classifier for the "
+                    "labels of data/labels.json: convert it again")
   return 0
 
 

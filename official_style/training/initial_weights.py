@@ -27,6 +27,9 @@ from official_style.errors import UserError
 
 # A running statistic of token dropping, which no other project's files have.
 _TABLE = "encoder/_token_importance_embed/"
+_SAME_LABELS = "head included, which was trained for the same labels"
+_OTHER_LABELS = "it was trained for other labels, so the head starts anew"
+_OTHER_PARTS = "its head has other parts, so this one starts anew"
 # Of an array's name, what all of its layer have.
 _LAYER = re.compile(r".*?[./_-]\d+(?=[./])")
 
@@ -86,7 +89,7 @@ def load(model, path: str, allow_missing: Sequence[str] = (),
   """
   if huggingface_reader.is_folder(path):
     return load_named(model, huggingface_reader.read(path), allow_missing,
-                      extend_positions)
+                      extend_positions, labels)
   given, path = path, weight_files.checkpoint_of(path, "--init_checkpoint")
   reader, shapes, graph = object_graph.read(path)
   matches, reachable = _match(_items(model), graph)
@@ -141,7 +144,8 @@ def _assign(variable, value) -> str:
 
 def load_named(model, weights: named_weights.NamedWeights,
                allow_missing: Sequence[str] = (),
-               extend_positions: bool = False) -> LoadReport:
+               extend_positions: bool = False,
+               labels: Optional[label_sets.LabelSet] = None) -> LoadReport:
   """As `load`, from what a reader of another project's files found.
 
   Of what such files may lack as a whole, the pooler and the importance table
@@ -154,8 +158,10 @@ def load_named(model, weights: named_weights.NamedWeights,
       not weights.has(named_weights.POOLER))
   _refuse_missing(weights.place, missing, len(ours),
                   [*allow_missing, *(f"^{part}" for part in anew)])
+  head, said = _named_head(model, weights, labels)
+  ours |= head
   loaded = [name for name in ours if name in weights.original]
-  shapes = weights.sizes.shapes()
+  shapes = weights.shapes()
   for name in loaded:
     if tuple(ours[name].shape) != tuple(shapes[name]) and not _extends(
         name, ours[name], shapes[name], extend_positions):
@@ -168,7 +174,23 @@ def load_named(model, weights: named_weights.NamedWeights,
   others = sorted(theirs for name, theirs in weights.original.items()
                   if name not in ours)
   return LoadReport(tuple(loaded), tuple(missing),
-                    (*others, *weights.unused), (*weights.notes, *notes))
+                    (*others, *weights.unused),
+                    (*weights.notes, *notes, *said))
+
+
+def _named_head(model, weights, labels) -> tuple[dict, list[str]]:
+  """As `_head`: {name: variable}, and what there is to say of it."""
+  if labels is None or weights.classifier is None:
+    return {}, []
+  if weights.classifier.labels != labels:
+    return {}, [_OTHER_LABELS]
+  ours = {name: variable for name, (variable, _) in _match(
+      [("classifier", model.classifier)], object_graph.empty())[0].items()}
+  theirs = weights.classifier.shapes(weights.sizes.hidden_size)
+  if ({name: tuple(variable.shape) for name, variable in ours.items()}
+      != theirs):
+    return {}, [_OTHER_PARTS]
+  return ours, [_SAME_LABELS]
 
 
 def _head(model, path, labels, shapes, graph) -> tuple[dict, list[str]]:
@@ -182,12 +204,12 @@ def _head(model, path, labels, shapes, graph) -> tuple[dict, list[str]]:
   if not file or not os.path.exists(file):
     return {}, []
   if json_files.load_object(file, "bring it back") != labels.to_dict():
-    return {}, ["it was trained for other labels, so the head starts anew"]
+    return {}, [_OTHER_LABELS]
   matches, _ = _match([("classifier", model.classifier)], graph)
   if any(key is None or list(variable.shape) != list(shapes[key])
          for variable, key in matches.values()):
-    return {}, ["its head has other parts, so this one starts anew"]
-  return matches, ["head included, which was trained for the same labels"]
+    return {}, [_OTHER_PARTS]
+  return matches, [_SAME_LABELS]
 
 
 def _items(model) -> list:
