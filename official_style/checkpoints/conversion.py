@@ -191,18 +191,18 @@ def _write_checked(output, target, arrays, weights, vocabulary, say):
 
 
 def _write(folder, target, arrays, weights, vocabulary):
-  labels = weights.classifier.labels if any(
+  classifier = weights.classifier if any(
       name.startswith(named_weights.CLASSIFIER) for name in arrays) else None
   if target == "run":
     run_writer.write(folder, arrays, weights.sizes, vocabulary,
-                     weights.place, labels)
+                     weights.place, classifier)
   elif target == "model_garden":
     tensorflow2_writer.write(os.path.join(folder, _PREFIX), arrays)
     if vocabulary is not None:
       vocabulary.save(os.path.join(folder, "vocab.txt"))
   else:
     huggingface_writer.write(folder, arrays, weights.sizes, vocabulary,
-                             weights.bpe_folder, labels)
+                             weights.bpe_folder, classifier)
 
 
 def _read_back(folder, target) -> named_weights.NamedWeights:

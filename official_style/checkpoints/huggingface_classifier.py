@@ -10,8 +10,6 @@ from typing import Optional
 from official_style.checkpoints import huggingface_names
 from official_style.checkpoints import named_classifier
 from official_style.checkpoints import stranger_files
-from official_style.data import label_sets
-from official_style.data import labelled_tasks
 from official_style.errors import UserError
 
 # Architecture -> whether its head has a pooler of its own.
@@ -58,12 +56,8 @@ def read(folder: str, shapes: dict, has_encoder_pooler: bool
   if (kind, count > 1) not in ((_NUMBER, False), (_CLASSES, True)):
     return None, (f"its classifier has problem_type={kind!r:.40} and {count} "
                   "outputs, which none of ours computes, so it is not taken",)
-  if kind == _NUMBER:
-    labels = label_sets.LabelSet(labelled_tasks.NUMBER)
-  else:
-    labels = label_sets.LabelSet(
-        labelled_tasks.CLASS, _names(where, config, count))
-  return named_classifier.NamedClassifier(labels, has_pooler), ()
+  names = () if kind == _NUMBER else _names(where, config, count)
+  return named_classifier.NamedClassifier(names, has_pooler), ()
 
 
 def _names(where, config, count) -> tuple[str, ...]:
@@ -82,13 +76,11 @@ def _names(where, config, count) -> tuple[str, ...]:
   return names
 
 
-def settings(labels: label_sets.LabelSet) -> dict:
-  """What `config.json` says of a classifier of ours, a BERT's."""
-  if labels.kind == labelled_tasks.NUMBER:
-    return dict(architectures=["BertForSequenceClassification"],
-                problem_type=_NUMBER, id2label={"0": "LABEL_0"},
-                label2id={"LABEL_0": 0})
+def settings(class_names) -> dict:
+  """What `config.json` says of a BERT's classifier of such classes."""
+  names = class_names or ("LABEL_0",)
   return dict(
-      architectures=["BertForSequenceClassification"], problem_type=_CLASSES,
-      id2label={str(i): name for i, name in enumerate(labels.names)},
-      label2id={name: i for i, name in enumerate(labels.names)})
+      architectures=["BertForSequenceClassification"],
+      problem_type=_CLASSES if class_names else _NUMBER,
+      id2label={str(i): name for i, name in enumerate(names)},
+      label2id={name: i for i, name in enumerate(names)})

@@ -49,7 +49,7 @@ def _has(part, arrays) -> bool:
 
 
 def write(folder: str, arrays, sizes, vocabulary=None, bpe_folder=None,
-          labels=None):
+          classifier=None):
   """Writes config, weights and tokenizer into an empty folder.
 
   Args:
@@ -58,7 +58,7 @@ def write(folder: str, arrays, sizes, vocabulary=None, bpe_folder=None,
     sizes: `EncoderSizes`.
     vocabulary: the `Vocabulary`, or None.
     bpe_folder: where the files of a byte-level BPE are, to be copied.
-    labels: the `LabelSet` of the classifier among the arrays.
+    classifier: the `NamedClassifier` among the arrays, if there is one.
   """
   # What a BERT's classifier reads is the pooler of the model.
   arrays = arrays | {
@@ -85,7 +85,8 @@ def write(folder: str, arrays, sizes, vocabulary=None, bpe_folder=None,
       metadata={"format": "pt"})
   _write_json(folder, "config.json", _config(
       sizes, bare, 1 if vocabulary is None else vocabulary.pad_id) | (
-          {} if labels is None else huggingface_classifier.settings(labels)))
+          {} if classifier is None else huggingface_classifier.settings(
+              classifier.class_names)))
   if vocabulary is not None and vocabulary.is_byte_bpe:
     _write_byte_pairs(folder, sizes, vocabulary, bpe_folder)
   elif vocabulary is not None:

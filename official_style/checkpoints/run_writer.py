@@ -4,16 +4,18 @@ import dataclasses
 import json
 import os
 
-from official_style.checkpoints import named_classifier
 from official_style.checkpoints import named_weights
 from official_style.checkpoints import tensorflow2_writer
 from official_style.configs import encoders
 from official_style.configs import fine_tuning
 from official_style.configs import pretraining
 from official_style.configs import resolve
+from official_style.data import label_sets
+from official_style.data import labelled_tasks
 
 
-def write(folder: str, arrays, sizes, vocabulary, source: str, labels=None):
+def write(folder: str, arrays, sizes, vocabulary, source: str,
+          classifier=None):
   """Writes what `--init_checkpoint` and `--model_dir` of an export read.
 
   Args:
@@ -22,19 +24,20 @@ def write(folder: str, arrays, sizes, vocabulary, source: str, labels=None):
     sizes: `EncoderSizes`.
     vocabulary: the `Vocabulary`.
     source: where the weights are from.
-    labels: the `LabelSet` of the classifier among the arrays, whose run this
-      is like then; without one it is like a pretraining run.
+    classifier: the `NamedClassifier` among the arrays; with one the folder is
+      like that of a fine-tuning run, without one of a pretraining run.
   """
   for name in ("data", os.path.join("checkpoints", "ckpt-0")):
     os.makedirs(os.path.join(folder, name))
   vocabulary.save(os.path.join(folder, "data", "vocab.txt"))
   absent = [part for part in (named_weights.POOLER, named_weights.HEAD)
             if not any(name.startswith(part) for name in arrays)]
-  config = _config(arrays, sizes, vocabulary, labels, absent)
+  config = _config(sizes, vocabulary, classifier, absent)
   data = dict(vocabulary=dict(
       size=vocabulary.size, sha256=vocabulary.sha256))
-  if labels is not None:
-    data["labels"] = labels.to_dict()
+  if classifier is not None:
+    data["labels"] = label_sets.LabelSet(
+        config.task.label_type, classifier.class_names).to_dict()
     _write_json(os.path.join(folder, "data", "labels.json"), data["labels"])
   _write_json(os.path.join(folder, "run.json"), dict(
       converted=dict(source=source, absent=absent), data=data))
@@ -47,21 +50,22 @@ def write(folder: str, arrays, sizes, vocabulary, source: str, labels=None):
     f.write('model_checkpoint_path: "ckpt-0/ckpt"\n')
 
 
-def _config(arrays, sizes, vocabulary, labels, absent):
+def _config(sizes, vocabulary, classifier, absent):
   """The configuration of a run that had led to these weights."""
   fields = dataclasses.asdict(sizes)
   mlm_activation = fields.pop("mlm_activation")
   mlm_norm_epsilon = fields.pop("mlm_norm_epsilon") or 0.0
-  if labels is None:
+  if classifier is None:
     config = pretraining.PretrainingConfig()
     config.task.model.mlm_activation = mlm_activation
     config.task.model.mlm_norm_epsilon = mlm_norm_epsilon
   else:
     config = fine_tuning.FineTuningConfig()
     config.task.text_columns, config.task.label_column = "text", "label"
-    config.task.label_type = labels.kind
-    config.task.model.use_encoder_pooler = not any(
-        name.startswith(named_classifier.POOLER) for name in arrays)
+    config.task.label_type = (
+        labelled_tasks.CLASS if classifier.class_names
+        else labelled_tasks.NUMBER)
+    config.task.model.use_encoder_pooler = not classifier.has_pooler
     config.task.pair_separators = 1 + vocabulary.is_byte_bpe  # As RoBERTa's.
     # Nobody reads it: one that is fine-tuned from here has none either.
     fields["use_pooler"] &= named_weights.POOLER not in absent

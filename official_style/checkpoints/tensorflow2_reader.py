@@ -19,9 +19,6 @@ from official_style.checkpoints import object_graph
 from official_style.checkpoints import stranger_files
 from official_style.checkpoints import tensor_layouts
 from official_style.checkpoints import weight_files
-from official_style.data import json_files
-from official_style.data import label_sets
-from official_style.data import labelled_tasks
 from official_style.errors import UserError
 from official_style.errors import first_line
 
@@ -48,14 +45,15 @@ def read(path: str) -> named_weights.NamedWeights:
   prefix = weight_files.checkpoint_of(path, "--input")
   reader, shapes, graph = object_graph.read(prefix)
   sizes = _sizes(prefix, graph, shapes)
-  vocab_file, lower_case, notes, classifier = None, None, (), None
+  vocab_file, lower_case, notes = None, None, ()
+  classifier, numbers = None, (0.0, 1.0)
   if run:
     settings, lower_case, notes = _settings(run)
     sizes = dataclasses.replace(sizes, **settings)
     huggingface_reader.vocabulary(
         os.path.join(run, "data"), sizes.vocab_size, "the embedding table")
     vocab_file = os.path.join(run, "data", "vocab.txt")
-    classifier = _classifier(run, graph)
+    classifier, numbers = _classifier(run, graph)
   else:
     folder = os.path.dirname(prefix)
     sizes = dataclasses.replace(sizes, **_MODEL_GARDENS)
@@ -79,7 +77,7 @@ def read(path: str) -> named_weights.NamedWeights:
   def values(ours):
     arrays = object_graph.values(
         reader, prefix, {name: original[name] for name in ours})
-    return {name: _unscaled(name, tensor_layouts.float32(x), classifier)
+    return {name: _unscaled(name, tensor_layouts.float32(x), *numbers)
             for name, x in arrays.items()}
 
   return named_weights.NamedWeights(
@@ -87,43 +85,37 @@ def read(path: str) -> named_weights.NamedWeights:
       unused=unused, vocab_file=vocab_file, lower_case=lower_case, notes=notes,
       bpe_folder=os.path.dirname(vocab_file) if vocab_file and (
           vocabulary_files.is_byte_bpe(vocab_file)) else None,
-      classifier=classifier and dataclasses.replace(
-          classifier, labels=_as_answered(classifier.labels)))
+      classifier=classifier)
 
 
 def _classifier(run: str, graph):
-  """The head of a run that was fine-tuned for classes or a number."""
-  file = os.path.join(run, "data", "labels.json")
-  if not os.path.lexists(file):
-    return None
-  try:
-    labels = label_sets.LabelSet.from_dict(
-        json_files.load_object(file, "bring it back"))
-  except (KeyError, TypeError) as error:
-    raise UserError(f"{file}: holds no labels ({error}): bring it "
-                    "back") from error
-  if labels.kind == labelled_tasks.CHOICE:
-    return None
-  key = _key(graph, f"{named_classifier.POOLER}kernel")
-  return named_classifier.NamedClassifier(labels, key is not None)
+  """The head of a run that was fine-tuned for classes or for a number.
+
+  Returns:
+    It, or None; and of a number the mean and scale of what it was taught.
+  """
+  if not os.path.lexists(os.path.join(run, "data", "labels.json")):
+    return None, (0.0, 1.0)
+  labels = stranger_files.read_json(os.path.join(run, "data"), "labels.json")
+  names, numbers = labels.get("names"), (
+      labels.get("mean"), labels.get("scale"))
+  if (not isinstance(names, list)
+      or not all(isinstance(name, str) for name in names)
+      or not all(isinstance(x, (int, float)) for x in numbers)):
+    raise UserError(f"{os.path.join(run, 'data', 'labels.json')}: holds no "
+                    "labels: bring it back")
+  if labels.get("kind") not in ("class", "number"):
+    return None, (0.0, 1.0)  # Of choices.
+  has_pooler = _key(graph, f"{named_classifier.POOLER}kernel") is not None
+  return named_classifier.NamedClassifier(tuple(names), has_pooler), numbers
 
 
-def _as_answered(labels):
-  """The labels of a head that gives numbers as they are, not normalised."""
-  if labels.kind != labelled_tasks.NUMBER:
-    return labels
-  return label_sets.LabelSet(labelled_tasks.NUMBER)
-
-
-def _unscaled(name, array, classifier):
+def _unscaled(name, array, mean, scale):
   """Of a head for numbers, what gives them as they are."""
-  if classifier is None or not name.startswith(named_classifier.OUTPUT):
+  if not name.startswith(named_classifier.OUTPUT) or (mean, scale) == (0, 1):
     return array
-  labels = classifier.labels
-  if labels.kind != labelled_tasks.NUMBER:
-    return array
-  more = labels.mean if name.endswith("bias") else 0.0
-  return array * np.float32(labels.scale) + np.float32(more)
+  return array * np.float32(scale) + np.float32(
+      mean if name.endswith("bias") else 0)
 
 
 def _settings(run: str):

@@ -17,12 +17,14 @@ import numpy as np
 import tensorflow as tf
 
 from official_style.checkpoints import huggingface_reader
+from official_style.checkpoints import named_classifier
 from official_style.checkpoints import named_weights
 from official_style.checkpoints import object_graph
 from official_style.checkpoints import weight_files
 from official_style.configs import checkpoint_sizes
 from official_style.data import json_files
 from official_style.data import label_sets
+from official_style.data import labelled_tasks
 from official_style.errors import UserError
 
 # A running statistic of token dropping, which no other project's files have.
@@ -110,14 +112,14 @@ def load(model, path: str, allow_missing: Sequence[str] = (),
   if not any(name.startswith(named_weights.POOLER) for name in plan):
     allow_missing = [*allow_missing, f"^{named_weights.POOLER}"]
   _refuse_missing(path, missing, len(matches), allow_missing)
-  said = []
+  said, order = [], None
   if labels is not None:
-    head, said = _head(model, given, labels, shapes, graph)
+    head, said, order = _head(model, given, labels, shapes, graph)
     plan |= head
   values = object_graph.values(
       reader, path, {name: key for name, (_, key) in plan.items()})
   notes = [note for name, (variable, _) in plan.items()
-           if (note := _assign(variable, values[name]))]
+           if (note := _assign(variable, _ordered(name, values[name], order)))]
   used = {key for _, key in plan.values()}
   return LoadReport(tuple(plan), tuple(missing), tuple(sorted(
       key.removesuffix("/.ATTRIBUTES/VARIABLE_VALUE")
@@ -158,7 +160,7 @@ def load_named(model, weights: named_weights.NamedWeights,
       not weights.has(named_weights.POOLER))
   _refuse_missing(weights.place, missing, len(ours),
                   [*allow_missing, *(f"^{part}" for part in anew)])
-  head, said = _named_head(model, weights, labels)
+  head, said, order = _named_head(model, weights, labels)
   ours |= head
   loaded = [name for name in ours if name in weights.original]
   shapes = weights.shapes()
@@ -170,7 +172,7 @@ def load_named(model, weights: named_weights.NamedWeights,
           f"{list(shapes[name])} and {name} is {list(ours[name].shape)} in "
           "this model: leave the sizes out, and they are taken from there")
   notes = [note for name, value in weights.read(loaded).items()
-           if (note := _assign(ours[name], value))]
+           if (note := _assign(ours[name], _ordered(name, value, order)))]
   others = sorted(theirs for name, theirs in weights.original.items()
                   if name not in ours)
   return LoadReport(tuple(loaded), tuple(missing),
@@ -178,38 +180,63 @@ def load_named(model, weights: named_weights.NamedWeights,
                     (*weights.notes, *notes, *said))
 
 
-def _named_head(model, weights, labels) -> tuple[dict, list[str]]:
-  """As `_head`: {name: variable}, and what there is to say of it."""
+def _named_head(model, weights, labels) -> tuple:
+  """As `_head`, with {name: variable}."""
   if labels is None or weights.classifier is None:
-    return {}, []
-  if weights.classifier.labels != labels:
-    return {}, [_OTHER_LABELS]
+    return {}, [], None
+  names = weights.classifier.class_names
+  order = _order(labels, label_sets.LabelSet(
+      labelled_tasks.CLASS if names else labelled_tasks.NUMBER, names))
+  if order is None:
+    return {}, [_OTHER_LABELS], None
   ours = {name: variable for name, (variable, _) in _match(
       [("classifier", model.classifier)], object_graph.empty())[0].items()}
   theirs = weights.classifier.shapes(weights.sizes.hidden_size)
   if ({name: tuple(variable.shape) for name, variable in ours.items()}
       != theirs):
-    return {}, [_OTHER_PARTS]
-  return ours, [_SAME_LABELS]
+    return {}, [_OTHER_PARTS], None
+  return ours, [_SAME_LABELS], order
 
 
-def _head(model, path, labels, shapes, graph) -> tuple[dict, list[str]]:
+def _order(labels, theirs) -> Optional[list[int]]:
+  """Which output of theirs each label of ours is; None for other labels."""
+  if dataclasses.replace(theirs, names=()) != dataclasses.replace(
+      labels, names=()) or sorted(theirs.names) != sorted(labels.names):
+    return None
+  return [theirs.names.index(name) for name in labels.names]
+
+
+def _ordered(name, value, order):
+  """An array of a head with its outputs in our order."""
+  if order and name.startswith(named_classifier.OUTPUT):
+    return value[..., order]
+  return value
+
+
+def _head(model, path, labels, shapes, graph) -> tuple:
   """A classifier's head, where the checkpoint's is for these labels.
 
   Returns:
-    {name: (variable, key)}, and what there is to say of it.
+    {name: (variable, key)}, what there is to say of it, and `_order`.
   """
   folder = checkpoint_sizes.run_folder_of(path)
   file = folder and os.path.join(folder, "data", "labels.json")
   if not file or not os.path.exists(file):
-    return {}, []
-  if json_files.load_object(file, "bring it back") != labels.to_dict():
-    return {}, [_OTHER_LABELS]
+    return {}, [], None
+  try:
+    theirs = label_sets.LabelSet.from_dict(
+        json_files.load_object(file, "bring it back"))
+  except (KeyError, TypeError) as error:
+    raise UserError(f"{file}: holds no labels ({error}): bring it "
+                    "back") from error
+  order = _order(labels, theirs)
+  if order is None:
+    return {}, [_OTHER_LABELS], None
   matches, _ = _match([("classifier", model.classifier)], graph)
   if any(key is None or list(variable.shape) != list(shapes[key])
          for variable, key in matches.values()):
-    return {}, [_OTHER_PARTS]
-  return matches, [_SAME_LABELS]
+    return {}, [_OTHER_PARTS], None
+  return matches, [_SAME_LABELS], order
 
 
 def _items(model) -> list:

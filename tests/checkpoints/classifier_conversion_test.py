@@ -142,7 +142,7 @@ def test_one_output_is_a_number(tmp_path):
 
 def test_without_names_labels_are_those_of_transformers(tmp_path):
   folder, _ = _bert(str(tmp_path / "hf"), dict(id2label=None))
-  assert conversion.read(folder).classifier.labels.names == (
+  assert conversion.read(folder).classifier.class_names == (
       "LABEL_0", "LABEL_1", "LABEL_2")
 
 
@@ -201,7 +201,9 @@ def test_where_labels_have_no_place_the_classifier_is_left_out(tmp_path):
 
 @pytest.mark.parametrize("names, said", [
     (("spam", "ham", "eggs"), "for the same labels"),
-    (("ham", "spam", "eggs"), "for other labels")])
+    # Those of training rows are in the order of the alphabet.
+    (("eggs", "ham", "spam"), "for the same labels"),
+    (("spam", "ham", "milk"), "for other labels")])
 def test_fine_tuning_goes_on_from_a_head_for_the_same_labels(
     tmp_path, names, said):
   folder, arrays = _bert(str(tmp_path / "hf"))
@@ -210,11 +212,29 @@ def test_fine_tuning_goes_on_from_a_head_for_the_same_labels(
   labels = label_sets.LabelSet("class", names)
   for source in (folder, str(tmp_path / "run")):
     model.classifier.out_proj.kernel.assign(tf.zeros([_D, 3]))
+    model.classifier.out_proj.bias.assign(tf.zeros([3]))
     report = initial_weights.load(model, source, labels=labels)
     assert said in report.describe()
     same = "same" in said
-    np.testing.assert_array_equal(
-        model.classifier.out_proj.kernel,
-        same * arrays["classifier.weight"].T)
+    order = [[*_LABELS.values()].index(x) if same else 0 for x in names]
+    for ours, name in (("kernel", "weight"), ("bias", "bias")):
+      np.testing.assert_array_equal(
+          getattr(model.classifier.out_proj, ours),
+          same * arrays[f"classifier.{name}"][order].T)
     if source == folder:
       assert ("classifier.weight" in report.unused) == (not same)
+
+
+def test_transformers_answers_the_same(tmp_path):
+  transformers = pytest.importorskip("transformers")
+  torch = pytest.importorskip("torch")
+  folder, arrays = _bert(str(tmp_path / "hf"))
+  _convert(folder, tmp_path / "run", "run")
+  _convert(tmp_path / "run", tmp_path / "back", "huggingface")
+  automatic = transformers.AutoModelForSequenceClassification
+  model, report = automatic.from_pretrained(
+      str(tmp_path / "back"), output_loading_info=True)
+  assert not report["missing_keys"] and not report["unexpected_keys"]
+  assert model.config.id2label == {0: "spam", 1: "ham", 2: "eggs"}
+  found = model.eval()(torch.arange(5, 14)[None]).logits.detach().numpy()
+  np.testing.assert_allclose(found, _logits(arrays), rtol=1e-4, atol=1e-5)
