@@ -34,8 +34,8 @@ from official_style import command_end  # noqa: E402
 from official_style import files  # noqa: E402
 from official_style import tool_flags  # noqa: E402
 from official_style.errors import UserError  # noqa: E402
+from official_style.serving import export_manifest  # noqa: E402
 from official_style.serving.scoring import input_file  # noqa: E402
-from official_style.serving.scoring import scored_export  # noqa: E402
 
 _LOOP, _LOCAL = "one by one", "score.py"
 _RUNNERS = {_LOCAL: "local", "spark": "spark", "beam": "beam"}
@@ -186,7 +186,8 @@ def _ratios(found) -> dict:
 def _compare(args):
   if args.output:
     files.check_writable(args.output)
-  args.model = os.path.abspath(scored_export.newest(args.model))
+  args.model = os.path.abspath(export_manifest.newest(
+      args.model, "--model"))
   work = os.path.abspath(args.work)
   os.makedirs(work, exist_ok=True)
   names = [name.strip() for name in args.contenders.split(",")]

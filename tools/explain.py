@@ -1,6 +1,6 @@
 """Shows what each word does to the answer of an exported model.
 
-    python tools/explain.py --export=exports/pyramid_bert/1 \\
+    python tools/explain.py --export=exports/pyramid_bert \\
         --text='Parse a JSON document and return its values.'
 
 asks the text signature of the export again without each word in turn.
@@ -20,7 +20,7 @@ if _ROOT not in sys.path:
   sys.path.insert(0, _ROOT)
 
 _EXPORT = flags.DEFINE_string(
-    "export", None, "folder of a version of an export", required=True)
+    "export", None, "folder of an export, or of a version of it", required=True)
 _TEXT = flags.DEFINE_string("text", None, "what to explain", required=True)
 _TEXT_PAIR = flags.DEFINE_string("text_pair", None, "the second of a pair")
 _METHOD = flags.DEFINE_enum(
@@ -38,6 +38,7 @@ def _explain():
   from official_style.errors import UserError
   tensorflow_environment.prepare()
   from official_style.reporting import explanation
+  from official_style.serving import export_manifest
   from official_style.serving import exported_text_model
   if _MAX_EVALUATIONS.value < 1:
     raise UserError(f"--max_evaluations={_MAX_EVALUATIONS.value}: at least 1")
@@ -47,7 +48,8 @@ def _explain():
     except UnicodeEncodeError as error:
       raise UserError(f"--{flag}: its character {error.start + 1} is no UTF-8: "
                       "convert the text, as by `iconv -t UTF-8`") from error
-  model = exported_text_model.ExportedTextModel(_EXPORT.value)
+  model = exported_text_model.ExportedTextModel(
+      export_manifest.newest(_EXPORT.value, "--export"))
   texts = (_TEXT.value,) if _TEXT_PAIR.value is None else (
       _TEXT.value, _TEXT_PAIR.value)
   found = explanation.of(

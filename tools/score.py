@@ -108,8 +108,8 @@ def _server_options(export):
 
 def _options():
   from official_style.data import text_paths
+  from official_style.serving import export_manifest
   from official_style.serving.scoring import input_file
-  from official_style.serving.scoring import scored_export
   from official_style.serving.scoring import scoring
   from official_style.serving.scoring import scoring_job
   cores = len(os.sched_getaffinity(0)) if hasattr(
@@ -118,7 +118,7 @@ def _options():
                  "beam": _BEAM_ARGS.value}[_RUNNER.value]
   if _SERVER.value:
     cores = scoring_job.ASKED_AT_A_TIME
-  export = scored_export.newest(_MODEL.value)
+  export = export_manifest.newest(_MODEL.value, "--model")
   paths = text_paths.expand_paths(
       _INPUT.value, extensions=input_file.EXTENSIONS)
   # A folder of texts may hold that of the answers, of which none is a text when

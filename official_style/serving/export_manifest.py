@@ -22,6 +22,24 @@ def versions(folder: str) -> list[int]:
           and os.path.isdir(os.path.join(folder, name))]
 
 
+def newest(folder: str, flag: str) -> str:
+  """The folder of the newest version, or of a version itself.
+
+  Args:
+    folder: of a model or of a version. flag: what errors call it.
+
+  Raises:
+    UserError: if there is none.
+  """
+  if os.path.exists(os.path.join(folder, NAME)):
+    return folder
+  found = versions(folder) if os.path.isdir(folder) else []
+  if not found:
+    raise UserError(f"{flag}={folder}: no export: give the --output of "
+                    "tools/export_savedmodel.py, or a version in it")
+  return os.path.join(folder, str(max(found)))
+
+
 def write(folder: str, facts: dict):
   """Writes `manifest.json`: `facts`, and size and SHA-256 of each file."""
   listed = {name: dict(bytes=os.path.getsize(os.path.join(folder, name)),

@@ -13,6 +13,7 @@ import tf_keras
 from official.core import base_task
 from official.core import task_factory
 
+from official_style.checkpoints import huggingface_reader
 from official_style.checkpoints import named_weights
 from official_style.configs import encoder_vocabulary
 from official_style.configs import resolve
@@ -201,6 +202,9 @@ def _check_folder(model_dir, flag):
                     "as runs/token_drop_bert")
   if os.path.exists(os.path.join(model_dir, "params.yaml")):
     return
+  if huggingface_reader.is_folder(model_dir):
+    raise UserError(f"{flag}={model_dir}: a folder of Hugging Face: make it a "
+                    "run with tools/convert_checkpoint.py --to=run")
   parts = sorted(
       name for name in os.listdir(model_dir)
       if os.path.exists(os.path.join(model_dir, name, "params.yaml")))

@@ -117,6 +117,12 @@ def test_a_classifier_becomes_a_run_that_answers_the_same(tmp_path, kind):
   assert config["problem_type"] == "single_label_classification"
 
 
+def test_a_folder_that_is_no_run_names_the_converter(tmp_path):
+  folder, _ = _bert(str(tmp_path / "hf"))
+  with pytest.raises(UserError, match="convert_checkpoint.py --to=run"):
+    finished_run.load(folder)
+
+
 def test_one_output_is_a_number(tmp_path):
   folder, arrays = _bert(
       str(tmp_path / "hf"), dict(id2label={"0": "LABEL_0"}), outputs=1)

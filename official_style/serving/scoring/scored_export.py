@@ -151,18 +151,3 @@ class ScoredExport:
       mask[i, :len(row.ids)] = 1
       types[i, :len(row.ids)] = row.types
     return dict(zip(encoded_rows.INPUTS, (ids, mask, types)))
-
-
-def newest(folder: str) -> str:
-  """The folder of the newest version, or of a version itself.
-
-  Raises:
-    UserError: if there is none.
-  """
-  if os.path.exists(os.path.join(folder, export_manifest.NAME)):
-    return folder
-  found = export_manifest.versions(folder) if os.path.isdir(folder) else []
-  if not found:
-    raise UserError(f"--model={folder}: no export: give the --output of "
-                    "tools/export_savedmodel.py, or a version in it")
-  return os.path.join(folder, str(max(found)))

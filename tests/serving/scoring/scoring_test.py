@@ -14,6 +14,7 @@ import pytest
 from official_style import files
 from official_style.data import text_paths
 from official_style.errors import UserError
+from official_style.serving import export_manifest
 from official_style.serving import scoring as scoring_package
 from official_style.serving.scoring import input_file
 from official_style.serving.scoring import input_lines
@@ -381,8 +382,8 @@ def test_mistakes_are_told_before_anything_is_written(
       tiny.score([tmp_path / name], folder, out, **more)
     assert not out.exists(), name
   with pytest.raises(UserError, match="no export"):
-    scored_export.newest(str(tmp_path))
-  assert scored_export.newest(str(tmp_path / "exports")) == export
+    export_manifest.newest(str(tmp_path), "--model")
+  assert export_manifest.newest(str(tmp_path / "exports"), "") == export
   monkeypatch.chdir(tmp_path)
   with pytest.raises(UserError, match="--output_dir: is empty"):
     tiny.score([path], export, "")
