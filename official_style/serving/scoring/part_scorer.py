@@ -19,6 +19,7 @@ from official_style.serving.scoring import scoring_job
 
 _NO_TOKENS = "no words in it"
 _NOT_FINITE = "the model's answer is not finite"
+_REFUSED = "refused: "
 
 
 @dataclasses.dataclass
@@ -113,14 +114,9 @@ class PartScorer:
       answers = self._job.answer_format.answers(self._predict(inputs))
     except refused_rows.RefusedRowsError as error:
       if len(batch) == 1:
-        return [(None, f"refused: {error}")]
+        return [(None, f"{_REFUSED}{error}")]
       found = [self.answer(part, [i])[0] for i in batch]
-      if all(answer is None for answer, _ in found):
-        # It is not the rows that are wrong.
-        raise UserError(
-            f"none of {len(batch)} rows is answered "
-            f"({' '.join(str(error).split())}): is --model what is asked, and "
-            "--signature one of it?") from error
+      _refuse_if_none_is_answered(found)
       return found
     return [(answer, "" if answer is not None else _NOT_FINITE)
             for answer in answers]
@@ -137,6 +133,8 @@ class PartScorer:
     """
     found = {int(i): answer for batch, some in zip(part.batches, answers)
              for i, answer in zip(batch, some)}
+    # Batches may be of one row each.
+    _refuse_if_none_is_answered(list(found.values()))
     bad = part.bad + [
         (*part.places[i], reason) for i, (answer, reason) in found.items()
         if answer is None]
@@ -147,3 +145,13 @@ class PartScorer:
     return scoring_folder.ScoringFolder(self._job.output_dir).write_part(
         part.number, len(part.places) + len(part.bad), len(good),
         sorted(bad), content)
+
+
+def _refuse_if_none_is_answered(answers):
+  """Where all of several rows are refused it is not the rows that are wrong."""
+  if len(answers) > 1 and all(
+      answer is None and reason.startswith(_REFUSED)
+      for answer, reason in answers):
+    said = " ".join(answers[0][1].removeprefix(_REFUSED).split())
+    raise UserError(f"none of {len(answers)} rows is answered ({said}): is "
+                    "--model what is asked, and --signature one of it?")

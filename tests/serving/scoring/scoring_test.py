@@ -230,13 +230,14 @@ def test_a_refused_row_takes_no_other_with_it(export, tmp_path, monkeypatch):
       ["4", "refused: not this\\tword\\n"]]
 
 
+@pytest.mark.parametrize("batch", [8, 1])
 def test_a_model_that_refuses_all_rows_is_not_the_one(
-    export, tmp_path, monkeypatch):
+    export, tmp_path, monkeypatch, batch):
   tiny.use(monkeypatch, tiny.Model(refused=tiny.WORDS.index("film")))
   path = tmp_path / "texts.txt"
   path.write_text("a film\n" * 3)
   with pytest.raises(UserError, match="none of 3 rows .* is --model what"):
-    tiny.score([path], export, tmp_path / "out")
+    tiny.score([path], export, tmp_path / "out", max_batch_rows=batch)
 
 
 def test_a_server_gets_all_rows_at_one_length(
