@@ -15,6 +15,7 @@ from official_style.training import finished_run
 from official_style.training import initial_weights
 from tests.reference import byte_pairs
 from tests.reference import huggingface_bert as reference
+from tests.reference import transformers_process
 
 _BERT, _ROBERTA = ("BertForSequenceClassification",
                    "RobertaForSequenceClassification")
@@ -231,16 +232,19 @@ def test_fine_tuning_goes_on_from_a_head_for_the_same_labels(
       assert ("classifier.weight" in report.unused) == (not same)
 
 
-def test_transformers_answers_the_same(tmp_path):
-  transformers = pytest.importorskip("transformers")
-  torch = pytest.importorskip("torch")
-  folder, arrays = _bert(str(tmp_path / "hf"))
+@transformers_process.needs_transformers
+@pytest.mark.parametrize("kind", [_BERT, _ROBERTA])
+def test_transformers_answers_the_same(tmp_path, kind):
+  folder, arrays = (_roberta if kind == _ROBERTA else _bert)(
+      str(tmp_path / "hf"))
   _convert(folder, tmp_path / "run", "run")
   _convert(tmp_path / "run", tmp_path / "back", "huggingface")
-  automatic = transformers.AutoModelForSequenceClassification
-  model, report = automatic.from_pretrained(
-      str(tmp_path / "back"), output_loading_info=True)
-  assert not report["missing_keys"] and not report["unexpected_keys"]
-  assert model.config.id2label == {0: "spam", 1: "ham", 2: "eggs"}
-  found = model.eval()(torch.arange(5, 14)[None]).logits.detach().numpy()
-  np.testing.assert_allclose(found, _logits(arrays), rtol=1e-4, atol=1e-5)
+  ids = np.arange(5, 14)[np.newaxis]
+  # What comes back of either is a BERT.
+  for place, architecture in ((folder, kind), (tmp_path / "back", _BERT)):
+    said = transformers_process.ask(place, architecture, ids)
+    assert not any(said.wrong.values()), said.wrong
+    assert said.labels == _LABELS
+    np.testing.assert_allclose(
+        said.outputs["logits"], _logits(arrays, kind == _ROBERTA),
+        rtol=1e-4, atol=1e-5)
