@@ -16,7 +16,9 @@ LiteRT, too, which answers the rows of a batch one by one; the metric is that of
 each runtime's own answers. tensorflow_bfloat16 is what an export with
 --precision=bfloat16 does.
 
-Runs of one name are repetitions with several seeds. Prints a table for each
+NAME=FOLDER+FILE is that run with the list of tokens that
+tools/search_schedule.py wrote to the file, and without training for it. Runs of
+one name are repetitions with several seeds. Prints a table for each
 batch size and writes everything to --output, with the points of the first batch
 size as tools/plot_speed_accuracy.py reads them.
 """
@@ -67,7 +69,8 @@ def parser() -> argparse.ArgumentParser:
   flags = tool_flags.ToolFlags(__doc__)
   add = flags.add_argument
   add("--run", type=_named, action="append", required=True,
-      help="NAME=FOLDER; repeatable, ratios are to the first")
+      help="NAME=FOLDER, or NAME=FOLDER+FILE of a token schedule; repeatable, "
+      "ratios are to the first")
   add("--file", required=True, help="rows as the first run's files have them")
   add("--rows", type=flag_types.whole(1), default=256,
       help="that are timed, drawn evenly from the file")
@@ -82,15 +85,27 @@ def parser() -> argparse.ArgumentParser:
   return flags
 
 
+def _load(name: str, folder: str):
+  """The run of a folder, with the list of a file behind a plus."""
+  from official_style.training import finished_run
+  from official_style.training import untrained_schedule
+  cuts = [i for i, letter in enumerate(folder) if letter == "+"
+          and os.path.isfile(folder[i + 1:])]
+  if not cuts or os.path.isdir(folder):
+    return finished_run.load(folder, flag=f"--run={name}")
+  return untrained_schedule.with_schedule(
+      finished_run.load(folder[:cuts[0]], flag=f"--run={name}"),
+      folder[cuts[0] + 1:])
+
+
 def _contenders(args) -> list:
   """Every run, in every runtime, padded and by length."""
   from official_style.errors import UserError
   from official_style.serving import length_buckets
-  from official_style.training import finished_run
   left = time_left.TimeLeft("model", len(args.run) * len(args.runtimes))
   found = []
   for name, folder in args.run:
-    run = finished_run.load(folder, flag=f"--run={name}")
+    run = _load(name, folder)
     if run.labels is None:
       raise UserError(f"--run={name}={folder}: a pretraining run, which has no "
                       "labels: give a fine-tuned one")
@@ -160,9 +175,9 @@ def _qualities(contenders, labelled) -> dict:
   """Of each run in each runtime; padding changes nothing."""
   found = {}
   left = time_left.TimeLeft("quality of model", len(
-      {(one.run.path, one.runtime) for one in contenders}))
+      {(one.run.title, one.runtime) for one in contenders}))
   for one in contenders:
-    key = one.run.path, one.runtime
+    key = one.run.title, one.runtime
     if key not in found:
       found[key] = _quality(one, labelled)
       left.one_is_done()
@@ -176,9 +191,10 @@ def measure(contenders, inputs, qualities, batch_size: int, args) -> dict:
   seconds = in_turns.seconds(calls, args.warm_up, args.rounds)
   found = []
   for i, one in enumerate(contenders):
-    metric, value = qualities[one.run.path, one.runtime]
+    metric, value = qualities[one.run.title, one.runtime]
     found.append(dict(
-        name=one.name, folder=one.run.path, runtime=one.runtime,
+        name=one.name, folder=one.run.path,
+        untrained_schedule=one.run.untrained_schedule, runtime=one.runtime,
         seed=one.run.config.trainer.seed, buckets=list(one.buckets),
         seconds=seconds[i], metric=metric, quality=value,
         measured=report.spread(a / b for a, b in zip(seconds[0], seconds[i]))))

@@ -32,6 +32,14 @@ _TO = flags.DEFINE_enum(
 _WITHOUT_HEAD = flags.DEFINE_boolean(
     "without_head", False, "leave the masked-LM head out; in Hugging Face's "
     "layout a model with that head has no pooler")
+_SEQ_LENGTH = flags.DEFINE_integer(
+    "seq_length", None, "tokens of a row, of a run: what is longer is cut when "
+    "it is served or searched with; by default all there are positions for")
+_TEXT_COLUMNS = flags.DEFINE_string(
+    "text_columns", "text", "of files with rows of a classifier that becomes a "
+    "run; two for pairs")
+_LABEL_COLUMN = flags.DEFINE_string(
+    "label_column", "label", "of files with rows of such a classifier")
 _ALLOW_UNTRAINED = flags.DEFINE_boolean(
     "allow_untrained", False, "convert weights that look random too")
 
@@ -49,11 +57,14 @@ def main(argv):
 
 def _convert():
   from official_style.checkpoints import conversion
+  from official_style.checkpoints import run_writer
   from official_style.errors import UserError
   try:
     conversion.convert(
         _INPUT.value, _OUTPUT.value, _TO.value, _WITHOUT_HEAD.value,
-        _ALLOW_UNTRAINED.value, lambda line: print(line, flush=True))
+        _ALLOW_UNTRAINED.value, lambda line: print(line, flush=True),
+        run_writer.RunRows(
+            _SEQ_LENGTH.value, _TEXT_COLUMNS.value, _LABEL_COLUMN.value))
   except OSError as error:
     raise UserError(str(error)) from error
 

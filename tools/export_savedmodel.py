@@ -50,6 +50,9 @@ _PRECISION = flags.DEFINE_enum(
     "precision", "float32", ["float32", "bfloat16"],
     "of products with weights; bfloat16 is for processors with AMX or AVX-512 "
     "BF16, and answers a little otherwise")
+_TOKEN_SCHEDULE_FILE = flags.DEFINE_string(
+    "token_schedule_file", None, "list of tokens that tools/search_schedule.py "
+    "found: a plain BERT becomes a pyramid without training")
 _VERIFY = flags.DEFINE_boolean(
     "verify", False, "load it elsewhere and compare; writes verify.json")
 _FILE = flags.DEFINE_string(
@@ -83,6 +86,7 @@ def _export(show) -> int:
   from official_style.serving import file_answers
   from official_style.serving import savedmodel_export
   from official_style.training import finished_run
+  from official_style.training import untrained_schedule
   buckets = None
   if _BUCKETS.value is not None:
     try:
@@ -93,6 +97,8 @@ def _export(show) -> int:
   if _TOP_K.value < 1:
     raise UserError(f"--top_k={_TOP_K.value}: must be at least 1")
   run = finished_run.load(_MODEL_DIR.value, _STEP.value)
+  if _TOKEN_SCHEDULE_FILE.value is not None:
+    run = untrained_schedule.with_schedule(run, _TOKEN_SCHEDULE_FILE.value)
   litert = [kind for kind, flag in (
       ("float32", _LITERT), ("int8", _LITERT_INT8)) if flag.value]
   options = savedmodel_export.ExportOptions(
@@ -103,7 +109,7 @@ def _export(show) -> int:
       run, options, show, *([_verifier(run, reports, show)]
                             if _VERIFY.value else []))
   show("")
-  print(f"{folder}: step {run.step} of {run.path}")
+  print(f"{folder}: {run.title}")
   facts = export_manifest.read(folder)
   for name in ("litert", "onnx"):
     for file in facts.get(name, ()):

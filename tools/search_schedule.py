@@ -7,7 +7,8 @@ Takes a fine-tuned run and one target: --speedup, --latency_ms, --memory_share
 or --flops_speedup. Measures how long the run's layers take on this machine,
 tries lists within the target on training rows, without training, and writes the
 best one with what it costs. The same command goes on where it was stopped.
-Training with it: TOKEN_SCHEDULE_FILE of --experiment=pyramid_bert.
+Training with it: TOKEN_SCHEDULE_FILE of --experiment=pyramid_bert. Without
+training: --token_schedule_file of tools/export_savedmodel.py.
 """
 
 import argparse
@@ -50,6 +51,8 @@ def parser() -> argparse.ArgumentParser:
       help="kl: predictions near to those with all tokens; needs no labels")
   add("--search_rows", type=int, default=1000,
       help="training rows to compare lists on")
+  add("--file", default="", help="labelled rows instead of the run's, with its "
+      "columns; half of them are searched with, and half tell what it is worth")
   add("--seed", type=int, default=0)
   add("--multiple", type=int, default=1, help="lengths are multiples of it")
   add("--batch_size", type=int, default=32, help="rows whose time counts")
@@ -105,7 +108,8 @@ def options_of(args, argv):
       target=getattr(args, kind), plan=schedule_search.SearchPlan(
           args.strategy, args.evaluations, args.population, seed=args.seed),
       fitness=args.fitness, search_rows=args.search_rows,
-      multiple=args.multiple, batch_size=args.batch_size, threads=args.threads,
+      rows_file=args.file, multiple=args.multiple, batch_size=args.batch_size,
+      threads=args.threads,
       latency_table=args.latency_table, selection=given,
       timing=latency_measuring.Timing(args.rounds), restart=args.restart,
       provenance=dict(

@@ -34,6 +34,9 @@ _HTML = flags.DEFINE_string("html", None, "also write this one HTML file")
 _SPEEDUP = flags.DEFINE_float(
     "speedup", None, "times fewer FLOPs, which nothing was trained for, by a "
     "core-set or the run's own selector")
+_TOKEN_SCHEDULE_FILE = flags.DEFINE_string(
+    "token_schedule_file", None, "list of tokens that tools/search_schedule.py "
+    "found, instead of a speed-up")
 _LEAVE_ONE_OUT = flags.DEFINE_boolean(
     "leave_one_out", True, "ask what each word decides")
 _BATCH_SIZE = flags.DEFINE_integer("batch_size", 32, "rows of a batch")
@@ -46,15 +49,21 @@ def report(show):
   from official_style.reporting import shown_rows
   from official_style.reporting import token_report
   from official_style.training import finished_run
+  from official_style.training import untrained_schedule
 
   if _BATCH_SIZE.value < 1:
     raise UserError(f"--batch_size={_BATCH_SIZE.value}: at least 1")
   if _TEXT.value is not None and not _TEXT.value.strip():
     raise UserError("--text is empty: give a text with words")
+  if None not in (_SPEEDUP.value, _TOKEN_SCHEDULE_FILE.value):
+    raise UserError("--speedup and --token_schedule_file: one of them at a "
+                    "time")
   show("loading the run")
   run = finished_run.load(_MODEL_DIR.value, _STEP.value)
   if _SPEEDUP.value is not None:
     run = token_report.faster(run, _SPEEDUP.value)
+  if _TOKEN_SCHEDULE_FILE.value is not None:
+    run = untrained_schedule.with_schedule(run, _TOKEN_SCHEDULE_FILE.value)
   inputs, labels = shown_rows.read(
       run, _TEXT.value, _TEXT_PAIR.value, _FILE.value, _LIMIT.value)
   made = token_report.of(

@@ -21,12 +21,15 @@ from official_style.checkpoints import named_weights
 from official_style.checkpoints import run_writer
 from official_style.checkpoints import tensorflow2_reader
 from official_style.checkpoints import tensorflow2_writer
+from official_style.data import labelled_files
 from official_style.data import vocabulary as vocabulary_lib
 from official_style.errors import UserError
 from official_style.training import checkpoints
 
 TARGETS = ("run", "huggingface", "model_garden", "kerashub")
 _PREFIX = "bert_model.ckpt"
+# A pair of words between special tokens.
+_SHORTEST = 5
 
 
 def read(path: str) -> named_weights.NamedWeights:
@@ -49,7 +52,8 @@ def read(path: str) -> named_weights.NamedWeights:
 
 
 def convert(source: str, output: str, target: str, without_head: bool,
-            allow_untrained: bool, say: Callable[[str], None]):
+            allow_untrained: bool, say: Callable[[str], None],
+            rows: run_writer.RunRows = run_writer.RunRows()):
   """Converts weights, and says what became of each.
 
   Args:
@@ -58,6 +62,7 @@ def convert(source: str, output: str, target: str, without_head: bool,
     without_head: leaves the masked-LM head and a classifier out.
     allow_untrained: whether weights that look untrained are converted.
     say: takes lines.
+    rows: that a run is for.
 
   Raises:
     UserError: for anything that is not as it has to be; nothing is left
@@ -67,6 +72,7 @@ def convert(source: str, output: str, target: str, without_head: bool,
     raise UserError(f"--output={output}: exists already: delete it or choose "
                     "another name")
   weights = read(source)
+  _check_rows(rows, target, weights)
   dropped = _dropped(target, without_head)
   arrays = weights.read([name for name in weights.original
                          if not name.startswith(dropped)])
@@ -85,13 +91,28 @@ def convert(source: str, output: str, target: str, without_head: bool,
     raise UserError(f"{weights.place}: these weights know no more than random "
                     "ones: give others, or convert them all the same with "
                     "--allow_untrained")
-  back = _write_checked(output, target, arrays, weights, vocabulary, say)
+  back = _write_checked(output, target, arrays, weights, vocabulary, say,
+                        rows)
   left_out = [name for name in weights.original
               if name not in back.original
               and name not in huggingface_writer.moved(target, arrays)]
   if left_out:
     say(f"left out: {', '.join(left_out)}")
   say(f"{output}: written, to be loaded {_how(target, output)}")
+
+
+def _check_rows(rows, target, weights):
+  """Refuses rows that are not of the target, or these weights can't read."""
+  if rows != run_writer.RunRows() and target != "run":
+    raise UserError(f"--to={target}: has no rows: leave --seq_length, "
+                    "--text_columns and --label_column out, or give --to=run")
+  most = weights.sizes.max_position_embeddings
+  if rows.seq_length is not None and not (
+      _SHORTEST <= rows.seq_length <= most):
+    raise UserError(f"--seq_length={rows.seq_length}: must be {_SHORTEST} to "
+                    f"{most}, the positions of these weights")
+  labelled_files.layout_of(
+      "", rows.text_columns, rows.label_column, "", None, False)
 
 
 def _dropped(target, without_head) -> tuple[str, ...]:
@@ -160,7 +181,8 @@ def _refuse_target(target, weights, vocabulary):
                     "weights have none")
 
 
-def _write_checked(output, target, arrays, weights, vocabulary, say):
+def _write_checked(output, target, arrays, weights, vocabulary, say,
+                   rows):
   """Writes, reads back and compares; then the output gets its name.
 
   Returns:
@@ -171,7 +193,7 @@ def _write_checked(output, target, arrays, weights, vocabulary, say):
   shutil.rmtree(unfinished, ignore_errors=True)
   try:
     os.makedirs(unfinished)
-    _write(unfinished, target, arrays, weights, vocabulary)
+    _write(unfinished, target, arrays, weights, vocabulary, rows)
     back = _read_back(unfinished, target)
     for line in conversion_checks.equal(
         arrays, weights.sizes, back.read(list(back.original)), back.sizes):
@@ -190,12 +212,12 @@ def _write_checked(output, target, arrays, weights, vocabulary, say):
     shutil.rmtree(unfinished, ignore_errors=True)
 
 
-def _write(folder, target, arrays, weights, vocabulary):
+def _write(folder, target, arrays, weights, vocabulary, rows):
   classifier = weights.classifier if any(
       name.startswith(named_weights.CLASSIFIER) for name in arrays) else None
   if target == "run":
     run_writer.write(folder, arrays, weights.sizes, vocabulary,
-                     weights.place, classifier)
+                     weights.place, classifier, rows)
   elif target == "model_garden":
     tensorflow2_writer.write(os.path.join(folder, _PREFIX), arrays)
     if vocabulary is not None:

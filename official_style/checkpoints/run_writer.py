@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+from typing import Optional
 
 from official_style.checkpoints import named_weights
 from official_style.checkpoints import tensorflow2_writer
@@ -14,8 +15,21 @@ from official_style.data import label_sets
 from official_style.data import labelled_tasks
 
 
+@dataclasses.dataclass(frozen=True)
+class RunRows:
+  """What nothing says of another project's weights: which rows they are for.
+
+  Attributes:
+    seq_length: tokens of a row; None is all the positions.
+    text_columns, label_column: of files with a classifier's rows.
+  """
+  seq_length: Optional[int] = None
+  text_columns: str = "text"
+  label_column: str = "label"
+
+
 def write(folder: str, arrays, sizes, vocabulary, source: str,
-          classifier=None):
+          classifier=None, rows: RunRows = RunRows()):
   """Writes what `--init_checkpoint` and `--model_dir` of an export read.
 
   Args:
@@ -26,6 +40,7 @@ def write(folder: str, arrays, sizes, vocabulary, source: str,
     source: where the weights are from.
     classifier: the `NamedClassifier` among the arrays; with one the folder is
       like that of a fine-tuning run, without one of a pretraining run.
+    rows: that the run is like one of.
   """
   for name in ("data", os.path.join("checkpoints", "ckpt-0")):
     os.makedirs(os.path.join(folder, name))
@@ -33,9 +48,13 @@ def write(folder: str, arrays, sizes, vocabulary, source: str,
   absent = [part for part in (named_weights.POOLER, named_weights.HEAD)
             if not any(name.startswith(part) for name in arrays)]
   config = _config(sizes, vocabulary, classifier, absent)
+  for part in (config.task.train_data, config.task.validation_data):
+    part.seq_length = rows.seq_length or sizes.max_position_embeddings
   data = dict(vocabulary=dict(
       size=vocabulary.size, sha256=vocabulary.sha256))
   if classifier is not None:
+    config.task.text_columns = rows.text_columns
+    config.task.label_column = rows.label_column
     data["labels"] = label_sets.LabelSet(
         config.task.label_type, classifier.class_names).to_dict()
     _write_json(os.path.join(folder, "data", "labels.json"), data["labels"])
@@ -61,7 +80,6 @@ def _config(sizes, vocabulary, classifier, absent):
     config.task.model.mlm_norm_epsilon = mlm_norm_epsilon
   else:
     config = fine_tuning.FineTuningConfig()
-    config.task.text_columns, config.task.label_column = "text", "label"
     config.task.label_type = (
         labelled_tasks.CLASS if classifier.class_names
         else labelled_tasks.NUMBER)
@@ -76,8 +94,6 @@ def _config(sizes, vocabulary, classifier, absent):
   elif vocabulary.is_bytes:
     task.tokenizer = "bytes"
   task.model.encoder.any = encoders.FastBertEncoderConfig(**fields)
-  for data in (task.train_data, task.validation_data):
-    data.seq_length = sizes.max_position_embeddings
   return config
 
 

@@ -83,6 +83,11 @@ def prepare(task, folder: str, seed: int,
   vocabulary = vocabulary_lib.Vocabulary.load(
       os.path.join(folder, "vocab.txt"), task.lower_case)
   show("tokenizing")
+  return of_source(task, source, vocabulary, seed)
+
+
+def of_source(task, source, vocabulary, seed: int) -> ClassificationData:
+  """What is made of a `LabelledSource`, by the settings of a task."""
   tokenizer = tokenizer_lib.tokenizer_of(vocabulary)
   made, lines = {}, list(source.lines)
   for part, data in (("train", task.train_data),

@@ -85,7 +85,7 @@ def of(run: finished_run.FinishedRun, inputs: Sequence[tuple],
   if run.labels is None:
     traces = token_traces.trace_dropping(run, inputs)
     return TokenReport(
-        _title(run), _dropping(run.encoder), "",
+        run.title, _dropping(run.encoder), "",
         tuple(Sentence(trace) for trace in traces))
   show("predicting")
   traces = token_traces.trace(run, inputs, batch_size)
@@ -106,7 +106,7 @@ def of(run: finished_run.FinishedRun, inputs: Sequence[tuple],
         None if dense is None else predictions_shown.of(dense[i], run.labels),
         effects[i]))
   return TokenReport(
-      _title(run), method, _absorption(run.encoder), tuple(sentences))
+      run.title, method, _absorption(run.encoder), tuple(sentences))
 
 
 def faster(run: finished_run.FinishedRun,
@@ -126,10 +126,6 @@ def faster(run: finished_run.FinishedRun,
         run.encoder, speedup, run.seq_length, **settings))
   except ValueError as error:
     raise UserError(f"--speedup={speedup}: {error}") from error
-
-
-def _title(run) -> str:
-  return f"{run.path}, step {run.step}{', its best' if run.is_best else ''}"
 
 
 def _selection(encoder) -> str:

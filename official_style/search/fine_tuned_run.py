@@ -1,5 +1,6 @@
 """A run that was fine-tuned: its data, and its weights under any schedule."""
 
+import copy
 import dataclasses
 import functools
 import json
@@ -11,6 +12,8 @@ from official_style.configs import encoders
 from official_style.configs import retention
 from official_style.configs import schedule_file
 from official_style.data import classification_data
+from official_style.data import labelled_checks
+from official_style.data import labelled_sources
 from official_style.errors import UserError
 from official_style.modeling import cost_model
 from official_style.modeling import retention_schedule
@@ -21,6 +24,9 @@ from official_style.tasks import sentence_metrics
 from official_style.training import fine_tuning_run
 from official_style.training import finished_run
 
+# Of the rows of a file.
+_JUDGING_SHARE = 0.5
+
 
 @dataclasses.dataclass(frozen=True)
 class FineTunedRun:
@@ -29,9 +35,11 @@ class FineTunedRun:
   Attributes:
     run: with its best weights, or, where nothing was evaluated, the last.
     data: the `ClassificationData`.
+    rows_file: where its rows are from; empty is where the run's were.
   """
   run: finished_run.FinishedRun
   data: classification_data.ClassificationData
+  rows_file: str = ""
 
   @property
   def folder(self) -> str:
@@ -160,11 +168,15 @@ class FineTunedRun:
   @functools.cached_property
   def digests(self) -> dict:
     """SHA-256 of what the run is."""
-    commit = os.path.join(
-        self.folder, "checkpoints", f"ckpt-{self.step}", "commit.json")
+    weights = os.path.join(self.folder, "checkpoints", f"ckpt-{self.step}")
+    # The first names the digests of all files; a converted run has none.
+    file = next(path for path in (
+        os.path.join(weights, "commit.json"),
+        os.path.join(weights, "ckpt.data-00000-of-00001"))
+                if os.path.exists(path))
     return dict(
         params=files.sha256(os.path.join(self.folder, "params.yaml")),
-        checkpoint=files.sha256(commit),
+        checkpoint=files.sha256(file),
         vocabulary=self.data.vocabulary.sha256,
         **{f"{part}_rows": digest for part, digest in
            self.data.manifest()["rows_sha256"].items()})
@@ -180,12 +192,14 @@ class FineTunedRun:
 
 
 def open_run(folder: str, say: Callable[[str], None] = lambda line: None,
-             show: Callable[[str], None] = lambda line: None) -> FineTunedRun:
+             show: Callable[[str], None] = lambda line: None,
+             rows_file: str = "") -> FineTunedRun:
   """Reads a run's configuration, data and best weights, these as float32.
 
   Args:
     folder: of the run.
     say: takes lines worth keeping. show: takes passing ones.
+    rows_file: labelled rows to take instead of those it was trained on.
 
   Raises:
     UserError: if it is no fine-tuned run, or not whole.
@@ -194,28 +208,54 @@ def open_run(folder: str, say: Callable[[str], None] = lambda line: None,
   if run.labels is None:
     raise UserError(f"--model_dir={folder}: was pretrained: fine-tune it "
                     "first, with --experiment=bert/sentence_prediction")
-  if "rows_sha256" not in run.recorded:
-    raise UserError(
-        f"--model_dir={folder}: was converted, and brought no rows to search "
-        "with: fine-tune it on some, with --experiment=bert/sentence_"
-        f"prediction --init_checkpoint={folder}")
-  data_folder = os.path.join(folder, "data")
-  if not os.path.exists(os.path.join(data_folder, "source.json")):
-    raise UserError(f"{data_folder}: holds no labelled rows' source.json: "
-                    "bring it back, or fine-tune again")
-  data = classification_data.prepare(
-      run.config.task, data_folder, run.config.trainer.seed, lambda line: None,
-      show)
-  # Nothing is trained here: a run that ended before its warm-up will do.
-  run.config.trainer.optimizer_config.warmup.type = None
-  # As training did, from the same labels: what decides, for one.
-  fine_tuning_run.FineTuningJob().complete(run.config, data)
+  data = (_of_file(run, rows_file, say) if rows_file
+          else _of_run(run, show))
+  fine_tuning_run.complete_judgement(run.config, data)  # As training did.
   # Here, what is measured is one list at a time.
   run.task.budgets = ()
-  say(f"{folder}: weights of step {run.step}, {len(data.source.train):,} "
-      f"training and {len(data.source.eval):,} evaluation rows")
-  found = FineTunedRun(run, data)
+  parts = (("searching", "judging") if rows_file
+           else ("training", "evaluation"))
+  say(f"{folder}: weights of step {run.step}, {len(data.source.train):,} rows "
+      f"for {parts[0]} and {len(data.source.eval):,} for {parts[1]}")
+  found = FineTunedRun(run, data, rows_file)
   if found.replaced_metric:
     say(f"{folder}: nothing says {found.replaced_metric} of a list, by which "
         f"its best weights were chosen: lists are judged by {found.metric}")
   return found
+
+
+def _of_run(run, show) -> classification_data.ClassificationData:
+  """The rows it was trained and evaluated on."""
+  if "rows_sha256" not in run.recorded:
+    raise UserError(
+        f"--model_dir={run.path}: was converted, and brought no rows to search "
+        "with: give labelled ones with --file")
+  data_folder = os.path.join(run.path, "data")
+  if not os.path.exists(os.path.join(data_folder, "source.json")):
+    raise UserError(f"{data_folder}: holds no labelled rows' source.json: "
+                    "bring it back, or fine-tune again")
+  return classification_data.prepare(
+      run.config.task, data_folder, run.config.trainer.seed, lambda line: None,
+      show)
+
+
+def _of_file(run, path, say) -> classification_data.ClassificationData:
+  """Rows of a file: a half to compare lists on, the other to judge them by."""
+  if not os.path.isfile(path):
+    raise UserError(f"--file={path}: no such file")
+  task = copy.deepcopy(run.config.task)
+  task.train_data.input_path, task.validation_data.input_path = path, ""
+  task.test_path, task.num_folds, task.soft_label_column = "", 0, ""
+  task.train_data.held_out_share = _JUDGING_SHARE
+  source = labelled_sources.open_source(task)
+  for row in [*source.train, *source.eval]:
+    if run.labels.encode(row.label) is None:
+      raise UserError(
+          f"{row.where}: label {row.label!r:.40}: {run.path} knows "
+          f"{', '.join(run.labels.names[:8]) or 'numbers'}: mend the row")
+  for line in source.reports["train"].lines(
+      labelled_checks.REFUSED_IN_TRAINING):
+    say(line)
+  return classification_data.of_source(
+      task, dataclasses.replace(source, labels=run.labels), run.vocabulary,
+      run.config.trainer.seed)

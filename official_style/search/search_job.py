@@ -37,6 +37,7 @@ class SearchOptions:
     plan: how to search.
     fitness: one of `quality.FITNESSES`.
     search_rows: training rows that lists are compared on.
+    rows_file: labelled rows instead of the run's; see `fine_tuned_run`.
     multiple: lengths are multiples of it.
     batch_size: rows whose latency counts.
     threads: the process has, for TensorFlow.
@@ -53,6 +54,7 @@ class SearchOptions:
   plan: schedule_search.SearchPlan = schedule_search.SearchPlan()
   fitness: str = "kl"
   search_rows: int = 1000
+  rows_file: str = ""
   multiple: int = 1
   batch_size: int = 32
   threads: int = 1
@@ -77,7 +79,8 @@ def run(options: SearchOptions) -> str:
   _check(options)
   progress = progress_lib.Progress(options.plan.evaluations)
   found = fine_tuned_run.open_run(
-      options.model_dir, progress.say, lambda text: progress.show(None, text))
+      options.model_dir, progress.say,
+      lambda text: progress.show(None, text), options.rows_file)
   return _Search(options, found, progress).run()
 
 

@@ -149,7 +149,7 @@ class SearchReport:
     options, plan = self.options, self.options.plan
     metric = self.run.metric.replace("_", " ")
     judged = dict(kl="KL", metric=metric, loss="loss")[options.fitness]
-    found = self.rows["found"]
+    found, file = self.rows["found"], self.run.rows_file
     lines = [
         f"times        of a batch of {options.batch_size} rows of "
         f"{self.run.seq_length} tokens, {options.threads} thread"
@@ -159,11 +159,13 @@ class SearchReport:
         "KL           from the predictions "
         + ("with all tokens" if len(set(self.imitated)) == 1
            and self.imitated[0] == self.run.seq_length else "of the run")
-        + f", and {metric}: on {self.num_search_rows:,} training rows"
+        + f", and {metric}: on {self.num_search_rows:,} "
+        + (f"rows of {file}" if file else "training rows")
         + (f", of {self.num_questions:,} questions" if self.num_questions
            else ""),
-        f"dev          {metric} on {self.num_dev_rows:,} evaluation rows, "
-        "which the search did not see",
+        f"dev          {metric} on {self.num_dev_rows:,} "
+        + ("others of them" if file else "evaluation rows")
+        + ", which the search did not see",
         f"search       {plan.strategy}, {len(self.evaluated)} lists, the best "
         f"by {judged}; nothing was trained"]
     if self.run.replaced_metric:
@@ -175,7 +177,7 @@ class SearchReport:
                   found, self.rows[name])]
     if others:
       names = " and ".join(_TITLES[name] for name in others)
-      lines.append(f"NOTE         better on the evaluation rows: {names}; "
+      lines.append(f"NOTE         better on the rows of dev: {names}; "
                    "compare them after training")
     return lines
 
@@ -203,9 +205,19 @@ class SearchReport:
         _NOT_TAKEN), *self._selection_flags(),
                # From its weights less is lost than from what it began with.
                f"--init_checkpoint={self.options.model_dir}"]
+    # A converted run has no command that would say which rows.
+    if self.run.rows_file and not self.run.command:
+      command.append(f"--train_data={self.run.rows_file}")
+    untrained = [
+        "python", "tools/export_savedmodel.py",
+        f"--model_dir={self.options.model_dir}",
+        f"--token_schedule_file={self.options.output}",
+        "--output=exports/untrained", "--verify"]
     return ["", f"written to   {self.options.output}", "",
             "What to run next, to train with it:",
-            f"  {command_words.line(command)}"]
+            f"  {command_words.line(command)}",
+            "or to serve it as it is, untrained:",
+            f"  {command_words.line(untrained)}"]
 
   def _selection_flags(self) -> list[str]:
     """What the list was searched for, where it isn't what a run has anyway."""

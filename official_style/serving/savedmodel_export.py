@@ -185,7 +185,8 @@ def _write(folder, run, model, buckets, is_pair, options):
 def _facts(run, model, buckets, is_pair) -> dict:
   """What a manifest says besides the files."""
   return dict(
-      source=dict(run=run.path, step=run.step, is_best=run.is_best),
+      source=dict(run=run.path, step=run.step, is_best=run.is_best,
+                  untrained_schedule=run.untrained_schedule),
       labels=None if run.labels is None else run.labels.to_dict(),
       is_pair=is_pair, seq_length=run.seq_length, buckets=list(buckets),
       token_schedules=schedules_of(run.encoder),

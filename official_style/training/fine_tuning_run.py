@@ -103,12 +103,7 @@ class FineTuningJob:
     interval = data.train.steps_of(1 / trainer.evaluations_per_epoch)
     trainer.validation_interval = trainer.validation_interval or interval
     trainer.checkpoint_interval = trainer.checkpoint_interval or interval
-    if not trainer.best_checkpoint_eval_metric:
-      trainer.best_checkpoint_eval_metric = _deciding(config.task, data)
-    if not trainer.best_checkpoint_metric_comp:
-      trainer.best_checkpoint_metric_comp = (
-          "lower" if trainer.best_checkpoint_eval_metric.startswith(
-              sentence_prediction.LOWER_IS_BETTER) else "higher")
+    complete_judgement(config, data)
 
   def evaluated(self, data) -> str:
     baseline = data.source.baseline
@@ -146,6 +141,17 @@ class FineTuningJob:
         metrics_log.append(run.folder.path, step, "test", test_metrics)
     return dataclasses.replace(
         result, words=fine_tuning_words.of(run, state, result, seconds))
+
+
+def complete_judgement(config, data):
+  """Fills in which metric decides, and which way, where nobody says so."""
+  trainer = config.trainer
+  if not trainer.best_checkpoint_eval_metric:
+    trainer.best_checkpoint_eval_metric = _deciding(config.task, data)
+  if not trainer.best_checkpoint_metric_comp:
+    trainer.best_checkpoint_metric_comp = (
+        "lower" if trainer.best_checkpoint_eval_metric.startswith(
+            sentence_prediction.LOWER_IS_BETTER) else "higher")
 
 
 def _deciding(task, data) -> str:

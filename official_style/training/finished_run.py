@@ -52,6 +52,8 @@ class FinishedRun:
     says_words: whether it has a masked-LM head that is not random.
     forward: `model` as one graph: dict of batches -> its outputs.
     logits: the same for `logits` only, and for nothing they don't need.
+    untrained_schedule: the file of the list it keeps tokens by, where that is
+      none it was trained with; see the module of this name.
   """
   path: str
   config: Any
@@ -66,6 +68,15 @@ class FinishedRun:
   says_words: bool
   forward: Callable
   logits: Callable
+  untrained_schedule: Optional[str] = None
+
+  @property
+  def title(self) -> str:
+    """Whose answers these are."""
+    best = ", its best" if self.is_best else ""
+    listed = ("" if self.untrained_schedule is None else
+              f", with {self.untrained_schedule}, which it was not trained for")
+    return f"{self.path}, step {self.step}{best}{listed}"
 
   @property
   def encoder(self) -> bert_encoder.BertEncoder:

@@ -9,8 +9,11 @@ import safetensors.numpy
 import tensorflow as tf
 
 from official_style.checkpoints import conversion
+from official_style.checkpoints import run_writer
 from official_style.data import label_sets
 from official_style.errors import UserError
+from official_style.reporting import shown_rows
+from official_style.serving import savedmodel_export
 from official_style.training import finished_run
 from official_style.training import initial_weights
 from tests.reference import byte_pairs
@@ -230,6 +233,25 @@ def test_fine_tuning_goes_on_from_a_head_for_the_same_labels(
           same * arrays[f"classifier.{name}"][order].T)
     if source == folder:
       assert ("classifier.weight" in report.unused) == (not same)
+
+
+def test_a_classifier_of_pairs_is_told_their_columns(tmp_path):
+  folder, _ = _bert(str(tmp_path / "hf"))
+  for columns, is_pair in (("text", False), ("question, passage", True)):
+    path = tmp_path / columns
+    conversion.convert(
+        folder, str(path), "run", False, True, lambda line: None,
+        run_writer.RunRows(text_columns=columns, label_column="answer"))
+    run = finished_run.load(str(path))
+    assert savedmodel_export.is_pair_of(run, None) == is_pair
+    (tmp_path / "rows.tsv").write_text(
+        "text\tpassage\tquestion\tanswer\nthe\tof\ta\tham\n")
+    assert shown_rows.of_file(run, str(tmp_path / "rows.tsv"), 9) == [
+        ((("a", "of") if is_pair else ("the",),), "ham")]
+  with pytest.raises(UserError, match="not 3 columns"):
+    conversion.convert(
+        folder, str(tmp_path / "no"), "run", False, False, lambda line: None,
+        run_writer.RunRows(text_columns="a,b,c"))
 
 
 @transformers_process.needs_transformers

@@ -24,6 +24,7 @@ from official_style.checkpoints import google_names
 from official_style.checkpoints import huggingface_names
 from official_style.checkpoints import huggingface_reader
 from official_style.checkpoints import named_weights
+from official_style.checkpoints import run_writer
 from official_style.checkpoints import tensorflow2_writer
 from official_style.configs import checkpoint_sizes
 from official_style.data import vocabulary as vocabulary_lib
@@ -65,7 +66,8 @@ def _convert(source, output, target, **options):
   lines = []
   conversion.convert(str(source), str(output), target,
                      options.get("without_head", False),
-                     options.get("allow_untrained", False), lines.append)
+                     options.get("allow_untrained", False), lines.append,
+                     run_writer.RunRows(options.get("seq_length")))
   return "\n".join(lines)
 
 
@@ -158,6 +160,20 @@ def _google(folder, arrays, hidden_act="gelu", **more):
       json.dumps(config | dict(hidden_act=hidden_act)))
   (folder / "vocab.txt").write_text("\n".join(reference.VOCAB) + "\n")
   return folder
+
+
+def test_rows_of_a_run_may_be_shorter_than_its_positions(tmp_path):
+  folder, _ = _trained(tmp_path)
+  _convert(folder, tmp_path / "run", "run", seq_length=9)
+  run = finished_run.load(str(tmp_path / "run"))
+  assert run.seq_length == 9
+  assert run.encoder.get_config()["max_sequence_length"] == 16
+  for target, length, said in (
+      ("run", 17, "=17: must be 5 to 16"), ("run", 4, "=4: must be 5 to 16"),
+      ("huggingface", 9, "--to=huggingface: has no rows: leave --seq_length")):
+    with pytest.raises(UserError, match=said):
+      _convert(folder, tmp_path / "no", target, seq_length=length)
+  assert not (tmp_path / "no").exists()
 
 
 def test_googles_files_become_a_run_of_the_same_numbers(tmp_path):

@@ -6,7 +6,11 @@ import shutil
 
 import pytest
 
+from official_style import train as train_lib
+from official_style.checkpoints import conversion
+from official_style.checkpoints import run_writer
 from official_style.configs import schedule_file
+from official_style.errors import UserError
 from official_style.search import evaluation_log
 from official_style.search import fine_tuned_run
 from official_style.search import latency_measuring
@@ -335,3 +339,69 @@ def test_runs_that_are_not_whole_are_refused(tool, runs, tmp_path, capsys):
   (broken / "data" / "source.json").unlink()
   assert tool.main([f"--model_dir={broken}", *target]) == 2
   assert "bring it back, or fine-tune again" in capsys.readouterr().err
+
+
+@pytest.fixture(scope="module")
+def converted(runs):
+  """The dense run as a folder of another project would come."""
+  say, path = (lambda line: None), runs / "converted"
+  conversion.convert(str(runs / "dense"), str(runs / "hf"), "huggingface",
+                     False, True, say)
+  conversion.convert(str(runs / "hf"), str(path), "run", False, True, say,
+                     run_writer.RunRows(14))
+  return path
+
+
+def test_a_converted_run_is_searched_with_rows_of_a_file_and_exported(
+    tool, runs, converted, tmp_path, capsys):
+  output, rows = tmp_path / "schedule.json", runs / "train.tsv"
+  assert _search(tool, runs, output, run="converted") == 2
+  assert "give labelled ones with --file" in capsys.readouterr().err
+  assert _search(tool, runs, output, f"--file={rows}", run="converted") == 0
+  said = capsys.readouterr().out
+  assert f"on 20 rows of {rows}" in said and "on 24 others of them" in said
+  found = schedule_file.read(str(output))
+  assert found.seq_length == 14
+  # What is printed to run next is for these rows and can be run.
+  train, export = (shlex.split(line)[2:] for line in said.splitlines()
+                   if line.startswith("  python "))
+  assert f"--train_data={rows}" in train
+  assert train_lib.main(["train.py", *train, "--dry_run",
+                         f"--model_dir={tmp_path / 'run'}"]) == 0
+  export = [f"--output={tmp_path / 'out'}" if word.startswith("--output=")
+            else word for word in export if word != "--verify"]
+  capsys.readouterr()
+  assert tiny_runs.run_absl_tool(
+      "export_savedmodel", *export, "--buckets=14") == 0
+  said = capsys.readouterr().out
+  assert f"with {output}, which it was not trained for" in said
+  facts = json.loads((tmp_path / "out" / "1" / "manifest.json").read_text())
+  assert facts["token_schedules"] == dict(own=list(found.token_schedule))
+  assert facts["source"]["untrained_schedule"] == str(output)
+
+
+def test_half_of_a_files_rows_are_searched_with_and_labels_keep_their_places(
+    runs, converted, tmp_path):
+  rows = tiny.classes(tmp_path, rows=40, seed=3)
+  found = fine_tuned_run.open_run(str(converted), rows_file=rows)
+  assert found.data.train.num_rows == found.data.eval.num_rows == 20
+  names = found.run.labels.names
+  for part, batches in (("train", found.data.train), ("eval", found.data.eval)):
+    assert [names[i] for i in batches.targets] == [
+        row.label for row in getattr(found.data.source, part)]
+  # Rows that a run was trained on are left for others, too.
+  assert fine_tuned_run.open_run(
+      str(runs / "dense"), rows_file=rows).data.train.num_rows == 20
+
+
+@pytest.mark.parametrize("text, said", [
+    (None, "no such file"),
+    ("text\tlabel\n" + "a\tGOOD\nb\tBAD\nc\tMILD\nd\tMILD\n",
+     "label 'MILD'.* knows BAD, GOOD, ODD: mend the row"),
+    ("words\tlabel\na\tGOOD\n", "text")])
+def test_rows_of_another_task_are_refused(converted, tmp_path, text, said):
+  path = tmp_path / "rows.tsv"
+  if text is not None:
+    path.write_text(text)
+  with pytest.raises(UserError, match=said):
+    fine_tuned_run.open_run(str(converted), rows_file=str(path))

@@ -54,7 +54,8 @@ def test_the_first_version_is_1_and_holds_all_there_is(made):
   facts = export_manifest.check(folder)
   assert facts["seq_length"] == 16 and facts["buckets"] == [8, 16]
   assert facts["labels"]["names"] == ["bad", "good"]
-  assert facts["source"] == dict(run="runs/tiny", step=7, is_best=True)
+  assert facts["source"] == dict(
+      run="runs/tiny", step=7, is_best=True, untrained_schedule=None)
   assert facts["token_schedules"]["own"] == [9, 6, 4]
   assert facts["vocabulary"]["sha256"] == run.vocabulary.sha256
   assert facts["signatures"]["serving_default"]["inputs"] == dict(

@@ -13,6 +13,7 @@ sys.path.insert(0, str(TOOLS))
 
 import benchmark_runs as br  # noqa: E402
 
+from official_style.configs import schedule_file  # noqa: E402
 from official_style.reporting import measured_points  # noqa: E402
 from official_style.training import finished_run  # noqa: E402
 from tests.reference import slow_params  # noqa: E402
@@ -98,7 +99,28 @@ def test_other_runtimes_answer_with_the_same_weights(folders, runtime):
       atol=0.1 if runtime.endswith(("int8", "bfloat16")) else 1e-4)
   rows = [(row, "good") for row in inputs]
   assert br._qualities((padded, by_length, other), rows).keys() == {
-      ("b", "tensorflow"), ("b", runtime)}
+      (padded.run.title, "tensorflow"), (padded.run.title, runtime)}
+
+
+def test_a_run_with_a_schedule_is_another_than_without(folders, tmp_path):
+  file = tmp_path / "found+best.json"  # A plus may be anywhere else, too.
+  schedule_file.write(str(file), (9, 6, 4), 16, "post_attention",
+                      schedule_file.selection_by("coreset"), {})
+  del folders[1]
+  with pytest.raises(SystemExit):
+    br.main([*folders, "--run=short"])
+  assert br.main([*folders, f"--run=short=a+{file}", "--batch_sizes=2"]) == 0
+  found = json.loads((tmp_path / "found.json").read_text())
+  dense, _, short, _ = found["cases"][0]["contenders"]
+  assert (dense["folder"], dense["untrained_schedule"]) == ("a", None)
+  assert (short["folder"], short["untrained_schedule"]) == ("a", str(file))
+  args = br.parser().parse_args([*folders, f"--run=short=a+{file}"])
+  dense, _, short, _ = br._contenders(args)
+  inputs = [((text,),) for text in TEXTS]
+  pyramid = tiny.classifier((9, 6, 4)).predict(inputs)
+  np.testing.assert_allclose(short.logits(inputs), pyramid, atol=1e-5)
+  assert not np.allclose(dense.logits(inputs), pyramid, atol=1e-5)
+  assert len(br._qualities((dense, short), [(x, "good") for x in inputs])) == 2
 
 
 def test_an_unknown_runtime_is_named(folders, capsys):

@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from official_style.configs import schedule_file
 from tests.reference import tiny_fine_tuning as tiny
 from tests.reference import tiny_runs
 
@@ -51,6 +52,22 @@ def test_without_a_text_it_shows_what_the_run_was_evaluated_on(run, capsys):
   out = capsys.readouterr().out
   assert out.count("; the label is ") == 3 and "deciding" not in out
   assert "3 sentences together" in out
+
+
+def test_another_list_is_shown_and_said_to_be_one(run, tmp_path, capsys):
+  file = tmp_path / "schedule.json"
+  schedule_file.write(str(file), (7, 3), 16, "post_attention",
+                      schedule_file.selection_by("coreset"), {})
+  asked = (f"--model_dir={run}", f"--token_schedule_file={file}",
+           "--text=good bad ban", "--noleave_one_out")
+  assert _show(*asked) == 0
+  out = capsys.readouterr().out
+  # Long names are broken where the line ends.
+  assert "".join(f"with {file}, which it was not trained for".split()) in (
+      "".join(out.split()))
+  assert "keeps 7 3 tokens by coreset" in out
+  assert _show(*asked, "--speedup=2") == 2
+  assert "one of them at a time" in capsys.readouterr().err
 
 
 @pytest.mark.slow
