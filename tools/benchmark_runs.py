@@ -8,8 +8,8 @@ a pyramid drops padding first, which shorter batches don't have at all. So every
 run is timed twice: on rows that are all padded to the length it was
 trained on, and on rows of like length together, padded to the next of
 --buckets. All of it runs in turns in this process, as exports do it; ratios are
-to the first, round by round. Labelled rows give the run's metric too, on all
-rows of the file that have a label, whatever number is timed.
+to the first, round by round. Labelled rows give the first run's metric too, of
+all runs on all rows of the file that have a label, whatever number is timed.
 
 --runtimes=onnx,tensorflow,litert_int8 has the same weights in ONNX Runtime and
 LiteRT, too, which answers the rows of a batch one by one; the metric is that of
@@ -109,6 +109,7 @@ def _contenders(args) -> list:
     if run.labels is None:
       raise UserError(f"--run={name}={folder}: a pretraining run, which has no "
                       "labels: give a fine-tuned one")
+    run.task.budgets = ()  # What is timed is its own list of tokens.
     n = run.seq_length
     for runtime in args.runtimes:
       its = name if runtime == "tensorflow" else f"{name}, {runtime}"
@@ -156,30 +157,45 @@ def _labelled(contenders, rows, args) -> list:
   return labelled
 
 
-def _quality(one, labelled) -> tuple:
-  """Name and value of the deciding metric; None where no row has a label."""
+def _deciding(run) -> str:
+  """The metric that says which of two runs is better."""
+  from official_style.tasks import any_budget
+  from official_style.tasks import sentence_metrics
+  name = run.config.trainer.best_checkpoint_eval_metric
+  # Of weights for several budgets, a mean over these, or that at one.
+  name = name.removesuffix(any_budget.over("")).split("_at_")[0]
+  # Nothing is said of whole questions here.
+  known = set(run.task.metric_names) - set(sentence_metrics.OF_QUESTIONS)
+  return name if name in known else run.task.metric_names[0]
+
+
+def _quality(one, labelled, name: str) -> float:
+  """A metric of one in its runtime."""
   import numpy as np
 
+  from official_style.errors import UserError
   from official_style.search import quality
-  if not labelled:
-    return None, None
   run, (inputs, labels) = one.run, zip(*labelled)
   metrics = quality.measure(run.task, one.logits(inputs), np.array(
       [run.labels.encode(label) for label in labels]))
-  name = run.config.trainer.best_checkpoint_eval_metric
-  name = name if name in metrics else run.task.metric_names[0]
-  return name, metrics[name]
+  if name not in metrics:
+    raise UserError(f"{run.path}: nothing says its {name}, by which the first "
+                    "run is judged: give runs for labels of one kind")
+  return metrics[name]
 
 
 def _qualities(contenders, labelled) -> dict:
-  """Of each run in each runtime; padding changes nothing."""
-  found = {}
+  """Name and value of the first run's metric, of each run in each runtime.
+
+  Padding changes nothing. None where no row has a label.
+  """
+  found, name = {}, _deciding(contenders[0].run) if labelled else None
   left = time_left.TimeLeft("quality of model", len(
       {(one.run.title, one.runtime) for one in contenders}))
   for one in contenders:
     key = one.run.title, one.runtime
     if key not in found:
-      found[key] = _quality(one, labelled)
+      found[key] = name, _quality(one, labelled, name) if labelled else None
       left.one_is_done()
   return found
 

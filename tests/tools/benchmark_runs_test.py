@@ -14,6 +14,7 @@ sys.path.insert(0, str(TOOLS))
 import benchmark_runs as br  # noqa: E402
 
 from official_style.configs import schedule_file  # noqa: E402
+from official_style.data import label_sets  # noqa: E402
 from official_style.reporting import measured_points  # noqa: E402
 from official_style.training import finished_run  # noqa: E402
 from tests.reference import slow_params  # noqa: E402
@@ -66,6 +67,40 @@ def test_all_runs_are_timed_both_ways_and_judged_on_all_rows(
   read = measured_points.read(str(tmp_path / "found.json"))
   assert read.methods == names and read.metric == "accuracy"
   assert "3 rows, 2 at a time" in capsys.readouterr().out
+
+
+def _judged(monkeypatch, folders, tmp_path, names, kinds=("class", "class")):
+  """What is told of runs whose best weights were chosen by these metrics."""
+  runs = {folder: tiny.classifier(lengths=lengths, kind=kind)
+          for folder, lengths, kind in zip(
+              "ab", (None, (9, 6, 4)), kinds)}
+  for run, name in zip(runs.values(), names):
+    run.config.trainer.best_checkpoint_eval_metric = name
+  # As weights for several budgets have it.
+  runs["b"].task.budgets = (1.5, 2.0)
+  monkeypatch.setattr(finished_run, "load", lambda folder, flag: (
+      dataclasses.replace(runs[folder], path=folder)))
+  code = br.main([*folders, "--batch_sizes=2"])
+  return code or measured_points.read(str(tmp_path / "found.json")).metric
+
+
+@pytest.mark.parametrize("names, metric", slow_params.all_but(
+    [(("f1", "accuracy_over_budgets"), "f1")],
+    [(("f1", "accuracy_over_budgets"), "f1"),
+     (("matthews_correlation_at_2x", "f1"), "matthews_correlation"),
+     (("best_candidate", "f1"), "accuracy")]))
+def test_all_runs_are_judged_by_the_first_ones_metric(
+    monkeypatch, folders, tmp_path, names, metric):
+  assert _judged(monkeypatch, folders, tmp_path, names) == metric
+
+
+def test_runs_without_a_metric_in_common_are_refused(
+    monkeypatch, folders, tmp_path, capsys):
+  monkeypatch.setattr(label_sets.LabelSet, "encode", lambda *_: 0)
+  assert _judged(monkeypatch, folders, tmp_path, (
+      "accuracy", "pearson"), ("class", "number")) == 2
+  assert ("b: nothing says its accuracy, by which the first run is judged: "
+          "give runs for labels of one kind") in capsys.readouterr().err
 
 
 def test_shorter_batches_have_the_same_answers(folders):
