@@ -274,11 +274,11 @@ class _Search:
     num_rows = self._run.data.eval.num_rows
     dev = row_set.RowSet(self._run.data.eval, np.arange(num_rows))
     judging = progress_lib.Progress(num_rows)
-    said = self._evaluator.logits(
-        dev, list(lists.values()), lambda share: judging.show(
+    *said, imitated = self._evaluator.logits(
+        dev, [*lists.values(), self._imitated], lambda share: judging.show(
             round(share * num_rows), f"evaluation rows: {share:.0%}"))
     on_dev = dict(zip(lists, [
-        self._quality(dev, logits, said[0]) for logits in said]))
+        self._quality(dev, logits, imitated) for logits in said]))
     measured = latency_measuring.measure_models(
         {name: self._model(lengths) for name, lengths in lists.items()},
         self._latency_settings()["batch_size"], self._n, options.timing,

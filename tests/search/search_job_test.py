@@ -15,6 +15,7 @@ from official_style.search import evaluation_log
 from official_style.search import fine_tuned_run
 from official_style.search import latency_measuring
 from official_style.search import prefix_evaluator
+from official_style.search import search_job
 from tests.reference import resolving  # noqa: F401, registers experiments
 from tests.reference import slow_params
 from tests.reference import tiny_fine_tuning as tiny
@@ -213,6 +214,20 @@ def test_a_run_that_selects_is_searched_for_its_own_selection(
   assert _search(tool, runs, output, "--token_selector=coreset",
                  run="pyramid") == 2
   assert "was trained with first_k" in capsys.readouterr().err
+
+
+def test_divergence_is_from_the_same_list_on_all_rows(
+    tool, runs, tmp_path, monkeypatch):
+  output = tmp_path / "schedule.json"
+  with monkeypatch.context() as patch:
+    # As if the run did better with its own list than with all tokens.
+    patch.setattr(search_job.np, "argmin", lambda losses: len(losses) - 1)
+    assert _search(tool, runs, output, "--strategy=family",
+                   run="pyramid", target="--memory_share=0.7") == 0
+  details = schedule_file.read(str(output)).details
+  assert details["search"]["kl_from"] != [16] * 4
+  dense = details["baselines"]["dense"]["quality"]
+  assert dense["search"]["kl"] > 0 and dense["dev"]["kl"] > 0
 
 
 @pytest.mark.slow
