@@ -14,6 +14,7 @@ with what was freed given back to the system, above what it holds after a step.
 """
 
 import json
+import statistics
 import sys
 import time
 
@@ -157,7 +158,7 @@ def measure(case: dict) -> dict:
         baseline_bytes=baseline, seconds=seconds,
         peak_bytes=mark.peak() - baseline,
         tokens_per_second=case["batch_size"] * case["seq_length"]
-        / sorted(seconds)[len(seconds) // 2])
+        / statistics.median(seconds))
   return result
 
 
