@@ -41,9 +41,10 @@ def parser() -> argparse.ArgumentParser:
   add("--selection_place", choices=retention_schedule.PLACES,
       default=retention_schedule.POST_ATTENTION,
       help="where in a layer pyramid Bort selects")
-  add("--depth", type=int, default=None, help="layers of it that reduce; all "
-      "if not given")
-  add("--num_layers", type=int, help="of each; those published if not given")
+  add("--depth", type=flag_types.whole(1),
+      help="layers of it that reduce; all if not given")
+  add("--num_layers", type=flag_types.whole(1),
+      help="of each; those published if not given")
   classifiers.add_flags(flags, "benchmark_bort.json", batch_sizes=(1,))
   return flags
 

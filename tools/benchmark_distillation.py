@@ -35,14 +35,14 @@ def parser() -> argparse.ArgumentParser:
   add = flags.add_argument
   add("--teacher", required=True, help="a pretraining run")
   add("--work", required=True, help="folder for rows and caches")
-  add("--top_k", type=int, default=64)
+  add("--top_k", type=flag_types.whole(1), default=64)
   add("--hidden_size", type=int, default=64, help="of the student")
   add("--num_layers", type=int, default=2, help="of the student")
   add("--seq_length", type=int, default=64)
   add("--batch_size", type=int, default=16)
   add("--embedded_megabytes", type=float, default=0.5, help="of text")
   add("--rounds", type=flag_types.whole(1), default=9)
-  add("--steps", type=int, default=10, help="of a round")
+  add("--steps", type=flag_types.whole(1), default=10, help="of a round")
   add("--threads", type=int, default=1)
   add("--output", default="", help="JSON file to write")
   return flags

@@ -46,8 +46,8 @@ def parser() -> argparse.ArgumentParser:
       default=(512, 1024, 2048, 4096))
   add("--modes", type=flag_types.list_of(str), default=MODES,
       help="of " + ", ".join(MODES))
-  add("--tokens", type=int, default=4096, help="of a step")
-  add("--num_layers", type=int, default=4)
+  add("--tokens", type=flag_types.whole(1), default=4096, help="of a step")
+  add("--num_layers", type=flag_types.whole(1), default=4)
   add("--hidden_size", type=int, default=256)
   add("--num_heads", type=int, default=4)
   add("--favor_features", type=int, default=256)
@@ -56,7 +56,8 @@ def parser() -> argparse.ArgumentParser:
   add("--selection_place", default="post_attention")
   add("--cluster_means", action="store_true",
       help="of pyramids, as CLUSTER_MEANS in training")
-  add("--steps", type=int, default=3, help="that are measured")
+  add("--steps", type=flag_types.whole(1), default=3,
+      help="that are measured")
   add("--threads", type=int, default=machine.cores())
   add("--timeout", type=float, default=600.0, help="seconds of a contender")
   add("--output", default="benchmark_memory.json")

@@ -45,7 +45,7 @@ def parser() -> argparse.ArgumentParser:
       help="inputs and outputs of each")
   add("--rows", type=flag_types.sizes,
       default=(16, 32, 64, 128, 256, 512, 1024))
-  add("--layers", type=int, default=12)
+  add("--layers", type=flag_types.whole(1), default=12)
   in_turns.add_flags(flags, rounds=9, warm_up=2)
   add("--output", default="benchmark_padding.json")
   return flags

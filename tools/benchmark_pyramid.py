@@ -35,10 +35,10 @@ def parser() -> argparse.ArgumentParser:
       default=(1.5, 2.0, 3.0, 3.5),
       help="computed ones, of which the lists of tokens are made")
   add("--selectors", type=flag_types.list_of(str), default=("coreset",))
-  add("--depth", type=int, default=None, help="layers that reduce; all if not "
-      "given")
+  add("--depth", type=flag_types.whole(1),
+      help="layers that reduce; all if not given")
   add("--model", choices=cases.MODELS, default="base")
-  add("--num_layers", type=int, default=12)
+  add("--num_layers", type=flag_types.whole(1), default=12)
   classifiers.add_flags(flags, "benchmark_pyramid.json", batch_sizes=(1, 32))
   return flags
 

@@ -48,8 +48,9 @@ def parser() -> argparse.ArgumentParser:
   add("--input", required=True, help="files of texts, as a pattern")
   add("--text_columns", default="")
   add("--work", required=True, help="folder for rows and scores")
-  add("--rows", type=int, default=0, help="spread over the files; 0: all")
-  add("--one_by_one_rows", type=int, default=500)
+  add("--rows", type=flag_types.whole(0), default=0,
+      help="spread over the files; 0: all")
+  add("--one_by_one_rows", type=flag_types.whole(1), default=500)
   add("--contenders", default="one by one,score.py,spark,beam")
   add("--rounds", type=flag_types.whole(1), default=1)
   add("--num_workers", type=int, default=machine.cores())

@@ -39,11 +39,12 @@ def parser() -> argparse.ArgumentParser:
   flags = tool_flags.ToolFlags(__doc__)
   add = flags.add_argument
   add("--seq_lengths", type=flag_types.sizes, default=(128, 512))
-  add("--keep", type=flag_types.list_of(float), default=(0.5, 0.8),
+  add("--keep", type=flag_types.list_of(flag_types.share),
+      default=(0.5, 0.8),
       help="shares of the tokens that are kept")
   add("--methods", type=flag_types.list_of(str), default=METHODS[:4],
       help="of " + ", ".join(METHODS))
-  add("--batch_size", type=int, default=8)
+  add("--batch_size", type=flag_types.whole(1), default=8)
   in_turns.add_flags(flags, rounds=15, warm_up=2)
   add("--jit", action="store_true", help="compile both with XLA")
   add("--output", default="benchmark_selection.json")

@@ -58,3 +58,15 @@ def test_a_mode_there_is_not_is_refused(capsys):
   with pytest.raises(SystemExit):
     bp.main(["--modes=fast"])
   assert "'fast': choose of forward, train, litert" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("flags, said", [
+    (["--speedups=0.5"], "coreset, 0.5x: retention_speedup=0.5: must be at "),
+    (["--selectors=best"], "best, 1.5x: token_selector='best': must be one "),
+    (["--depth=3"], "coreset, 1.5x: retention_depth=3: must be at least 1 ")])
+def test_a_list_there_is_not_is_refused(
+    monkeypatch, tmp_path, capsys, flags, said):
+  monkeypatch.setattr(classifiers.in_turns, "pin", lambda threads: None)
+  assert bp.main(["--model=tiny", "--num_layers=2", "--seq_length=16",
+                  f"--output={tmp_path / 'x.json'}", *flags]) == 2
+  assert capsys.readouterr().err.startswith(f"error: contender {said}")

@@ -16,6 +16,7 @@ from official_style import command_end
 from official_style import files
 from official_style import tensorflow_environment
 from official_style.data.encoded_rows import INPUTS
+from official_style.errors import UserError
 
 _ROOT = os.path.dirname(os.path.dirname(os.path.dirname(
     os.path.abspath(__file__))))
@@ -31,7 +32,7 @@ def add_flags(flags: argparse.ArgumentParser, output: str, batch_sizes):
       help="of " + ", ".join(MODES))
   add("--baseline", choices=("same", "onnx"), default="same",
       help="the first model in the same mode, or in ONNX Runtime")
-  add("--seq_length", type=int, default=128)
+  add("--seq_length", type=flag_types.whole(1), default=128)
   add("--batch_sizes", type=flag_types.sizes, default=batch_sizes)
   in_turns.add_flags(flags, rounds=9, warm_up=2)
   add("--jit", action="store_true", help="compile all with XLA")
@@ -78,7 +79,10 @@ class Classifier:
     self.vocab_size = config.vocab_size
     self.lengths, place = (n,) * config.num_layers, {}
     if isinstance(config, encoders.PyramidBertEncoderConfig):
-      self.lengths = retention.lengths_of(config, n)
+      try:
+        self.lengths = retention.lengths_of(config, n)
+      except ValueError as error:
+        raise UserError(f"contender {name}: {error}") from error
       place = dict(place=retention.place_of(config))
     self.flops = retention_schedule.forward_flops(
         cost_model.sizes_of(config, config.vocab_size), self.lengths, n,

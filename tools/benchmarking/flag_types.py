@@ -18,6 +18,18 @@ def whole(least: int) -> Callable[[str], int]:
   return parse
 
 
+def share(text: str) -> float:
+  """A number above 0 and at most 1."""
+  try:
+    number = float(text)
+  except ValueError:
+    number = 0.0
+  if not 0 < number <= 1:
+    raise argparse.ArgumentTypeError(
+        f"{text!r}: give a number above 0 and at most 1")
+  return number
+
+
 def sizes(text: str) -> tuple[int, ...]:
   """Whole numbers from 1 up with commas between them."""
   return list_of(whole(1))(text)
