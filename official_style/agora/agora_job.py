@@ -245,13 +245,21 @@ class _Job:
     best = agora_report.value_of(agora_report.details_of_best(
         state)) if state["best"] else None
     left = self._at_most_left(state)
-    eta = (time.monotonic() - self._start) / max(1, done - self._known) * left
     self._progress.say(
         f"fine-tuning {done}, at most {left} to go: round "
         f"{len(state['rounds']) - 1}, set {last['set']} "
         f"({self._sets[last['set']].describe()}): {score}"
         + ("" if best is None else f", best {best:.4f}")
-        + (f"  ETA at most {progress_lib.duration(eta)}" if left else ""))
+        + self._eta(state, left))
+
+  def _eta(self, state, left: int) -> str:
+    """By what was fine-tuned in this call; others took no time."""
+    new = [one for each in state["rounds"]
+           for one in each["trainings"]][self._known:]
+    timed = sum("taken_from" not in one["details"] for one in new)
+    seconds = (time.monotonic() - self._start) / max(1, timed) * left
+    return (f"  ETA at most {progress_lib.duration(seconds)}"
+            if timed and left else "")
 
   def _at_most_left(self, state) -> int:
     """Fine-tunings to go if each round drops one set."""

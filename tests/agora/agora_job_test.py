@@ -2,6 +2,8 @@
 
 import types
 
+import pytest
+
 from official_style.agora import agora_folder
 from official_style.agora import agora_job
 from official_style.agora import agora_loop
@@ -52,3 +54,17 @@ def test_with_more_budget_all_generated_rows_are_counted(
   job.run()
   assert folder.load()["report"]["generated_in_report_dev"] == 2
   folder.close()
+
+
+@pytest.mark.parametrize("taken, known, said", [
+    (0, 0, "  ETA at most 8 s"), (2, 0, "  ETA at most 24 s"),
+    (0, 1, "  ETA at most 12 s"), (3, 0, ""), (0, 3, "")])
+def test_what_took_no_time_says_nothing_of_what_is_left(
+    monkeypatch, taken, known, said):
+  job = object.__new__(agora_job._Job)
+  vars(job).update(_known=known, _start=0.0)
+  monkeypatch.setattr(agora_job.time, "monotonic", lambda: 12.0)
+  details = [dict(taken_from="x")] * taken + [{}] * (3 - taken)
+  state = dict(rounds=[dict(trainings=[
+      dict(details=one) for one in details])])
+  assert job._eta(state, 2) == said
