@@ -68,7 +68,7 @@ def parser() -> argparse.ArgumentParser:
   add("--num_layers", type=flag_types.sizes, default=(6,),
       help="one for each --seq_length, or one for all")
   add("--dropout", type=float, default=0.1)
-  add("--keep_share", type=float, default=0.5,
+  add("--keep_share", type=flag_types.share, default=0.5,
       help="share of the tokens that dropping layers keep")
   add("--threads", type=int, default=machine.cores())
   add("--rounds", type=int, default=5)
@@ -130,8 +130,10 @@ def entries_of(case, args) -> list[rounds.Entry]:
     if known.drops and not case.is_train:
       rounds.say(f"{name}: skipped, it drops tokens in training only")
       continue
-    if known.drops:
-      case.plan(drops=True)
+    try:
+      case.plan(known.drops)
+    except ValueError as error:
+      raise UserError(f"--contenders={name}: {error}") from error
     found.append(rounds.Entry(
         name, cases.dataclasses.replace(case, execution=execution)))
   return found

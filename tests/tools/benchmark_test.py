@@ -129,6 +129,14 @@ class TestFlags:
         ["--seq_length=128,512", "--batch_size=1,2,3"]) == 2
     assert "--batch_size has 3 values" in capsys.readouterr().err
 
+  def test_layers_that_can_drop_nothing_are_told(self, tmp_path, capsys):
+    assert benchmark.main([
+        "--model=tiny", "--num_layers=2", "--contenders=ours_token_drop",
+        "--threads=1", f"--output={tmp_path / 'x.json'}"]) == 2
+    assert capsys.readouterr().err.splitlines()[-1].startswith(
+        "error: --contenders=ours_token_drop: num_layers=2: token dropping "
+        "needs at least 3")
+
   def test_each_length_has_its_batch(self):
     args = benchmark.parser().parse_args(
         ["--seq_length=128,512", "--modes=forward,train"])

@@ -15,6 +15,7 @@ from tests.reference import tiny_runs
     ("benchmark_selection", "--keep=0.5,1.5", "above 0 and at most 1"),
     ("benchmark_selection", "--keep=nan", "above 0 and at most 1"),
     ("benchmark_pyramid", "--seq_length=0", "a whole number of at least 1"),
+    ("benchmark", "--keep_share=5", "above 0 and at most 1"),
     ("benchmark_bort", "--num_layers=0", "a whole number of at least 1"),
     ("benchmark_scoring", "--rows=-1", "a whole number of at least 0")])
 def test_a_number_that_times_nothing_is_refused(capsys, tool, flag, mend):
