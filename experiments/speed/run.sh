@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Makes every file in results/: about 40 minutes on 2 cores that do nothing else.
+# Makes results/, but for padding.json and profiles of an older commit: about 40
+# minutes on 2 cores that do nothing else.
 # Needs pip install -e '.[bench]'. With arguments, only the parts named.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
