@@ -46,7 +46,9 @@ def record(job, runs: pathlib.Path) -> dict | None:
 
   Returns:
     `command`, a list of the program and its arguments; `versions`; `revision`,
-    see `machine.revision`; and `machine`, but for jobs of before it was noted.
+    see `machine.revision`, of the call that finished it, and `begun_with`,
+    where it began with another one; and `machine`, but for jobs of before it
+    was noted.
   """
   if not is_done(job, runs):
     return None
@@ -153,6 +155,10 @@ def _start(job, core, places, runs):
   made_with = dict(command=command[1:], machine=machine.describe(),
                    versions=machine.versions(),
                    revision=machine.revision(str(ROOT)))
+  former = _of_run_folder(runs / job.name)
+  if former and (former["revision"]["commit"]
+                 != made_with["revision"]["commit"]):
+    made_with["begun_with"] = former["revision"]
   with open(_log(job, runs), "ab") as log:
     process = subprocess.Popen(
         command, cwd=ROOT, env=environment, stdout=log, stderr=log)

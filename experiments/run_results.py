@@ -57,7 +57,8 @@ def origin(job, jobs, places, runs: pathlib.Path) -> dict:
 
   Returns:
     `settings`, which are those of the function above unless the program has
-    changed since, `revision` and `processor`; nothing where they are unknown.
+    changed since, `revision`, `begun_with` where that was another one, and
+    `processor`; nothing where they are unknown.
   """
   records = [(one, job_queue.record(one, runs)) for one in _chain(job, jobs)]
   if any(record is None for _, record in records):
@@ -68,7 +69,8 @@ def origin(job, jobs, places, runs: pathlib.Path) -> dict:
           record["command"], _command(one, places)))
                 for one, record in records],
       revision=own["revision"],
-      processor=own.get("machine", {}).get("processor"))
+      processor=own.get("machine", {}).get("processor")) | {
+          name: own[name] for name in ("begun_with",) if name in own}
 
 
 def _chain(job, jobs):

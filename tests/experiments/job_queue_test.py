@@ -118,6 +118,23 @@ def test_what_is_done_says_what_it_was_made_with(world, tmp_path):
   assert record["machine"]["cores"] > 0 and record["versions"]["numpy"]
 
 
+def test_what_goes_on_with_another_program_says_which_it_began_with(
+    world, tmp_path):
+  run, _ = world
+  folder = tmp_path / "runs" / "a"
+  folder.mkdir(parents=True)
+  now = job_queue.machine.revision(str(job_queue.ROOT))["commit"]
+  for commit, said in ((now, None), ("old", dict(
+      commit="old", modified=True))):
+    (folder / "run.json").write_text(json.dumps(dict(
+        command=["train.py"], versions={}, revision=f"{commit}-dirty")))
+    (tmp_path / "runs" / "a.done").unlink(missing_ok=True)
+    run(("a", {}))
+    record = job_queue.record(Job("a", ""), tmp_path / "runs")
+    assert record.get("begun_with") == said
+    assert record["revision"]["commit"] == now
+
+
 def test_of_what_was_done_before_that_was_noted_the_run_folder_says_most(
     tmp_path):
   folder, job = tmp_path / "a", Job("a", "")

@@ -66,6 +66,15 @@ def test_a_finished_run_says_what_it_was_made_with(tmp_path):
       revision=dict(commit="of second", modified=False))
 
 
+def test_a_run_that_went_on_says_what_it_began_with(tmp_path):
+  _done(tmp_path, JOBS[0])
+  file = tmp_path / "first.done"
+  file.write_text(json.dumps(
+      json.loads(file.read_text()) | dict(begun_with=dict(commit="old"))))
+  assert run_results.origin(JOBS[0], JOBS, NAMED, tmp_path)["begun_with"] == (
+      dict(commit="old"))
+
+
 def test_a_run_of_an_older_program_does_not_pass_for_one_of_now(tmp_path):
   """Nor does one that started from such a run."""
   _done(tmp_path, Job("first", rate=0.2))
