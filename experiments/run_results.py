@@ -139,11 +139,16 @@ def write(file: pathlib.Path, results: list[dict], **more):
   """Writes results and whatever else, whole or not at all.
 
   Command, machine, versions and revision beside them are those of the program
-  that writes. Runs may be older, or of elsewhere: see `origin`.
+  that writes. Runs may be older, or of elsewhere: see `origin`. So a file that
+  holds just these stays as it is: to tell them again makes nothing.
   """
   command = [os.path.relpath(sys.argv[0], job_queue.ROOT), *sys.argv[1:]]
-  content = machine.provenance(str(job_queue.ROOT), command) | more | dict(
-      results=results)
+  content = json.loads(json.dumps(more | dict(results=results)))
+  if file.exists():
+    known = json.loads(file.read_text("utf-8"))
+    if isinstance(known, dict) and known == known | content:
+      return
+  content = machine.provenance(str(job_queue.ROOT), command) | content
   files.write(str(file), json.dumps(content, indent=1) + "\n")
 
 

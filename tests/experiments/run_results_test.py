@@ -140,10 +140,22 @@ def test_a_file_says_what_made_it(tmp_path, monkeypatch):
   assert content["results"] == [_result("a", 1)]
 
 
+def test_a_report_of_nothing_new_does_not_pass_for_what_made_it(
+    tmp_path, monkeypatch):
+  file = tmp_path / "results.json"
+  run_results.write(file, [_result("a", 1)], rows=dict(train=(1, 2)))
+  before = file.read_text()
+  monkeypatch.setattr(run_results.machine, "describe", lambda: "another")
+  run_results.write(file, [_result("a", 1)], rows=dict(train=(1, 2)))
+  assert file.read_text() == before
+  run_results.write(file, [_result("a", 2)], rows=dict(train=(1, 2)))
+  assert json.loads(file.read_text())["machine"] == "another"
+
+
 def test_a_file_that_can_not_be_written_whole_stays_as_it_was(
     tmp_path, monkeypatch):
   file = tmp_path / "results.json"
-  file.write_text("before")
+  file.write_text("[]")
 
   def full(descriptor):
     raise OSError("no space left")
@@ -152,4 +164,4 @@ def test_a_file_that_can_not_be_written_whole_stays_as_it_was(
   with pytest.raises(OSError):
     run_results.write(file, [])
   assert [path.name for path in tmp_path.iterdir()] == ["results.json"]
-  assert file.read_text() == "before"
+  assert file.read_text() == "[]"
