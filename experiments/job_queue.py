@@ -17,6 +17,7 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path += [str(ROOT / "tools"), str(ROOT)]
 
+from benchmarking import flag_types  # noqa: E402
 from benchmarking import machine  # noqa: E402
 
 from official_style import files  # noqa: E402
@@ -32,7 +33,7 @@ def add_flags(add, name: str, parallel: int | None = None):
   """
   add("--runs", type=lambda path: pathlib.Path(path).resolve(),
       default=ROOT / "runs" / name)
-  add("--parallel", type=int,
+  add("--parallel", type=flag_types.whole(1),
       default=parallel or len(os.sched_getaffinity(0)))
 
 

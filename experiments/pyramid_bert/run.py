@@ -70,9 +70,13 @@ def main():
   add("--stages", default=",".join(STAGES),
       help="some of them")
   args = parser.parse_args()
+  stages = args.stages.split(",")
+  for stage in stages:
+    if stage not in STAGES:
+      parser.error(f"--stages: {stage!r}: choose of {', '.join(STAGES)}")
   args.runs.mkdir(parents=True, exist_ok=True)
   draw_reviews(args.imdb, args.runs)
-  jobs = [job for stage in args.stages.split(",") for job in STAGES[stage]()]
+  jobs = [job for stage in stages for job in STAGES[stage]()]
   places = jobs_lib.Places(
       args.glue, os.path.abspath(args.imdb), str(args.runs), args.encoder)
   job_queue.run_all(jobs, places, args.runs, args.parallel)

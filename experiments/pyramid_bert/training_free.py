@@ -142,6 +142,10 @@ def main():
                       help="the tuning run, on rows nothing is reported on")
   parser.add_argument("--threads", type=int, default=1)
   args = parser.parse_args()
+  names = [task.name for task in jobs_lib.TASKS]
+  for name in args.tasks.split(","):
+    if name not in names:
+      parser.error(f"--tasks: {name!r}: choose of {', '.join(names)}")
   from official_style import tensorflow_environment
   tensorflow_environment.prepare()
   import tensorflow as tf
