@@ -37,7 +37,8 @@ def collect(jobs, runs, seconds) -> list[dict]:
   for job in jobs:
     curve = [(row["step"], row["mlm_loss"], row["mlm_accuracy"])
              for row in run_results.evaluations(runs / job.name)]
-    if not curve or curve[-1][0] < job.steps:
+    # Longer where steps took another share of a dense one's time.
+    if not curve or curve[-1][0] != job.steps:
       continue
     finetuned = {}
     for tuning in jobs_lib.fine_tunings([job]):

@@ -1,6 +1,7 @@
 """A report outlives the runs it was made of."""
 
 import importlib.util
+import json
 import pathlib
 import shutil
 import sys
@@ -34,6 +35,16 @@ def test_what_is_known_of_runs_that_are_gone_stays(report, tmp_path, capsys):
   assert "| dense | 3 | 1,200 | 6.017" in capsys.readouterr().out
   assert (tmp_path / "results.json").read_bytes() == (
       HERE / "results.json").read_bytes()
+
+
+def test_a_run_of_other_lengths_is_not_one_of_these(report, tmp_path):
+  job = report.jobs_lib.Job("a", "dense", "bert", 200, 1)
+  (tmp_path / "a").mkdir()
+  for steps, found in ((100, 0), (200, 1), (300, 0)):
+    (tmp_path / "a" / "metrics.jsonl").write_text("".join(json.dumps(dict(
+        split="eval", step=step, mlm_loss=6.0, mlm_accuracy=0.1)) + "\n"
+        for step in range(100, steps + 1, 100)))
+    assert len(report.collect([job], tmp_path, dict(dense=1.0))) == found
 
 
 def test_without_any_run_nothing_is_written(report, tmp_path):
