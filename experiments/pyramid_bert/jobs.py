@@ -157,7 +157,7 @@ class Job:
         f"--experiment={experiment}", *task.arguments,
         f"--train_data={task.train_file.format(**where)}",
         "--init_checkpoint=" + (os.path.join(places.runs, self.after)
-                                if self.after else places.encoder),
+                                if self.after else str(places.encoder)),
         *(f"--gin_params={binding}" for binding in gin)]
     rows = task.dev_file if self.tunes else task.eval_file
     if rows:

@@ -5,8 +5,9 @@
 
 Finished runs of the task in jobs.py, dense and with few tokens, in turns in one
 process, padded and sorted by length: tools/benchmark_runs.py, whose table it
-prints. Writes clock_TASK.json and clock_TASK.png beside itself, with --seeds
-clock_TASK_1.json and so on.
+prints. Writes clock_TASK.json and clock_TASK.png beside itself, with
+--start=dense clock_TASK_from_dense.json, with --seeds clock_TASK_1.json and so
+on.
 """
 
 import argparse
@@ -58,7 +59,9 @@ def main():
     parser.error(f"--runs={args.runs}: holds no finished run of {args.task} "
                  f"from the {args.start}{args.seeds and ', seeds '}"
                  f"{args.seeds}: run run.py first")
-  words = [*args.task.split(), *filter(None, args.seeds.split(","))]
+  words = [*args.task.split(), *("from dense".split()
+                                 if args.start == "dense" else ()),
+           *filter(None, args.seeds.split(","))]
   place = HERE.relative_to(ROOT) / "_".join(["clock", *words])
   # As they are told in what is written, relative to the project.
   runs, glue = (os.path.relpath(path, ROOT) for path in (args.runs, args.glue))

@@ -5,7 +5,8 @@
 Prints a table for each task in Markdown and writes results.json beside itself:
 accuracy on rows nothing was chosen on, and points lost against the dense model
 of the same seed; and what files of measure.py, one a seed, say together. What
-results.json knows of runs that are not there stays.
+results.json knows of runs that are not there stays, where they would be made
+with the same settings now.
 """
 
 import argparse
@@ -25,6 +26,7 @@ import run_results  # noqa: E402
 from official_style import files  # noqa: E402
 
 _METRIC = "accuracy"
+_NAMED = run_results.named(jobs_lib.Places)
 
 
 def last_accuracy(folder: pathlib.Path, metric: str = _METRIC) -> float:
@@ -43,7 +45,14 @@ def collect(jobs, runs: pathlib.Path) -> list[dict]:
           runs / job.name, f"{_METRIC}_at_{budget:g}x")
                   for budget in jobs_lib.BUDGETS}
       if job.experiment.endswith("any_budget") else {})
-      for job in jobs if job_queue.is_done(job, runs)]
+          | run_results.origin(job, jobs, _NAMED, runs)
+          for job in jobs if job_queue.is_done(job, runs)]
+
+
+def recipes(jobs) -> dict[tuple, list[str]]:
+  """What every result is to be made with."""
+  return {(job.task.name, job.kind, job.seed): run_results.settings(
+      job, jobs, _NAMED) for job in jobs}
 
 
 def spread(values) -> str:
@@ -81,21 +90,21 @@ def beside_second_dense(results: list[dict]) -> str:
 
 def judged_table(files: list[pathlib.Path]) -> str:
   """Over the files of measure.py, one a seed: accuracy, points lost, times."""
-  quality, times = {}, {}
+  quality, lost, times = {}, {}, {}
   for file in files:
-    case = json.loads(file.read_text(encoding="utf-8"))["cases"][0]
-    base = case["contenders"][0]["seconds"]
-    for one in case["contenders"]:
-      quality.setdefault(one["name"], []).append(one["quality"])
-      times.setdefault(one["name"], []).extend(
-          a / b for a, b in zip(base, one["seconds"]))
-  dense = next(iter(quality.values()))
+    dense, *others = json.loads(
+        file.read_text(encoding="utf-8"))["cases"][0]["contenders"]
+    for one in (dense, *others):
+      name = one["name"]
+      quality.setdefault(name, []).append(one["quality"])
+      lost.setdefault(name, []).append(dense["quality"] - one["quality"])
+      times.setdefault(name, []).extend(
+          a / b for a, b in zip(dense["seconds"], one["seconds"]))
   lines = ["| | accuracy | points lost | times faster |", "|---" * 4 + "|"]
   for name, values in quality.items():
-    lost = spread([a - b for a, b in zip(dense, values)])
     low, high = min(times[name]), max(times[name])
     lines.append(
-        f"| {name} | {spread(values)} | {lost} | "
+        f"| {name} | {spread(values)} | {spread(lost[name])} | "
         f"{statistics.median(times[name]):.2f}x ({low:.2f} to {high:.2f}) |")
   return "\n".join(lines)
 
@@ -133,8 +142,7 @@ def main():
           + jobs_lib.second_rival_jobs() + jobs_lib.variant_jobs()
           + jobs_lib.budget_jobs())
   results = run_results.with_known(
-      dict.fromkeys((job.task.name, job.kind, job.seed) for job in jobs),
-      collect(jobs, args.runs), file, ("task", "kind", "seed"))
+      recipes(jobs), collect(jobs, args.runs), file, ("task", "kind", "seed"))
   of_budgets = {job.kind for job in jobs_lib.budget_jobs()}
   for task in jobs_lib.TASKS:
     rows = [r for r in results
@@ -143,7 +151,8 @@ def main():
       print(f"\n{task.name}, {task.seq_length} tokens\n\n{table(rows)}")
       print(f"\n{beside_second_dense(rows)}")
     name = task.name.replace(" ", "_")
-    judged = [HERE / f"clock_{name}_{seed}.json" for seed in jobs_lib.SEEDS]
+    judged = [HERE / f"clock_{name}_from_dense_{seed}.json"
+              for seed in jobs_lib.SEEDS]
     if all(file.exists() for file in judged):
       print(f"\n{task.name}, by measure.py\n\n{judged_table(judged)}")
   budgets = [r for r in results if r["kind"] in of_budgets]
