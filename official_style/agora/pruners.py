@@ -31,9 +31,12 @@ def lcs(sets: Sequence[tuple], scores) -> list[int]:
   "Longest common sequence rooted at the first element" of the sets in order is
   all that is known of the published rule; this is a reading of it. A run is a
   stretch of places at which two sets agree. Of equally long ones the leftmost
-  counts. Where that would drop all of several sets, the best one stays, for
-  else nobody would ever learn from the round's new points.
+  counts. Places at which all sets agree, as where nobody varies a
+  hyperparameter, tell none from another and do not count: else all sets would
+  go at once, and nobody would learn from the round's new points.
   """
+  varied = [i for i, values in enumerate(zip(*sets)) if len(set(values)) > 1]
+  sets = [tuple(one[i] for i in varied) for one in sets]
   order = ascending(scores)
   worst = sets[order[0]]
   runs = [_longest_run(worst, sets[i]) for i in order[1:]]
@@ -43,8 +46,6 @@ def lcs(sets: Sequence[tuple], scores) -> list[int]:
     start = -start
     shared = worst[start:start + length]
     dropped += [i for i in order[1:] if sets[i][start:start + length] == shared]
-  if len(dropped) == len(sets) > 1:
-    dropped.remove(order[-1])
   return dropped
 
 

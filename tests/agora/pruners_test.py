@@ -1,5 +1,7 @@
 """Which hyperparameter sets are dropped, by hand."""
 
+import itertools
+
 import pytest
 
 from official_style.agora import pruners
@@ -33,10 +35,20 @@ def test_lcs_drops_the_worst_alone_where_nothing_is_shared():
   assert pruners.lcs([(1, 2), (3, 4), (5, 6)], [0.2, 0.1, 0.3]) == [1]
 
 
-def test_lcs_keeps_the_best_where_all_share():
-  sets = [(seed, 1, 1) for seed in range(4)]
-  assert sorted(pruners.lcs(sets, [0.1, 0.4, 0.2, 0.3])) == [0, 2, 3]
+def test_lcs_passes_over_what_nobody_varies():
+  # Seed and rate, and three that stay as the configuration has them.
+  sets = [(seed, rate, None, None, None)
+          for seed in range(2) for rate in (1e-5, 1e-4)]
+  assert sorted(pruners.lcs(sets, [0.1, 0.4, 0.2, 0.3])) == [0, 1]
+  assert pruners.lcs(sets[::2], [0.1, 0.2]) == [0]
   assert pruners.lcs(sets[:1], [0.1]) == [0]
+  assert pruners.lcs([(1, None)] * 3, [0.3, 0.2, None]) == [2]
+
+
+def test_lcs_never_drops_all_of_several():
+  values = (1e-5, 1e-4, None)
+  for sets in itertools.combinations(itertools.product(values, values), 3):
+    assert 1 <= len(pruners.lcs(sets, [0.1, 0.2, 0.3])) < 3
 
 
 @pytest.mark.parametrize("name", sorted(pruners.PRUNERS))
