@@ -124,10 +124,23 @@ class ExtractionOptions:
           0 < value < math.inf for value in values):
         raise UserError(f"--{name}={','.join(map(str, values))}: different "
                         "numbers above 0")
-    candidates = len(self.space.candidates())
-    if self.eps > candidates:
-      raise UserError(f"--eps={self.eps}: from 1 to the {candidates} "
+    candidates = self.space.candidates()
+    if self.eps > len(candidates):
+      raise UserError(f"--eps={self.eps}: from 1 to the {len(candidates)} "
                       "candidates there are")
+    # Others are known to be larger once there is a vocabulary.
+    larger = [one for one in candidates if _exceeds(one, self.reference)]
+    if larger and not self.reference_run:
+      raise UserError(
+          f"--reference={self.reference.name}: is smaller than the candidate "
+          f"{larger[0].name}: give a larger one, or a smaller --space")
     device_latency.check_backend(self.backend)
     if os.path.exists(self.output) and not os.path.isdir(self.output):
       raise UserError(f"--output={self.output}: is a file: give a folder")
+
+
+def _exceeds(one: Architecture, other: Architecture) -> bool:
+  """Whether it is larger somewhere and nowhere smaller."""
+  one, other = ((x.num_layers, x.hidden_size, x.inner_dim)
+                for x in (one, other))
+  return one != other and all(a >= b for a, b in zip(one, other))

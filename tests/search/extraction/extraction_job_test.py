@@ -191,6 +191,8 @@ def test_a_maximum_point_that_is_none_is_refused(folder):
 
 @pytest.mark.parametrize("changes, said", [
     (dict(steps=0), "--steps=0"), (dict(eps=3), "--eps=3: from 1 to the 2"),
+    (dict(reference=Architecture(1, 2, 16, 4)),
+     "--reference=1-2-16-4: is smaller than the candidate 1-2-16-8"),
     (dict(long_candidates=1), "--long_candidates=1"),
     (dict(timing=latency_measuring.Timing(0, 1)), "--rounds=0"),
     (dict(long_candidates=2, long_factor=1), "--long_factor=1"),
