@@ -92,7 +92,7 @@ class PretrainingBatches(numbered_batches.NumberedBatches):
 
   def masked_rows(self, epoch, row):
     """Returns training rows under the masks of an epoch: int64[b] each."""
-    rows = self.source.rows(row)
+    rows = self._checked(self.source.rows(row))
     keys = counter_random.bits(self._seed, _TRAIN_MASKS, epoch, row)
     return masking.mask_tokens(rows, self._vocabulary, keys, **self._masking)
 
@@ -133,7 +133,8 @@ class PretrainingBatches(numbered_batches.NumberedBatches):
       row = np.zeros(len(place), np.int64)
       row[present] = counter_random.permutation_index(
           example[present], self.source.num_rows, self._seed, _EVAL_ORDER)
-      rows = self._fill_up(self.source.rows(row[present]), len(place))
+      rows = self._fill_up(
+          self._checked(self.source.rows(row[present])), len(place))
       keys = counter_random.bits(self._seed, _EVAL_MASKS, row)
       batch = masking.mask_tokens(
           rows, self._vocabulary, keys, **self._masking)
@@ -141,12 +142,17 @@ class PretrainingBatches(numbered_batches.NumberedBatches):
         counter_random.bits(self._seed, _EXAMPLE_KEYS, step, place)
         >> np.uint64(33)).astype(np.int32)
     if self._one_document:
-      if batch['document_ids'].max() > 1:
-        raise UserError(
-            'a row holds several documents, which the attention of this '
-            "encoder can't keep apart: build the data without packing")
       del batch['document_ids'], batch['position_ids']
     return batch
+
+  def _checked(self, rows):
+    """Returns rows; refuses those that hold more than they should."""
+    if self._one_document and rows['document_ids'].max(initial=0) > 1:
+      raise UserError(
+          "a row holds several documents, which the attention of this run's "
+          "encoder, or of its teacher, can't keep apart: build the data with "
+          '--pack=false of tools/build_pretraining_data.py')
+    return rows
 
   def _fill_up(self, rows, count):
     """Appends rows of padding until there are `count`."""

@@ -15,6 +15,7 @@ import os
 import shutil
 from typing import Callable, Optional
 
+from official_style.configs import teacher as teacher_config
 from official_style.data import data_source
 from official_style.data import embedded_corpus
 from official_style.data import packed_rows
@@ -252,10 +253,19 @@ def _batches(task, vocabulary, train, evaluation, unigram_loss, lines,
         mask_rate=data.masking_rate, mask_strategy=data.masking_strategy,
         max_predictions=data.max_predictions_per_seq or max_predictions(data),
         is_training=split == "train",
-        one_document=task.model.encoder.get().attention != "softmax",
+        one_document=_needs_one_document(task, split),
         mask_epochs=mask_epochs)
   return PretrainingData(vocabulary, made["train"], made["eval"],
                          unigram_loss, tuple(lines))
+
+
+def _needs_one_document(task, split) -> bool:
+  """Whether who reads the rows can't keep several documents of one apart."""
+  attentions = {task.model.encoder.get().attention}
+  teacher = getattr(getattr(task, "distillation", None), "teacher", "")
+  if teacher and split == "train":  # Nobody asks it of rows of evaluation.
+    attentions.add(teacher_config.source_of(teacher).encoder.get("attention"))
+  return not attentions <= {None, "softmax"}
 
 
 def max_predictions(data) -> int:

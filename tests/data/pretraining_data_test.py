@@ -7,6 +7,8 @@ import os
 import numpy as np
 import pytest
 
+from official_style.configs import checkpoint_sizes
+from official_style.configs import distillation
 from official_style.configs import pretraining
 from official_style.data import pretraining_data
 from official_style.errors import UserError
@@ -311,3 +313,25 @@ def test_a_first_look_reads_the_first_documents_only(corpus, tmp_path):
       _task(corpus), str(tmp_path / "few"), 3, max_documents=20)
   everything = pretraining_data.prepare(_task(corpus), str(tmp_path / "a"), 3)
   assert few.train.source.num_rows < everything.train.source.num_rows / 2
+
+
+@pytest.mark.parametrize("attention", ["softmax", "favor"])
+def test_a_teacher_is_not_given_documents_it_can_t_keep_apart(
+    corpus, tmp_path, monkeypatch, attention):
+  monkeypatch.setattr(
+      checkpoint_sizes, "source_of", lambda *_: checkpoint_sizes.Source(
+          "t", "t/vocab.txt", dict(attention=attention), None, None))
+  task = distillation.DistillationTaskConfig(**_task(corpus).as_dict())
+  task.distillation.teacher = str(tmp_path)
+  data = pretraining_data.prepare(task, str(tmp_path / "data"), 3)
+  everything = np.arange(data.train.source.num_rows)
+  assert "document_ids" in data.eval.batch(0)  # It isn't asked of those.
+  if attention == "softmax":
+    rows = data.train.masked_rows(0, everything)
+    assert rows["document_ids"].max() > 1
+    return
+  with pytest.raises(UserError, match="or of its teacher.*--pack=false"):
+    data.train.masked_rows(0, everything)
+  with pytest.raises(UserError, match="or of its teacher"):
+    for step in range(len(everything)):
+      data.train.batch(step)
