@@ -288,7 +288,7 @@ def validate_encoder(task: pretraining.PretrainingTaskConfig):
 
 def _validate_vocabulary_size(task, encoder):
   choice("task.tokenizer", task.tokenizer, TOKENIZERS)
-  at_least("task.trained_vocab_size", task.trained_vocab_size, 128)
+  at_least("task.trained_vocab_size", task.trained_vocab_size, 50)
   at_least("task.model.encoder.any.vocab_size", encoder.vocab_size, 0)
   if task.tokenizer == "byte_bpe" and not task.vocab_file:
     raise UserError("task.tokenizer=byte_bpe: none is trained here: give the "

@@ -11,9 +11,11 @@ from official_style.data.vocabulary import Vocabulary
 from official_style.data.vocabulary import of_bytes
 from official_style.errors import UserError
 
-# Enough for any script: languages with more characters than this write their
-# rare ones as [UNK], as BERT's own vocabularies do.
-_MAX_ALPHABET = 1000
+# The most frequent characters get a token: so many, and more as long as they
+# don't cover this share of the text, as in Chinese. SentencePiece (Kudo and
+# Richardson, 2018, https://arxiv.org/abs/1808.06226) has this share too.
+_ALPHABET, _COVERAGE = 1000, 0.9995
+_SMALLEST = 50
 # A vocabulary hardly changes with more of them.
 _MAX_CHARACTERS = 100_000_000
 
@@ -87,9 +89,9 @@ def train_vocabulary(texts, size, lower_case=None, allow_smaller=False,
     UserError: `size` is too small for an alphabet, or the texts yield fewer
       than `size` tokens.
   """
-  if size < 50:
+  if size < _SMALLEST:
     raise UserError(f"{setting}={size}: too small to hold an alphabet; ask "
-                    "for at least 50, usually 4000 to 32000")
+                    f"for at least {_SMALLEST}, usually 4000 to 32000")
   texts = list(_take_characters(texts, max_characters))
   if lower_case is None:
     lower_case = not accents.are_letters(texts)
@@ -101,23 +103,40 @@ def train_vocabulary(texts, size, lower_case=None, allow_smaller=False,
   counts = collections.Counter()
   for text in texts:
     counts.update(text)
-  # Characters take two tokens each, as a word's start and as its continuation;
-  # at least a third of the vocabulary is left for longer pieces.
-  initial, continued, dropped = _alphabet(
-      counts, min(_MAX_ALPHABET, (size - len(BERT_SPECIAL_TOKENS)) // 3))
-  if not initial:
-    raise UserError("cannot learn a vocabulary: the text has no words; check "
-                    "the input files")
-  if dropped:
-    blank = dict.fromkeys(map(ord, dropped), " ")
-    texts = (text.translate(blank) for text in texts)
-  tokens = _train(texts, size, initial, continued, min_frequency)
+  tokens = _learn(texts, counts, size, min_frequency)
   if len(tokens) < size and not allow_smaller:
     raise UserError(
         f"{setting}={size}: {sum(counts.values()):,} characters of text yield "
-        f"only {len(tokens)} tokens; {setting}={len(tokens)} is the most, or "
-        "give more text")
+        f"only {len(tokens)} tokens; " + (
+            f"{setting}={len(tokens)} is the most, or "
+            if len(tokens) >= _SMALLEST else "") + "give more text")
   return Vocabulary(tokens, lower_case=lower_case, source="learned vocabulary")
+
+
+def _learn(texts, counts, size, min_frequency):
+  """Returns tokens in id order, `size` of them if the texts yield as many.
+
+  At least a third of them is for pieces longer than a character, where there
+  are as many: if not, more characters get in, and so on.
+
+  Args:
+    texts: normalised texts.
+    counts: dict character -> count in them.
+    size, min_frequency: see `train_vocabulary`.
+  """
+  room = 2 * ((size - len(BERT_SPECIAL_TOKENS)) // 3)
+  while True:
+    initial, continued, dropped, has_room = _alphabet(counts, room)
+    if not initial:
+      raise UserError("cannot learn a vocabulary: the text has no words; "
+                      "check the input files")
+    blank = dict.fromkeys(map(ord, dropped), " ")
+    tokens = _train((text.translate(blank) for text in texts)
+                    if blank else texts, size, initial, continued,
+                    min_frequency)
+    if len(tokens) >= size or has_room:
+      return tokens
+    room += size - len(tokens)
 
 
 def _train(texts, size, initial, continued, min_frequency):
@@ -139,24 +158,43 @@ def _train(texts, size, initial, continued, min_frequency):
   return tokens
 
 
-def _alphabet(counts, limit):
-  """Splits characters into word starts, continuations, and those too rare.
+def _alphabet(counts, room):
+  """Splits characters into word starts, continuations, and those left out.
+
+  A character takes two tokens, as a word's start and as its continuation, and
+  one that stands alone, as Chinese ones and punctuation do, takes one.
 
   Args:
     counts: dict character -> count in the normalised texts.
-    limit: how many characters to keep, the most frequent ones.
+    room: tokens there are for characters; the most frequent get them.
 
   Returns:
-    Three lists of characters, the first two in code point order.
+    Three lists of characters, starts and continuations in code point order and
+    those left out; and whether there was room for all that should be in.
   """
+  isolate = tokenizers.normalizers.BertNormalizer(
+      clean_text=False, handle_chinese_chars=True, strip_accents=False,
+      lowercase=False).normalize_str
   pre_tokenizer = tokenizers.pre_tokenizers.BertPreTokenizer()
-  # Asking the library itself what is white space (2 pieces), punctuation (3)
-  # or part of a word (1) cannot disagree with how it will cut the words.
-  pieces = {c: len(pre_tokenizer.pre_tokenize_str(f"a{c}a")) for c in counts}
+  # Asking the library itself what is white space (2 pieces), stands alone (3)
+  # or is part of a word (1) cannot disagree with how it will cut the words.
+  pieces = {c: len(pre_tokenizer.pre_tokenize_str(isolate(f"a{c}a")))
+            for c in counts}
   ranked = sorted((c for c in counts if pieces[c] != 2),
                   key=lambda c: (-counts[c], c))
-  initial = sorted(ranked[:limit])
-  return initial, [c for c in initial if pieces[c] == 1], ranked[limit:]
+  wanted = _COVERAGE * sum(counts[c] for c in ranked)
+  initial, covered = [], 0
+  for c in ranked:
+    if len(initial) >= _ALPHABET and covered >= wanted:
+      break
+    room -= 1 + (pieces[c] == 1)
+    if room < 0:
+      break
+    initial.append(c)
+    covered += counts[c]
+  dropped = ranked[len(initial):]
+  initial.sort()
+  return initial, [c for c in initial if pieces[c] == 1], dropped, room >= 0
 
 
 def _take_characters(texts, limit):

@@ -90,6 +90,39 @@ def test_rare_characters_give_way_to_pieces():
   assert "a" in tokens
 
 
+def _chinese(characters=2500):
+  """Texts in which the n-th character is seen 2500 / n times."""
+  text = "".join(chr(0x4e00 + i) * (2500 // (i + 1)) for i in range(characters))
+  return [text[i::50] for i in range(50)]
+
+
+def test_all_characters_that_are_words_get_a_token_where_there_is_room():
+  with pytest.raises(UserError, match="yield only") as error:
+    train_vocabulary(_chinese(), 8000)
+  tokens = train_vocabulary(_chinese(), 8000, allow_smaller=True).tokens
+  # But for the last 0.05 %; none of them is ever a part of a word.
+  assert len(tokens) > 2400 and not any(t.startswith("##") for t in tokens)
+  assert f"size={len(tokens)} is the most" in str(error.value)
+  assert train_vocabulary(_chinese(), len(tokens)).tokens == tokens
+
+
+def test_what_a_text_yields_can_be_asked_for_however_short_it_is():
+  text = ["abcdefghijklmnopqrstuvwxyz " * 2]
+  yielded = train_vocabulary(text, 500, allow_smaller=True).size
+  assert train_vocabulary(text, yielded).size == yielded
+  with pytest.raises(UserError, match="only 11 tokens; give more text"):
+    train_vocabulary(["a bc"], 60)
+
+
+def test_a_few_characters_of_another_script_take_no_place():
+  english = [" ".join(WORDS * 15)] * 900
+  some = "".join(map(chr, range(0x4e00, 0x4e00 + 3000)))
+  tokens = train_vocabulary([*english, some], 4000,
+                            allow_smaller=True).tokens
+  assert set(WORDS) <= set(tokens)
+  assert sum("\u4e00" <= t <= "\u9fff" for t in tokens) < 1000
+
+
 def test_too_little_text_is_refused_with_what_it_yields():
   with pytest.raises(UserError, match="yield only") as error:
     train_vocabulary(TEXTS, 5000)
