@@ -98,6 +98,8 @@ def _build(documents, tokenizer, folder, eval_share, eval_documents, progress):
   for split, counts in splits.items():
     counts["unknown_tokens"] = int(
         writers[split].token_counts[vocabulary.unk_id])
+    # Which nobody has to predict, and a guess of it is for free.
+    writers[split].token_counts[vocabulary.unk_id] = 0
   entropy, cross_entropy = unigram_baseline(
       train.token_counts, evaluation.token_counts)
   return dict(
@@ -117,8 +119,8 @@ def unigram_baseline(train_counts, eval_counts):
   A masked language model that has learned anything is below it.
 
   Args:
-    train_counts: int[v], at least one not 0.
-    eval_counts: int[v].
+    train_counts: int[v], 0 for special tokens, which are never predicted.
+    eval_counts: int[v], as well.
 
   Returns:
     Entropy of the train distribution, and cross entropy of the eval tokens

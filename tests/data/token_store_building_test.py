@@ -13,6 +13,7 @@ import pytest
 from official_style.data import token_store_building
 from official_style.data.token_store import open_token_store
 from official_style.data.token_store_building import build_token_store
+from official_style.data.tokenizer import WordPieceTokenizer
 from official_style.data.vocabulary import Vocabulary
 from official_style.errors import UserError
 
@@ -119,6 +120,19 @@ def test_unigram_baseline_is_that_of_the_formula(tmp_path):
   cross_entropy = -(np.log(3) + np.log(2) + np.log(1) - 3 * np.log(4 + 15)) / 3
   assert manifest["train_unigram_entropy"] == pytest.approx(entropy)
   assert manifest["eval_unigram_cross_entropy"] == pytest.approx(cross_entropy)
+
+
+def test_unknown_words_have_no_part_in_the_unigram_baseline(tmp_path):
+  """Nobody has to predict them."""
+  baselines = []
+  for name, text in (("with", "1 1 2 x x x x"), ("without", "1 1 2")):
+    manifest = build_token_store(
+        [text], WordPieceTokenizer(DigitTokenizer.vocabulary),
+        tmp_path / name, eval_documents=[text.replace("1", "3")])
+    baselines.append([manifest["train_unigram_entropy"],
+                      manifest["eval_unigram_cross_entropy"]])
+  assert manifest["splits"]["train"]["unknown_tokens"] == 0
+  assert baselines[0] == baselines[1]
 
 
 def test_no_eval_text_has_no_cross_entropy(tmp_path):
