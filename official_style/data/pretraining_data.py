@@ -206,6 +206,7 @@ def _make_store(task, folder, say, show, max_documents):
       os.path.join(folder, "store"), eval_share=data.held_out_share,
       eval_documents=eval_documents,
       progress=lambda done: show(f"tokenizing: {done / 1e6:,.0f} MB"))
+  _check_known(manifest["splits"])
   if data.input_path:
     say(f"text: {report.describe()}")
   if eval_documents is not None:
@@ -217,6 +218,17 @@ def _make_store(task, folder, say, show, max_documents):
             encoding="utf-8") as f:
     json.dump(dict(train=report.to_dict(), eval=eval_report.to_dict(),
                    embedded=embedded), f, indent=1)
+
+
+def _check_known(splits):
+  """Refuses text without anything to predict, whose loss would be 0."""
+  for split, what in (("train", "training"), ("eval", "evaluation")):
+    counts = splits[split]
+    if 0 < counts["tokens"] == counts["unknown_tokens"]:
+      raise UserError(
+          f"every word of the {what} text is unknown to the vocabulary, so "
+          "there is nothing to predict: give one of its language with "
+          "--vocab_file, or none, and one is trained on the training text")
 
 
 def _from_store(task, vocabulary, folder, seed) -> PretrainingData:

@@ -188,6 +188,19 @@ def test_evaluation_text_of_its_own_is_what_is_evaluated(corpus, tmp_path):
   assert 0 < data.unigram_loss < np.log(128)
 
 
+def test_text_of_words_that_are_all_unknown_is_refused(
+    corpus, vocabulary, tmp_path):
+  """Its loss would be 0, and the best there is."""
+  foreign = tmp_path / "foreign.txt"
+  foreign.write_text("я ты он\n\nмы вы они\n")
+  for what, data, vocab_file in (("training", (foreign, ""), vocabulary),
+                                 ("evaluation", (corpus, foreign), "")):
+    with pytest.raises(UserError, match=f"every word of the {what} text"):
+      pretraining_data.prepare(_task(*data, vocab_file=vocab_file),
+                               str(tmp_path / "data"), 3)
+  assert not (tmp_path / "data").exists()
+
+
 def test_leaked_evaluation_documents_are_told(corpus, tmp_path):
   copy = tmp_path / "copy.txt"
   copy.write_text("\n\n".join(_documents()[:4]))
