@@ -152,7 +152,7 @@ class PyramidBertEncoderConfig(FastBertEncoderConfig):
   token_schedule_digest: str = ""
 
 
-def _activation(name: str):
+def inner_activation(name: str):
   """What an encoder applies between its dense layers; `gelu` is exact."""
   if name in ("gelu", "gelu_exact"):
     return "gelu"  # Blocks know it by name, and have a fast one.
@@ -186,7 +186,7 @@ def _bert_arguments(config: FastBertEncoderConfig) -> dict:
       max_sequence_length=config.max_position_embeddings,
       type_vocab_size=config.type_vocab_size,
       inner_dim=config.intermediate_size,
-      inner_activation=_activation(config.hidden_activation),
+      inner_activation=inner_activation(config.hidden_activation),
       output_dropout=config.dropout_rate,
       attention_dropout=config.attention_dropout_rate,
       initializer=tf_keras.initializers.TruncatedNormal(

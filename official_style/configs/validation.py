@@ -4,7 +4,7 @@ Each check raises `UserError` with the dotted key, its value and the mend.
 """
 
 import os
-from typing import Any, Optional
+from typing import Any, Callable, Optional
 
 from official_style.configs import attention
 from official_style.configs import encoders
@@ -262,6 +262,11 @@ def validate_encoder(task: pretraining.PretrainingTaskConfig):
         f"{prefix}.num_attention_heads={encoder.num_attention_heads}")
   for name in ("dropout_rate", "attention_dropout_rate"):
     within(f"{prefix}.{name}", getattr(encoder, name), 0, 1, "[)")
+  _validate_activation(f"{prefix}.hidden_activation",
+                       encoder.hidden_activation, encoders.inner_activation)
+  if hasattr(task.model, "mlm_activation"):
+    _validate_activation("task.model.mlm_activation",
+                         task.model.mlm_activation, encoders.head_activation)
   if getattr(task.model, "mlm_norm_epsilon", 0):  # 0 is the encoder's.
     within("task.model.mlm_norm_epsilon", task.model.mlm_norm_epsilon, 0, 1,
            "()")
@@ -284,6 +289,14 @@ def validate_encoder(task: pretraining.PretrainingTaskConfig):
   _validate_vocabulary_size(task, encoder)
   if isinstance(encoder, encoders.TokenDropBertEncoderConfig):
     _validate_token_dropping(task, encoder, prefix)
+
+
+def _validate_activation(key: str, name: str, find: Callable):
+  try:
+    find(name)
+  except (ValueError, TypeError) as error:
+    raise UserError(f"{key}={name}: no activation of Keras: give one as gelu, "
+                    "gelu_tanh, relu or swish") from error
 
 
 def _validate_vocabulary_size(task, encoder):
