@@ -197,6 +197,10 @@ class DistillationTask(masked_lm_pretraining.MaskedLMPretrainingTask):
         kept = outputs["kept_positions"][ours - 1]
         targets, weights = (tf.gather(x, kept, batch_dims=1)
                             for x in (targets, real))
+        # Those kept stand for the whole row: a mean over fewer positions is as
+        # large, however many are dropped.
+        weights *= (tf.reduce_sum(real, axis=1, keepdims=True) / tf.maximum(
+            tf.reduce_sum(weights, axis=1, keepdims=True), 1.0))
       if ours in self._projections:
         states = self._projections[ours](states)
       total += weighted_sum.of(hidden_state_distance.hidden_state_distance(
