@@ -221,6 +221,8 @@ def test_rows_of_several_documents_are_not_taken_for_one():
       'document_ids': rows(indices)['document_ids'] * 2}
   with pytest.raises(UserError, match='several documents'):
     batches.batch(0)
+  with pytest.raises(UserError, match='several documents'):
+    batches.masked_rows(0, np.arange(4))
 
 
 def test_it_is_said_how_often_a_run_sees_the_rows():
