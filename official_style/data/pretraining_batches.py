@@ -11,7 +11,7 @@ from official_style.errors import UserError
 # of evaluation, even over the same rows.
 _TRAIN_MASKS, _EVAL_MASKS, _EXAMPLE_KEYS = 1, 2, 3
 _EVAL_ORDER = -1  # in place of an epoch, which is never negative
-_LOOKED_AT = 64  # rows; where documents share some, one of these is among them
+_LOOKED_AT = 64  # rows, evenly over all
 
 
 class PretrainingBatches(numbered_batches.NumberedBatches):
@@ -67,7 +67,8 @@ class PretrainingBatches(numbered_batches.NumberedBatches):
     self._masking = dict(rate=mask_rate, max_predictions=max_predictions,
                          strategy=mask_strategy, seed=seed)
     if one_document:  # Rather now than in the first batch with such a row.
-      self._checked(source.rows(np.arange(min(_LOOKED_AT, source.num_rows))))
+      self._checked(source.rows(np.linspace(
+          0, source.num_rows - 1, _LOOKED_AT).astype(int)))
 
   def epoch_at(self, step):
     """Returns how many times all rows have been seen before `step`."""
