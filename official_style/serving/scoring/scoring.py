@@ -142,20 +142,21 @@ def _run(options, job, plan, folder, missing, show):
   """Scores parts that are missing, and shows how far it is."""
   total = plan.num_rows
   done = total - sum(map(plan.num_rows_of, missing))
-  show(done, total)
   if options.runner == LOCAL:
     from official_style.serving.scoring import local_runner
     from official_style.serving.scoring import part_scorer
-    counted = [done]
+    # Loading takes as long for few rows as for many: time runs from here.
+    predictor, counted = job.open_predictor(options.num_workers), [done]
+    show(done, total)
 
     def answered(rows):
       counted[0] += rows
       show(counted[0], total)
     local_runner.run(
-        part_scorer.PartScorer(job, plan, job.open_predictor(
-            options.num_workers)),
-        missing, options.num_workers, answered)
+        part_scorer.PartScorer(job, plan, predictor), missing,
+        options.num_workers, answered)
     return
+  show(done, total)
   if options.runner == SPARK:
     from official_style.serving.scoring import spark_runner as runner
   else:
