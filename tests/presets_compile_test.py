@@ -94,7 +94,7 @@ _LABELS = dict(
 
 
 @pytest.mark.parametrize("name, kind", slow_params.all_but(
-    [("pyramid_bert", "choice"), ("pyramid_bert/performer", "class_")],
+    [("pyramid_bert", "choice")],
     # Heads of long text are those of the others.
     [*itertools.product(_FINE_TUNING, _LABELS),
      *itertools.product(_LONG, ["class_"])]))

@@ -372,7 +372,8 @@ def test_a_converted_run_is_searched_with_rows_of_a_file_and_exported(
   output, rows = tmp_path / "schedule.json", runs / "train.tsv"
   assert _search(tool, runs, output, run="converted") == 2
   assert "give labelled ones with --file" in capsys.readouterr().err
-  assert _search(tool, runs, output, f"--file={rows}", run="converted") == 0
+  assert _search(tool, runs, output, f"--file={rows}", "--evaluations=4",
+                 "--rounds=1", run="converted") == 0
   said = capsys.readouterr().out
   assert f"on 20 rows of {rows}" in said and "on 24 others of them" in said
   found = schedule_file.read(str(output))

@@ -13,7 +13,8 @@ from tests.reference import tiny_runs
 
 EXPERIMENTS = ("bert/performer", "pyramid_bert/performer",
                "pyramid_bert/block_sparse")
-each = pytest.mark.parametrize("experiment", EXPERIMENTS)
+each = pytest.mark.parametrize("experiment", slow_params.all_but(
+    ["pyramid_bert/block_sparse"], EXPERIMENTS))
 # Smaller than the experiments; blocks small enough that there are several.
 SMALL = {"bert/performer": dict(FAVOR_FEATURES=16),
          "pyramid_bert/performer": dict(

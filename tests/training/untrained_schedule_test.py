@@ -6,6 +6,7 @@ import pytest
 from official_style.configs import schedule_file
 from official_style.errors import UserError
 from official_style.training import untrained_schedule
+from tests.reference import slow_params
 from tests.reference import tiny_finished_run
 
 _LIST, _TEXTS = (9, 6, 4), [(("a good red film , and not a bad one .",),),
@@ -30,7 +31,7 @@ def _same_answers(run, other):
       run.predict(_TEXTS), other.predict(_TEXTS), rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("means", [False, True])
+@pytest.mark.parametrize("means", slow_params.all_but([True], [False, True]))
 def test_a_plain_bert_becomes_the_pyramid_of_its_weights(file, means):
   path = file(merge_tokens=means, proportional_attention=means)
   dense = tiny_finished_run.classifier(None)
