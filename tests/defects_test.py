@@ -230,6 +230,7 @@ def published_replicas():
   return json.loads(done.stdout.splitlines()[-1])
 
 
+@pytest.mark.slow
 def test_the_published_importance_differs_by_replica(published_replicas):
   # Ours: training/train_step_test.py, `..._importance_tables_are_equal...`.
   assert published_replicas["tables_apart"] > 1e-3

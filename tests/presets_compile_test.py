@@ -21,7 +21,7 @@ from official_style.training import machinery as machinery_lib
 from official_style.training import strategies
 from tests.reference import slow_params
 
-_QUICK = ("token_drop_bert", "bert", "random_ltd_bert")
+_QUICK = ("token_drop_bert", "random_ltd_bert")
 _FINE_TUNING = (
     "bert/sentence_prediction", "pyramid_bert", "pyramid_bert/any_budget",
     "pyramid_bert/learned_threshold", "bort/sentence_prediction",

@@ -216,6 +216,7 @@ def test_a_run_that_selects_is_searched_for_its_own_selection(
   assert "was trained with first_k" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_divergence_is_from_the_same_list_on_all_rows(
     tool, runs, tmp_path, monkeypatch):
   output = tmp_path / "schedule.json"

@@ -113,6 +113,7 @@ def test_a_number_comes_in_the_units_of_its_labels():
   assert "label" not in found
 
 
+@pytest.mark.slow
 def test_a_choice_is_the_number_of_it():
   run, model = _made(tiny.classifier(kind="choice"), True, (16,))
   found = _assert_cases(run, model, is_pair=True)

@@ -94,6 +94,7 @@ def test_all_runs_are_judged_by_the_first_ones_metric(
   assert _judged(monkeypatch, folders, tmp_path, names) == metric
 
 
+@pytest.mark.slow
 def test_runs_without_a_metric_in_common_are_refused(
     monkeypatch, folders, tmp_path, capsys):
   monkeypatch.setattr(label_sets.LabelSet, "encode", lambda *_: 0)

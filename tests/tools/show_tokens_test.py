@@ -35,6 +35,7 @@ def test_a_text_is_shown_and_a_page_written(run, tmp_path, capsys):
   assert "&lt;" in text and "<b>" not in text
 
 
+@pytest.mark.slow
 def test_tensorflow_is_told_to_be_quiet_before_it_is_imported():
   environment = {name: value for name, value in os.environ.items()
                  if not name.startswith("TF_")}

@@ -39,6 +39,7 @@ def test_a_graph_for_each_choice_of_lists_and_no_more(plain):
   plain.step._functions[None, LISTS[0]]
 
 
+@pytest.mark.slow
 def test_it_moves_weights_and_says_what_was_lost():
   run = tiny.Run()
   first = run.state()

@@ -130,6 +130,7 @@ def test_a_dry_run_counts_its_forward_pass(made, tmp_path, capsys):
   assert "more, 33.3% of the student's own" in out
 
 
+@pytest.mark.slow
 def test_without_weight_it_is_the_run_without_teacher(made, tmp_path):
   for name, flags in (("plain", ()), ("weightless", (
       f"--teacher={made / 'teacher'}", "--gin_params=DISTILL_WEIGHT = 0.0"))):

@@ -114,8 +114,9 @@ class TestSelection:
           ("attention", "post_attention"), ("first_k", "query_only")],
       itertools.product(["coreset", "attention_coreset", "attention",
                          "first_k"], PLACES)))
-  @pytest.mark.parametrize("lengths, norm_first", [
-      ((7, 5, 3), False), ((7, 7, 2), False), ((10, 4, 1), True)])
+  @pytest.mark.parametrize("lengths, norm_first", slow_params.all_but(
+      [((7, 5, 3), False), ((10, 4, 1), True)],
+      [((7, 5, 3), False), ((7, 7, 2), False), ((10, 4, 1), True)]))
   def test_each_sentence_is_as_by_hand(self, name, place, lengths, norm_first):
     settings = dict(coreset_m=2) if "coreset" in name else {}
     encoder = _pyramid(name, place, lengths, settings, norm_first=norm_first)
@@ -208,8 +209,9 @@ class TestSelection:
 class TestPadding:
 
   @pytest.mark.parametrize("name, place, settings", slow_params.all_but(
-      [(*one, {}) for one in EACH_ONCE] + [
-          ("coreset", "post_attention", MERGED),
+      [("coreset", place, {}) for place in PLACES] + [
+          ("attention", "post_attention", {}),
+          ("bipartite_merge", "post_attention", {}),
           ("attention_coreset", "post_attention", MERGED)],
       [(name, place, settings) for place in PLACES
        for settings in ({}, MERGED) for name in SELECTORS]))

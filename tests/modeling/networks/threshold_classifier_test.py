@@ -9,6 +9,7 @@ from official_style.modeling.networks import sentence_classifier
 from official_style.modeling.networks import threshold_classifier
 from official_style.modeling.ops import learned_threshold
 from official_style.training import threshold_schedule
+from tests.reference import slow_params
 from tests.reference import tiny_models
 
 N = 12
@@ -73,7 +74,8 @@ def test_thresholds_nobody_reaches_leave_bert_as_it_is():
     np.testing.assert_allclose(outputs["cost_share"], 1.0, rtol=1e-4)
 
 
-@pytest.mark.parametrize("norm_first", [False, True])
+@pytest.mark.parametrize("norm_first", slow_params.all_but(
+    [False], [False, True]))
 def test_a_row_is_as_with_a_list_of_what_it_kept(norm_first):
   model = _model((0.95, 1.0, 1.02), norm_first=norm_first)
   inputs = tiny_models.rows(4, N, padding=4)

@@ -67,7 +67,7 @@ def _converted(function, folder):
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("name", slow_params.all_but(
-    ["gram", "a_loop_without_gram", "attention", "bipartite_merge"],
+    ["gram", "a_loop_without_gram", "bipartite_merge"],
     SELECTIONS))
 def test_a_converted_selection_keeps_the_same(name, tmp_path):
   rng = np.random.default_rng(0)
