@@ -128,17 +128,18 @@ class RunFolder:
     before = {key: _listed(value) for key, value in (defaults or {}).items()
               if key in new} | old
     changed = [
-        f"{key} was {before.get(key)!r} and is {new.get(key)!r}"
-        for key in sorted(before.keys() | new.keys())
+        key for key in sorted(before.keys() | new.keys())
         if before.get(key) != new.get(key)
         and not (key.startswith(_FREE) and key not in _BOUND)
         and not key.startswith(allowed)]
     if changed and self.holds_checkpoints:
       raise UserError(
           f"{self.path}: the run there has another configuration: "
-          f"{'; '.join(changed)}: undo the change, allow it with "
-          "--allow_config_change=KEY, start over with --restart, or choose "
-          "another --model_dir")
+          + "; ".join(f"{key} was {before.get(key)!r} and is {new.get(key)!r}"
+                      for key in changed)
+          + ": undo the change, allow it with "
+          + " ".join(f"--allow_config_change={key}" for key in changed)
+          + ", start over with --restart, or choose another --model_dir")
     return old != new
 
   def _read_run(self):

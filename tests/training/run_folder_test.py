@@ -64,7 +64,7 @@ def test_a_change_is_refused_with_its_name_and_values(folder, key, value):
   with pytest.raises(UserError) as error:
     folder.check_config(_changed(**{key: value}), ())
   assert dotted in str(error.value)
-  assert "--allow_config_change" in str(error.value)
+  assert f"allow it with --allow_config_change={dotted}, " in str(error.value)
   assert "\n" not in str(error.value)
   # Allowed by its name, or that of its section; not by an empty word.
   assert folder.check_config(_changed(**{key: value}), (dotted,))
@@ -72,6 +72,14 @@ def test_a_change_is_refused_with_its_name_and_values(folder, key, value):
       _changed(**{key: value}), (dotted.split(".")[0],))
   with pytest.raises(UserError):
     folder.check_config(_changed(**{key: value}), ("", "elsewhere"))
+
+
+def test_the_flags_that_allow_all_changes_are_told(folder):
+  changed = _changed(trainer__train_steps=8, task__model__new=1)
+  with pytest.raises(UserError, match=(
+      "--allow_config_change=task.model.new "
+      "--allow_config_change=trainer.train_steps, ")):
+    folder.check_config(changed, ())
 
 
 def test_a_setting_that_there_was_not_yet_had_its_default(folder):
