@@ -187,7 +187,8 @@ class TokenSelector:
           weights=attention_select.received(attention, mask, tokens.sizes)
           if self.reads_attention else None)
     if self.name == "attention":
-      return attention_select.attention_select(x, mask, k, attention, counts)
+      return attention_select.attention_select(
+          x, mask, k, attention, counts, tokens.sizes)
     if self.name == "random":
       return random_select.random_select(
           x, mask, k, row_keys, salt=_SALT + layer, counts=counts)

@@ -14,7 +14,8 @@ from official_style.modeling.ops import token_selection
 
 
 def attention_select(x: tf.Tensor, mask: tf.Tensor, k: int,
-                     attention: tf.Tensor, counts: Optional[tf.Tensor] = None
+                     attention: tf.Tensor, counts: Optional[tf.Tensor] = None,
+                     sizes: Optional[tf.Tensor] = None
                      ) -> token_selection.TokenSelection:
   """Keeps the k tokens of the highest significance, [CLS] among them.
 
@@ -27,13 +28,14 @@ def attention_select(x: tf.Tensor, mask: tf.Tensor, k: int,
     k: tokens kept.
     attention: float[b h n n], the weights of queries over keys, after softmax.
     counts: int32[b], see `token_selection.select_top_k`.
+    sizes: float[b n], see `received`.
 
   Raises:
     ValueError: if `k` is out of range.
   """
   token_selection.check_count(k, x.shape[1])
   return token_selection.select_top_k(
-      received(attention, mask), mask, k, counts)
+      received(attention, mask, sizes), mask, k, counts)
 
 
 def received(attention: tf.Tensor, mask: tf.Tensor,

@@ -334,6 +334,20 @@ class TestMerging:
     np.testing.assert_allclose(
         bias[0, 0, 0], np.log(tokens.sizes[0].numpy()), rtol=1e-6)
 
+  @pytest.mark.parametrize("name", ["attention", "attention_coreset"])
+  def test_a_query_counts_as_the_tokens_it_stands_for(self, name):
+    attention = np.zeros((1, 1, 4, 4), np.float32)
+    attention[0, 0, 0, 1] = attention[0, 0, 1, 1] = 0.5
+    attention[0, 0, 3, 2] = 0.4
+    states = tf.constant([[[0.0], [1.0], [-1.0], [0.1]]])
+    kept = [token_selector.TokenSelector(name, **MERGED).select(
+        token_selector.Tokens(states, tf.ones([1, 4], tf.int32),
+                              tf.range(4)[tf.newaxis], sizes),
+        token_selector.Kept(2, 2), 0, tf.zeros([1], tf.int32),
+        tf.constant(attention)).positions.numpy()[0].tolist()
+            for sizes in (None, tf.constant([[1.0, 1.0, 1.0, 3.0]]))]
+    assert kept == [[0, 1], [0, 2]]
+
   def test_cls_stays_itself(self):
     for name in ("coreset", "first_k", "average_pool", "bipartite_merge"):
       selector = token_selector.TokenSelector(name, merge_tokens=True)

@@ -150,6 +150,16 @@ class TestAttention:
         tf.constant(attention))
     assert got.indices.numpy().tolist() == [[0, 1]]
 
+  def test_who_stands_for_three_looks_three_times(self):
+    attention = np.zeros((1, 1, 4, 4), np.float32)
+    attention[0, 0, 0, 1] = attention[0, 0, 1, 1] = 0.5
+    attention[0, 0, 3, 2] = 0.4
+    x, mask = tf.zeros([1, 4, 1]), tf.ones([1, 4], tf.int32)
+    kept = [attention_select.attention_select(
+        x, mask, 2, tf.constant(attention), sizes=sizes).indices.numpy()[0]
+            for sizes in (None, tf.constant([[1.0, 1.0, 1.0, 3.0]]))]
+    assert [k.tolist() for k in kept] == [[0, 1], [0, 2]]
+
 
 class TestBeginnings:
 
